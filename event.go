@@ -1,0 +1,48 @@
+package gatewayqueue
+
+import "time"
+
+// EventKind says what an [Event] reports.
+type EventKind int
+
+// The events of a queue. Each waiter has one EventWaiting, then one
+// EventGranted or EventLeft; each permit then one EventIdentified,
+// EventAbandoned or EventExpired.
+const (
+	EventWaiting    EventKind = iota + 1 // a caller took its place in a line
+	EventGranted                         // it got the slot; Elapsed is how long it waited
+	EventLeft                            // it left without a grant; Err says why
+	EventIdentified                      // its permit was reported identified; Elapsed is how long it was held
+	EventAbandoned                       // its permit was given back; Elapsed is how long it was held
+	EventExpired                         // its permit's lease ended unreported
+	EventBudget                          // Remaining and Total changed
+	EventStoreError                      // a call to the shared store failed; Err says how
+	EventStoreBack                       // the store answers again; Elapsed is how long it was away
+	EventStateLost                       // the store lost state; every bucket is closed for a window
+)
+
+var eventNames = [...]string{
+	EventWaiting: "waiting", EventGranted: "granted", EventLeft: "left", EventIdentified: "identified",
+	EventAbandoned: "abandoned", EventExpired: "expired", EventBudget: "budget",
+	EventStoreError: "store error", EventStoreBack: "store back", EventStateLost: "state lost",
+}
+
+func (k EventKind) String() string {
+	if k > 0 && int(k) < len(eventNames) {
+		return eventNames[k]
+	}
+	return "unknown"
+}
+
+// Event is one thing that happened in a queue, for metrics and tests. An
+// observer is called from the goroutine that did it, never under a lock; it
+// must be safe for concurrent use and return quickly.
+type Event struct {
+	Kind    EventKind
+	ShardID int // for events of a waiter or permit
+	Bucket  int
+	Elapsed time.Duration
+	Err     error
+
+	Remaining, Total int // for EventBudget
+}

@@ -1,0 +1,3 @@
+module github.com/gatewayqueue/gatewayqueue
+
+go 1.25.0

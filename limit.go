@@ -1,0 +1,84 @@
+package gatewayqueue
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+)
+
+// SessionStartLimit is Discord's session_start_limit object, as
+// GET /gateway/bot returns it.
+// https://discord.com/developers/docs/events/gateway#session-start-limit-object
+//
+// Its JSON form is Discord's, with reset_after in milliseconds.
+type SessionStartLimit struct {
+	Total          int           // identifies allowed per period
+	Remaining      int           // identifies left in the current period
+	ResetAfter     time.Duration // until the current period ends; 0 where none has begun
+	MaxConcurrency int           // buckets: identifies allowed per window; 0 means no limit
+}
+
+// DefaultLimit is what Discord grants every bot: 1000 identifies a day, one per
+// window.
+func DefaultLimit() SessionStartLimit {
+	return SessionStartLimit{Total: 1000, Remaining: 1000, ResetAfter: LimitPeriod, MaxConcurrency: 1}
+}
+
+// Validate returns an [InvalidError] for the first field that is out of range:
+// nothing may be negative, and Remaining may not exceed Total.
+func (l SessionStartLimit) Validate() error {
+	const natural = "0 or more"
+	switch {
+	case l.Total < 0:
+		return &InvalidError{Field: "total", Value: l.Total, Want: natural}
+	case l.Remaining < 0:
+		return &InvalidError{Field: "remaining", Value: l.Remaining, Want: natural}
+	case l.Remaining > l.Total:
+		return &InvalidError{Field: "remaining", Value: l.Remaining, Want: fmt.Sprintf("at most total, %d", l.Total)}
+	case l.ResetAfter < 0:
+		return &InvalidError{Field: "reset_after", Value: l.ResetAfter, Want: natural}
+	case l.MaxConcurrency < 0:
+		return &InvalidError{Field: "max_concurrency", Value: l.MaxConcurrency, Want: natural}
+	}
+	return nil
+}
+
+// Bucket is the bucket of a shard: Discord's rate_limit_key. With no limit
+// (MaxConcurrency 0) it is 0.
+func (l SessionStartLimit) Bucket(shardID int) int {
+	if l.MaxConcurrency <= 0 {
+		return 0
+	}
+	return shardID % l.MaxConcurrency
+}
+
+// sessionStartLimit is the wire form.
+type sessionStartLimit struct {
+	Total          int   `json:"total"`
+	Remaining      int   `json:"remaining"`
+	ResetAfter     int64 `json:"reset_after"` // milliseconds
+	MaxConcurrency int   `json:"max_concurrency"`
+}
+
+// MarshalJSON writes Discord's form.
+func (l SessionStartLimit) MarshalJSON() ([]byte, error) {
+	return json.Marshal(sessionStartLimit{l.Total, l.Remaining, l.ResetAfter.Milliseconds(), l.MaxConcurrency})
+}
+
+// UnmarshalJSON reads Discord's form. It refuses what Validate refuses.
+func (l *SessionStartLimit) UnmarshalJSON(data []byte) error {
+	var wire sessionStartLimit
+	if err := json.Unmarshal(data, &wire); err != nil {
+		return fmt.Errorf("gatewayqueue: session_start_limit: %w", err)
+	}
+	if wire.ResetAfter > math.MaxInt64/int64(time.Millisecond) {
+		return &InvalidError{Field: "reset_after", Value: wire.ResetAfter, Want: "milliseconds, at most 292 years of them"}
+	}
+	read := SessionStartLimit{wire.Total, wire.Remaining, time.Duration(wire.ResetAfter) * time.Millisecond, wire.MaxConcurrency}
+	if err := read.Validate(); err != nil {
+		return err
+	}
+	*l = read
+	return nil
+}

@@ -1,0 +1,96 @@
+// Package gatewayqueue is the contract of a queue for Discord's IDENTIFY, and
+// the queue for one process.
+//
+// Discord lets a bot send one IDENTIFY per 5 s in each bucket
+// (shard ID % max_concurrency) and a limited number of them a day. A shard
+// that is about to identify asks a [Queue] and waits for its turn:
+//
+//	if err := queue.Wait(ctx, shardID); err != nil {
+//		return err // nothing was spent; ask again later
+//	}
+//	// send IDENTIFY now
+//
+// A shard that still has to dial before it can identify uses a [PermitQueue],
+// most simply through [Identify]: the bucket stays closed while it dials, and
+// the 5 s are counted from the IDENTIFY itself.
+//
+// [InMemoryQueue] serves one process. Package redisqueue serves any number of
+// them through one Redis. RESUME is not limited by Discord and must never
+// wait in a queue.
+package gatewayqueue
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// IdentifyDelay is the window: the least time between two identifies of
+	// one bucket.
+	// https://discord.com/developers/docs/events/gateway#rate-limiting
+	IdentifyDelay = 5 * time.Second
+
+	// LimitPeriod is how long the daily budget lasts, counted from its first
+	// identify.
+	LimitPeriod = 24 * time.Hour
+
+	// GrantMargin is added by default to a window that starts at a grant. It
+	// absorbs the jitter between permission and arrival: bots that waited
+	// exactly 5 s saw Invalid Session about every other time, those with
+	// 100-250 ms on top did not.
+	GrantMargin = 250 * time.Millisecond
+
+	// IdentifiedMargin is added by default to a window that starts when the
+	// holder says that it has identified: only the network is left to jitter.
+	IdentifiedMargin = 50 * time.Millisecond
+
+	// PermitBound is how long a permit can be held at the most.
+	PermitBound = 2 * time.Minute
+)
+
+// Queue tells shards when they may identify. Its methods may be called from
+// any number of goroutines.
+type Queue interface {
+	// Wait blocks until shardID may send IDENTIFY now; the window starts at
+	// the grant. Use it where the connection is already open (after HELLO).
+	//
+	// An error means that the shard may not identify and that nothing was
+	// spent: [ErrInvalid] for a negative shard ID, [ErrClosed] after Close,
+	// the cause of ctx when ctx ended first, and a [DeadlineError] at once when
+	// the wait is known to end after the deadline of ctx.
+	Wait(ctx context.Context, shardID int) error
+}
+
+// PermitQueue is a [Queue] whose grants can be held while the shard dials.
+type PermitQueue interface {
+	Queue
+
+	// Acquire is Wait for callers that still have to dial: the bucket stays
+	// closed until the permit is Identified (the window starts then),
+	// Abandoned (slot and unit go back) or its lease ends (the window starts
+	// then, to be safe). It fails as Wait does.
+	Acquire(ctx context.Context, shardID int) (Permit, error)
+}
+
+// Permit is what a granted caller holds until it says what became of it. Its
+// methods may be called from any goroutine, in any order and more than once:
+// the first of Identified and Abandon counts, and what comes after it is
+// harmless.
+type Permit interface {
+	// Identified says that IDENTIFY was sent; call it right after sending.
+	// The window starts now. It blocks until the queue knows, or ctx ends; an
+	// error means that the queue keeps trying, and that until it succeeds the
+	// bucket stays closed at least as long as it must.
+	Identified(ctx context.Context) error
+
+	// Abandon says that IDENTIFY was not and will not be sent: the slot and
+	// the unit of the budget go back. When in doubt, say Identified. It
+	// blocks, and fails, as Identified does.
+	Abandon(ctx context.Context) error
+
+	// Deadline is the moment, on this process's monotonic clock, up to which
+	// IDENTIFY may be sent. It moves on while the queue can renew the permit,
+	// up to PermitBound after the grant, so look at it right before sending.
+	// A holder that comes too late abandons the permit and asks again.
+	Deadline() time.Time
+}

@@ -1,0 +1,207 @@
+package redisqueue
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// LimitSource asks for the current limits. [DiscordLimits] asks Discord.
+type LimitSource func(context.Context) (gatewayqueue.SessionStartLimit, error)
+
+// Option changes one default of [New].
+type Option func(*config)
+
+type config struct {
+	app, pod      string
+	limit         gatewayqueue.SessionStartLimit
+	limitAt       time.Time // when limit was true
+	limitGiven    bool
+	source        LimitSource
+	refresh       time.Duration
+	window        time.Duration
+	margin        time.Duration
+	permitMargin  time.Duration
+	permitLease   time.Duration
+	podLease      time.Duration
+	reserve       int // -1: by total
+	freshStart    bool
+	failExhausted bool
+	log           *slog.Logger
+	observe       func(gatewayqueue.Event)
+}
+
+// Defaults of the options below.
+const (
+	DefaultApp           = "default"
+	DefaultPodLease      = 3 * time.Second
+	DefaultRefresh       = 10 * time.Minute
+	defaultPermitWindows = 2 // a permit's lease, in windows
+)
+
+func defaults() config {
+	return config{
+		app:          DefaultApp,
+		limit:        gatewayqueue.DefaultLimit(),
+		limitAt:      time.Now(),
+		refresh:      DefaultRefresh,
+		window:       gatewayqueue.IdentifyDelay,
+		margin:       gatewayqueue.GrantMargin,
+		permitMargin: gatewayqueue.IdentifiedMargin,
+		podLease:     DefaultPodLease,
+		reserve:      -1,
+		log:          slog.New(slog.DiscardHandler),
+		observe:      func(gatewayqueue.Event) {},
+	}
+}
+
+// WithApp sets the application ID, which separates the queues of several bots
+// in one Redis; the default is "default". Use Discord's application ID, never
+// a token or a release: old and new deploys must share one queue.
+func WithApp(id string) Option { return func(c *config) { c.app = id } }
+
+// WithPod names this pod in tickets, logs and status. Names must differ between
+// pods; the default is the host's name and a random tail.
+func WithPod(name string) Option { return func(c *config) { c.pod = name } }
+
+// WithLimit gives the limits by hand, as they are now. They are used when the
+// queue is first filled, and must agree on max_concurrency with what other pods
+// have given. Prefer [WithLimitSource].
+func WithLimit(l gatewayqueue.SessionStartLimit) Option {
+	return func(c *config) { c.limit, c.limitAt, c.limitGiven = l, time.Now(), true }
+}
+
+// WithLimitSource gives a function that asks Discord for the limits. It is
+// called by one pod at a time: when the queue is first filled, when Redis has
+// lost state, at each new period, and every [WithRefresh] while shards wait.
+func WithLimitSource(s LimitSource) Option { return func(c *config) { c.source = s } }
+
+// WithRefresh sets how often the limit source is asked while shards wait;
+// 1 s or more, 10 minutes by default.
+func WithRefresh(d time.Duration) Option { return func(c *config) { c.refresh = d } }
+
+// WithMargin sets what is added to the window between two grants of Wait, for
+// the jitter between permission and arrival at Discord; 250 ms by default. Use
+// 1 s where a connection is dialled after Wait, or better Acquire.
+func WithMargin(d time.Duration) Option { return func(c *config) { c.margin = d } }
+
+// WithPermitMargin sets what is added to a window that starts when a permit is
+// reported identified; 50 ms by default.
+func WithPermitMargin(d time.Duration) Option { return func(c *config) { c.permitMargin = d } }
+
+// WithPermitLease sets for how long Redis keeps a bucket closed for a permit
+// that nobody renews: two windows (10 s) by default. Its last window is not
+// for the holder: a permit is good for the lease less a window and the margin
+// after the last renewal. The lease is renewed while the pod lives.
+func WithPermitLease(d time.Duration) Option { return func(c *config) { c.permitLease = d } }
+
+// WithPodLease sets how long a pod that is not heard of keeps its places; 3 s
+// by default, renewed at half of it while the pod has waiters.
+func WithPodLease(d time.Duration) Option { return func(c *config) { c.podLease = d } }
+
+// WithWindow sets the window, for tests and benchmarks that cannot wait for
+// Discord's 5 s. Every pod must use the same.
+func WithWindow(d time.Duration) Option { return func(c *config) { c.window = d } }
+
+// WithReserve sets how many units of the budget are never granted, so that a
+// miscount cannot reset the token: by default 1 % of the total, at most 10.
+func WithReserve(units int) Option { return func(c *config) { c.reserve = units } }
+
+// WithFailExhausted makes Wait and Acquire fail with a
+// [gatewayqueue.ExhaustedError] when the budget is exhausted; by default they
+// wait for the reset.
+func WithFailExhausted() Option { return func(c *config) { c.failExhausted = true } }
+
+// WithFreshStart says that no shard of this application can have identified
+// within the last window, so that an empty Redis is new and not lost: its
+// buckets open at once rather than after one window. It is for tests and
+// demonstrations; in production a Redis that was emptied looks the same.
+func WithFreshStart() Option { return func(c *config) { c.freshStart = true } }
+
+// WithLogger sets where the queue reports changes of state; nowhere by default.
+func WithLogger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// WithObserver sets a function that hears every [gatewayqueue.Event].
+func WithObserver(f func(gatewayqueue.Event)) Option { return func(c *config) { c.observe = f } }
+
+// name is what an application or pod may be called: it is part of key names and
+// tickets, and must be easy to type in redis-cli.
+var name = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+const nameWant = "1 to 64 letters, digits, dots, dashes or underscores"
+
+// maxConcurrencyBound keeps the number of keys in one call within reason.
+// Discord's largest bots have some hundreds of buckets.
+const maxConcurrencyBound = 4096
+
+func (c *config) validate() error {
+	if c.permitLease == 0 {
+		c.permitLease = defaultPermitWindows * c.window
+	}
+	if c.pod == "" {
+		c.pod = defaultPod()
+	}
+	bad := func(field string, value any, want string) error {
+		return &gatewayqueue.InvalidError{Field: field, Value: value, Want: want}
+	}
+	switch {
+	case !name.MatchString(c.app):
+		return bad("application", fmt.Sprintf("%q", c.app), nameWant)
+	case !name.MatchString(c.pod):
+		return bad("pod", fmt.Sprintf("%q", c.pod), nameWant)
+	case c.refresh < time.Second:
+		return bad("refresh", c.refresh, "1s or more")
+	case c.window < 10*time.Millisecond || c.window > time.Minute:
+		return bad("window", c.window, "10ms to 1m")
+	case c.margin < 0 || c.margin > time.Minute:
+		return bad("margin", c.margin, "0s to 1m")
+	case c.permitMargin < 0 || c.permitMargin > time.Minute:
+		return bad("permit margin", c.permitMargin, "0s to 1m")
+	case c.permitLease < c.window+c.permitMargin+10*time.Millisecond || c.permitLease > gatewayqueue.PermitBound:
+		return bad("permit lease", c.permitLease, fmt.Sprintf("more than a window and its margin (%v) by 10ms, to %v",
+			c.window+c.permitMargin, gatewayqueue.PermitBound))
+	case c.podLease < 50*time.Millisecond || c.podLease > time.Minute:
+		return bad("pod lease", c.podLease, "50ms to 1m")
+	case c.reserve < -1:
+		return bad("reserve", c.reserve, "0 or more")
+	case c.log == nil:
+		return bad("logger", "nil", "a *slog.Logger; leave the option out for silence")
+	case c.observe == nil:
+		return bad("observer", "nil", "a function; leave the option out for none")
+	}
+	return validateLimit(c.limit)
+}
+
+// validateLimit refuses what a shared queue cannot run with. max_concurrency 0,
+// which switches a queue in memory off, is refused: here it would switch it off
+// for every pod.
+func validateLimit(l gatewayqueue.SessionStartLimit) error {
+	if err := l.Validate(); err != nil {
+		return err
+	}
+	if l.MaxConcurrency < 1 || l.MaxConcurrency > maxConcurrencyBound {
+		return &gatewayqueue.InvalidError{
+			Field: "max_concurrency", Value: l.MaxConcurrency,
+			Want: fmt.Sprintf("1 to %d in a shared queue", maxConcurrencyBound),
+		}
+	}
+	return nil
+}
+
+// defaultPod is the host's name, made fit for a key, and a random tail: two
+// processes of one host must differ.
+func defaultPod() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "pod"
+	}
+	host = unfit.ReplaceAllString(host, "-")
+	return host[:min(len(host), 50)] + "-" + randomTail()
+}
+
+var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]`)

@@ -1,0 +1,68 @@
+package gatewayqueue
+
+import (
+	"context"
+	"time"
+)
+
+// Statuser is a queue that can be looked at.
+type Statuser interface {
+	Status(ctx context.Context) (Status, error)
+}
+
+// Status is one consistent snapshot of a queue.
+type Status struct {
+	App     string         `json:"app,omitempty"`
+	Time    time.Time      `json:"time"` // of the snapshot, on the queue's clock
+	Budget  BudgetStatus   `json:"budget"`
+	Buckets []BucketStatus `json:"buckets"` // one per bucket, in order
+	Pods    []PodStatus    `json:"pods,omitempty"`
+	// Spent is how many identifies each shard has spent in this period.
+	Spent map[int]int `json:"spent,omitempty"`
+	// Hold is how long every bucket stays closed after a change of limits or
+	// a loss of state; 0 where none is in force.
+	Hold time.Duration `json:"hold_ns,omitempty"`
+	// Epoch changes when state was lost; Seq counts what closed a bucket.
+	Epoch string `json:"epoch,omitempty"`
+	Seq   int64  `json:"seq,omitempty"`
+}
+
+// BudgetStatus is the daily budget.
+type BudgetStatus struct {
+	Total          int       `json:"total"`
+	Remaining      int       `json:"remaining"`
+	MaxConcurrency int       `json:"max_concurrency"`
+	Reset          time.Time `json:"reset,omitzero"` // zero while no period has begun
+	Unknown        bool      `json:"unknown,omitempty"`
+}
+
+// BucketStatus is one bucket: its slot, and the line in front of it.
+type BucketStatus struct {
+	Bucket  int           `json:"bucket"`
+	Closed  time.Duration `json:"closed_ns"`        // for how long at the most; 0 is open
+	Holder  string        `json:"holder,omitempty"` // the ticket that closed it
+	Permit  bool          `json:"permit,omitempty"` // its holder has not identified yet
+	Waiting int           `json:"waiting"`          // length of the line
+	Line    []Place       `json:"line,omitempty"`   // its first places
+}
+
+// Place is one ticket in a line.
+type Place struct {
+	Ticket  string    `json:"ticket"`
+	Arrival time.Time `json:"arrival"`
+}
+
+// PodStatus is one pod that takes part, and the end of its lease.
+type PodStatus struct {
+	Pod   string    `json:"pod"`
+	Lease time.Time `json:"lease"`
+}
+
+// Waiting is the number of tickets in all lines.
+func (s Status) Waiting() int {
+	n := 0
+	for _, b := range s.Buckets {
+		n += b.Waiting
+	}
+	return n
+}
