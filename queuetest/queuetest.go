@@ -1,0 +1,111 @@
+// Package queuetest is what any queue for IDENTIFY must pass.
+//
+// A test of a queue says how to make one, and calls [Run]:
+//
+//	func TestConformance(t *testing.T) {
+//		queuetest.Run(t, queuetest.Harness{
+//			New:     newMyQueue,
+//			Window:  gatewayqueue.IdentifyDelay,
+//			Margin:  gatewayqueue.GrantMargin,
+//			Virtual: true,
+//			// ...
+//		})
+//	}
+//
+// All times of a scenario are multiples of the window, so that the same
+// scenarios run in virtual time with the real window, and against a real server
+// with a small one. Whoever is granted reports to a [gatewaytest.Judge] that
+// has no tolerance; each scenario ends with its verdict.
+package queuetest
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// Queue is what the scenarios need of a queue.
+type Queue interface {
+	gatewayqueue.PermitQueue
+	gatewayqueue.Statuser
+	Update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error
+	Close() error
+}
+
+// Harness tells how to make a queue and what to expect of it.
+type Harness struct {
+	// New makes a queue that shares nothing with those made before. What it
+	// needs besides goes to t.Cleanup; the scenario closes the queue itself,
+	// earlier than that.
+	New func(t testing.TB, limit gatewayqueue.SessionStartLimit) Queue
+
+	// Pods makes n queues that share one state, otherwise as New. Nil skips
+	// the scenarios for several pods.
+	Pods func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []Queue
+
+	// Shared says that the queue keeps the rules of shared ones: an Update
+	// raises remaining at a new period only, and MaxConcurrency 0 is refused.
+	Shared bool
+
+	// Virtual runs each scenario in a [synctest] bubble. Otherwise the
+	// scenarios run in real time and in parallel, without those that take
+	// more than a few windows or need two calls in one instant.
+	Virtual bool
+
+	Window       time.Duration // the queue's window
+	Margin       time.Duration // added to a window that starts at a grant
+	PermitMargin time.Duration // added to a window that starts at Identified
+
+	// Slack is how late a queue may act on what it knew in advance, such as
+	// the end of a window. It also spaces calls that must arrive in order.
+	Slack time.Duration
+
+	// Notice is how long, besides, what another caller did may go unnoticed
+	// by those who wait: an abandoned permit, or new limits.
+	Notice time.Duration
+}
+
+// needs are what a scenario cannot do without.
+type needs int
+
+const (
+	virtual needs = 1 << iota // virtual time
+	alone                     // a queue that is not Shared
+	shared                    // one that is
+	pods                      // several queues on one state
+)
+
+type scenario struct {
+	name  string // a sentence that the queue makes true
+	run   func(t *testing.T, h Harness)
+	needs needs
+}
+
+// Run runs every scenario that fits the harness as a subtest.
+func Run(t *testing.T, h Harness) {
+	t.Helper()
+	for _, s := range slices.Concat(twilight, lines, cancels, budgets, permits, limits, refusals, helper) {
+		if !h.offers(s.needs) {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			if h.Virtual {
+				synctest.Test(t, func(t *testing.T) { s.run(t, h) })
+				return
+			}
+			t.Parallel()
+			s.run(t, h)
+		})
+	}
+}
+
+func (h Harness) offers(n needs) bool {
+	return (n&virtual == 0 || h.Virtual) &&
+		(n&alone == 0 || !h.Shared) &&
+		(n&shared == 0 || h.Shared) &&
+		(n&pods == 0 || h.Pods != nil)
+}

@@ -1,0 +1,287 @@
+// The world of one scenario: its queues, its judge, and its callers.
+
+package queuetest
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+)
+
+type world struct {
+	Harness
+	*testing.T
+	queue Queue // the first of pods
+	pods  []Queue
+	judge *gatewaytest.Judge
+	start time.Time
+}
+
+// full is a full budget that no scenario uses up.
+func full(maxConcurrency int) gatewayqueue.SessionStartLimit {
+	return limit(maxConcurrency, 1000, 1000, 0)
+}
+
+func limit(maxConcurrency, remaining, total int, resetAfter time.Duration) gatewayqueue.SessionStartLimit {
+	return gatewayqueue.SessionStartLimit{
+		MaxConcurrency: maxConcurrency, Remaining: remaining, Total: total, ResetAfter: resetAfter,
+	}
+}
+
+// open makes a world with one queue.
+func (h Harness) open(t *testing.T, l gatewayqueue.SessionStartLimit) *world {
+	t.Helper()
+	return h.enter(t, l, func() []Queue { return []Queue{h.New(t, l)} })
+}
+
+// openPods makes one with n queues on one state.
+func (h Harness) openPods(t *testing.T, n int, l gatewayqueue.SessionStartLimit) *world {
+	t.Helper()
+	return h.enter(t, l, func() []Queue { return h.Pods(t, n, l) })
+}
+
+func (h Harness) enter(t *testing.T, l gatewayqueue.SessionStartLimit, queues func() []Queue) *world {
+	t.Helper()
+	// The judge first: its period must not end later than the queue's.
+	w := &world{Harness: h, T: t, judge: gatewaytest.NewJudge(l, h.Window)}
+	w.pods = queues()
+	w.queue = w.pods[0]
+	t.Cleanup(func() {
+		for _, q := range w.pods {
+			if err := q.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}
+		if v := w.judge.Verdict(); !v.OK() {
+			t.Errorf("the judge: %v", v)
+		}
+	})
+	w.start = time.Now()
+	return w
+}
+
+// until sleeps until a moment, counted from the start.
+func (w *world) until(at time.Duration) { time.Sleep(at - w.now()) }
+
+func (w *world) now() time.Duration { return time.Since(w.start) }
+
+// settle lets every call that was made so far take its place. In real time it
+// also keeps the next call's arrival apart from theirs.
+func (w *world) settle() {
+	if w.Virtual {
+		synctest.Wait()
+		return
+	}
+	time.Sleep(max(w.Slack, w.Window/50))
+}
+
+// call is one caller in a queue, in a goroutine of its own.
+type call struct {
+	w      *world
+	shard  int
+	leave  context.CancelCauseFunc
+	done   chan struct{} // closed when the fields below are set
+	at     time.Duration // when it returned, from the start
+	err    error
+	permit gatewayqueue.Permit // of acquire
+}
+
+// wait sends a shard to the first pod's Wait.
+func (w *world) wait(shard int) *call { return w.waitIn(w.Context(), w.queue, shard) }
+
+// waits sends several, one after the other.
+func (w *world) waits(shards ...int) []*call {
+	calls := make([]*call, len(shards))
+	for i, shard := range shards {
+		calls[i] = w.wait(shard)
+	}
+	return calls
+}
+
+func (w *world) waitIn(ctx context.Context, q Queue, shard int) *call {
+	c := w.send(ctx, shard, func(c *call, ctx context.Context) error {
+		err := q.Wait(ctx, shard)
+		if err == nil {
+			w.judge.Identify(shard)
+		}
+		return err
+	})
+	w.settle()
+	return c
+}
+
+// together sends several shards in one instant of virtual time.
+func (w *world) together(shards ...int) []*call {
+	calls := make([]*call, len(shards))
+	for i, shard := range shards {
+		calls[i] = w.send(w.Context(), shard, func(c *call, ctx context.Context) error {
+			err := w.queue.Wait(ctx, shard)
+			if err == nil {
+				w.judge.Identify(shard)
+			}
+			return err
+		})
+	}
+	w.settle()
+	return calls
+}
+
+// acquire sends a shard to the first pod's Acquire.
+func (w *world) acquire(shard int) *call {
+	return w.acquireIn(w.Context(), w.queue, shard)
+}
+
+func (w *world) acquireIn(ctx context.Context, q Queue, shard int) *call {
+	c := w.send(ctx, shard, func(c *call, ctx context.Context) (err error) {
+		c.permit, err = q.Acquire(ctx, shard)
+		return err
+	})
+	w.settle()
+	return c
+}
+
+func (w *world) send(ctx context.Context, shard int, ask func(*call, context.Context) error) *call {
+	ctx, leave := context.WithCancelCause(ctx)
+	c := &call{w: w, shard: shard, leave: leave, done: make(chan struct{})}
+	w.Cleanup(func() { leave(nil) })
+	go func() {
+		defer close(c.done)
+		c.err = ask(c, ctx)
+		c.at = w.now()
+	}()
+	return c
+}
+
+// returned waits for the call to return, which it must do between two moments.
+func (c *call) returned(from, to time.Duration) {
+	c.w.Helper()
+	patience := max(0, to-c.w.now()) + c.w.Slack + 3*c.w.Window
+	select {
+	case <-c.done:
+	case <-time.After(patience):
+		c.w.Fatalf("shard %d still waits at %v: it should not after %v", c.shard, c.w.now(), to)
+	}
+	if c.at < from || c.at > to+c.w.Slack {
+		c.w.Fatalf("shard %d returned after %v (%v): want %v to %v", c.shard, c.at, c.err, from, to+c.w.Slack)
+	}
+}
+
+// granted expects a grant between two moments.
+func (c *call) granted(from, to time.Duration) {
+	c.w.Helper()
+	c.returned(from, to)
+	if c.err != nil {
+		c.w.Fatalf("shard %d was refused after %v: %v", c.shard, c.at, c.err)
+	}
+}
+
+// grantedOnce expects a grant at a moment that was known in advance, and no
+// earlier.
+func (c *call) grantedOnce(at time.Duration) {
+	c.w.Helper()
+	c.granted(at, at)
+}
+
+// grantedAfter expects a grant as soon as the window that began with a grant
+// has passed. The margin is the queue's own business, the window is not.
+func (c *call) grantedAfter(grant time.Duration) {
+	c.w.Helper()
+	c.granted(grant+c.w.Window, grant+c.w.Window+c.w.Margin)
+}
+
+// refused expects an error between two moments.
+func (c *call) refused(from, to time.Duration) error {
+	c.w.Helper()
+	c.returned(from, to)
+	if c.err == nil {
+		c.w.Fatalf("shard %d was granted after %v: want an error", c.shard, c.at)
+	}
+	return c.err
+}
+
+// waiting expects that the call has not returned yet.
+func (c *call) waiting() {
+	c.w.Helper()
+	c.w.settle()
+	select {
+	case <-c.done:
+		c.w.Fatalf("shard %d returned after %v (%v): it should still wait", c.shard, c.at, c.err)
+	default:
+	}
+}
+
+// identified sends the permit's IDENTIFY and reports it.
+func (c *call) identified() {
+	c.w.Helper()
+	c.w.judge.Identify(c.shard)
+	if err := c.permit.Identified(c.w.Context()); err != nil {
+		c.w.Fatalf("Identified: %v", err)
+	}
+}
+
+func (c *call) abandon() {
+	c.w.Helper()
+	if err := c.permit.Abandon(c.w.Context()); err != nil {
+		c.w.Fatalf("Abandon: %v", err)
+	}
+}
+
+func (w *world) status() gatewayqueue.Status {
+	w.Helper()
+	s, err := w.queue.Status(w.Context())
+	if err != nil {
+		w.Fatalf("Status: %v", err)
+	}
+	return s
+}
+
+// remaining expects that so much of the budget is left, or soon will be.
+func (w *world) remaining(want int) {
+	w.Helper()
+	w.soon("remaining", want, func(s gatewayqueue.Status) int { return s.Budget.Remaining })
+}
+
+// inLine expects that so many wait.
+func (w *world) inLine(want int) {
+	w.Helper()
+	w.soon("waiting", want, gatewayqueue.Status.Waiting)
+}
+
+func (w *world) soon(what string, want int, get func(gatewayqueue.Status) int) {
+	w.Helper()
+	w.settle()
+	var got int
+	for end := w.now() + w.Slack + w.Notice; ; time.Sleep(max(w.Slack, w.Window/100)) {
+		if got = get(w.status()); got == want {
+			return
+		}
+		if w.now() >= end {
+			w.Fatalf("%s is %d after %v: want %d", what, got, w.now(), want)
+		}
+	}
+}
+
+// update puts a limit in force for the queue and the judge.
+func (w *world) update(l gatewayqueue.SessionStartLimit) {
+	w.Helper()
+	if err := w.queue.Update(w.Context(), l); err != nil {
+		w.Fatalf("Update: %v", err)
+	}
+	w.judge.SetLimit(l)
+	w.settle()
+}
+
+// rebucket changes max_concurrency, and leaves the budget as it is.
+func (w *world) rebucket(maxConcurrency int) {
+	w.Helper()
+	b := w.status().Budget
+	l := limit(maxConcurrency, b.Remaining, b.Total, gatewayqueue.LimitPeriod)
+	if !b.Reset.IsZero() {
+		l.ResetAfter = b.Reset.Sub(w.status().Time)
+	}
+	w.update(l)
+}
