@@ -1,0 +1,205 @@
+// The in-memory queue: what its callers see.
+
+package gatewayqueue
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// InMemoryQueue is the queue of one process: a [PermitQueue], and a [Statuser].
+// It forgets everything when the process ends, so the next process must stay
+// silent for one window, or share a queue with this one (package redisqueue).
+//
+// Each bucket serves its line first come, first served, on a clock of its own.
+// Those who leave cost nothing. Every operation takes the same time however
+// many wait, except for Update, Status, Close, and a shard that arrives in the
+// same instant of the clock as many higher ones.
+//
+// It runs no goroutine, and no timer unless someone waits.
+type InMemoryQueue struct {
+	window       time.Duration
+	margin       time.Duration
+	permitMargin time.Duration
+	observer     func(Event)
+
+	mu             sync.Mutex
+	closed         bool
+	maxConcurrency int
+	buckets        map[int]*bucket // of the mapping in force, made when first used
+	before         past            // what is left of earlier mappings
+	budget         budget
+	reset          alarm // set while someone waits for the budget
+	waiting        int   // tickets in all lines
+	hasty          line  // those whose deadline was not compared with the budget's reset yet
+	tickets        int64 // numbers them
+	grants         int64
+	events         []Event // to be told after unlocking
+	told           Event   // the last EventBudget
+}
+
+// InMemoryOption changes a default of [NewInMemory].
+type InMemoryOption func(*InMemoryQueue)
+
+// WithWindow sets the window, [IdentifyDelay] by default. Discord keeps to 5 s;
+// another window is for tests.
+func WithWindow(window time.Duration) InMemoryOption {
+	return func(q *InMemoryQueue) { q.window = window }
+}
+
+// WithMargin sets what is added to a window that starts at a grant,
+// [GrantMargin] by default. A bot that dials between Wait and IDENTIFY needs as
+// much as its dials vary: more like a second, or better an Acquire.
+func WithMargin(margin time.Duration) InMemoryOption {
+	return func(q *InMemoryQueue) { q.margin = margin }
+}
+
+// WithPermitMargin sets what is added to a window that starts when a permit is
+// Identified, [IdentifiedMargin] by default.
+func WithPermitMargin(margin time.Duration) InMemoryOption {
+	return func(q *InMemoryQueue) { q.permitMargin = margin }
+}
+
+// WithObserver has the queue report its events to f.
+func WithObserver(f func(Event)) InMemoryOption {
+	return func(q *InMemoryQueue) { q.observer = f }
+}
+
+// NewInMemory returns a queue with a limit as Discord reports it; without
+// Discord's figures, [DefaultLimit] is right for most bots. It returns an
+// [InvalidError] for a limit that is not valid or a negative duration.
+//
+// ResetAfter counts from now. While Remaining is Total it is ignored: the
+// period then begins with the first grant and lasts [LimitPeriod]. With
+// MaxConcurrency 0 every caller is granted at once and nothing is counted.
+func NewInMemory(limit SessionStartLimit, opts ...InMemoryOption) (*InMemoryQueue, error) {
+	q := &InMemoryQueue{window: IdentifyDelay, margin: GrantMargin, permitMargin: IdentifiedMargin}
+	for _, opt := range opts {
+		opt(q)
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"window", q.window}, {"margin", q.margin}, {"permit margin", q.permitMargin}} {
+		if d.value < 0 {
+			return nil, &InvalidError{Field: d.name, Value: d.value, Want: "0 or more"}
+		}
+	}
+	if err := limit.Validate(); err != nil {
+		return nil, err
+	}
+	q.before.permits = make(map[*ticket]struct{})
+	q.budget.spent = make(map[int]int)
+	q.budget.set(limit, time.Now())
+	q.rebucket(limit.MaxConcurrency)
+	q.told = q.budget.event()
+	return q, nil
+}
+
+// Wait implements [Queue].
+func (q *InMemoryQueue) Wait(ctx context.Context, shardID int) error {
+	return q.wait(ctx, &ticket{queue: q, shard: shardID})
+}
+
+// Acquire implements [PermitQueue]. The permit's lease is [PermitBound], and is
+// not renewed: nothing is gained by that within one process. Its methods never
+// block and never fail.
+func (q *InMemoryQueue) Acquire(ctx context.Context, shardID int) (Permit, error) {
+	t := &ticket{queue: q, shard: shardID, permit: true}
+	if err := q.wait(ctx, t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
+	if err := CheckShard(t.shard); err != nil {
+		return err
+	}
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	t.deadline, _ = ctx.Deadline()
+	now := q.lock()
+	err := q.enter(t, now)
+	ready := t.ready
+	waiting := Event{Kind: EventWaiting, ShardID: t.shard, Bucket: t.bucketID()}
+	q.unlock()
+	if err != nil {
+		return err
+	}
+	q.tell(waiting)
+	if ready != nil {
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			q.leave(t, ended(ctx))
+		}
+	}
+	if t.err != nil {
+		q.tell(Event{Kind: EventLeft, ShardID: t.shard, Bucket: t.bucketID(), Elapsed: time.Since(t.arrival), Err: t.err})
+		return t.err
+	}
+	q.tell(Event{Kind: EventGranted, ShardID: t.shard, Bucket: t.bucketID(), Elapsed: t.granted.Sub(t.arrival)})
+	return nil
+}
+
+// ended is why ctx has ended, as both its cause and its error; nil if it has
+// not.
+func ended(ctx context.Context) error {
+	err := ctx.Err()
+	if cause := context.Cause(ctx); cause != err {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+// Update puts a limit in force, as Discord reports it now: total, remaining and
+// the reset are replaced, which those who wait for the budget hear at once. A
+// report knows nothing of permits that are not identified yet, so best ask
+// Discord while none is out; a unit taken before the update does not come back.
+//
+// A changed MaxConcurrency sorts those who wait into the new buckets, in the
+// order of their arrival. No new bucket opens before the windows and permits of
+// the old ones have ended.
+//
+// It returns an [InvalidError], [ErrClosed], or why ctx has ended; nothing has
+// changed then. It does not block.
+func (q *InMemoryQueue) Update(ctx context.Context, limit SessionStartLimit) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	if err := limit.Validate(); err != nil {
+		return err
+	}
+	now := q.lock()
+	defer q.unlock()
+	if q.closed {
+		return ErrClosed
+	}
+	q.budget.set(limit, now)
+	q.reset.stop()
+	if limit.MaxConcurrency != q.maxConcurrency {
+		q.rebucket(limit.MaxConcurrency)
+	}
+	q.doubt()
+	q.serveAll(now)
+	q.checkDeadlines(now)
+	return nil
+}
+
+// Close ends all waits with [ErrClosed] and refuses what comes later. Permits
+// that are out may still be reported, which changes nothing. It never fails.
+func (q *InMemoryQueue) Close() error {
+	q.lock()
+	defer q.unlock()
+	q.closed = true
+	for _, b := range q.buckets {
+		for t := b.line.first(); t != nil; t = b.line.first() {
+			q.refuse(t, ErrClosed)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,310 @@
+// The in-memory queue's decisions: who enters, who is granted, and what closes
+// a bucket. All of it runs under the queue's lock.
+
+package gatewayqueue
+
+import (
+	"slices"
+	"time"
+)
+
+// bucket is a slot and the line in front of it.
+type bucket struct {
+	id     int
+	line   line
+	floor  time.Time // closed until then, whatever becomes of the holder
+	holder *ticket   // closes it besides, until it is reported or its time is up
+	alarm  alarm     // set while the first of the line waits for the slot
+	old    bool      // of an earlier mapping
+}
+
+// past is what earlier mappings left behind.
+type past struct {
+	hold    time.Time            // no bucket opens before: a window after the last grant
+	permits map[*ticket]struct{} // those still out
+}
+
+// lock locks the queue and brings it up to date.
+func (q *InMemoryQueue) lock() time.Time {
+	q.mu.Lock()
+	now := time.Now()
+	if q.budget.refill(now) {
+		q.doubt()
+		q.serveAll(now)
+	}
+	return now
+}
+
+// unlock unlocks the queue, and then tells what happened meanwhile.
+func (q *InMemoryQueue) unlock() {
+	if q.observer == nil {
+		q.mu.Unlock()
+		return
+	}
+	events := q.events
+	q.events = nil
+	if e := q.budget.event(); e != q.told {
+		q.told = e
+		events = append(events, e)
+	}
+	q.mu.Unlock()
+	for _, e := range events {
+		q.observer(e)
+	}
+}
+
+// tell reports an event; not under the lock.
+func (q *InMemoryQueue) tell(e Event) {
+	if q.observer != nil {
+		q.observer(e)
+	}
+}
+
+// enter puts t in line, from where it may be granted at once.
+func (q *InMemoryQueue) enter(t *ticket, now time.Time) error {
+	if q.closed {
+		return ErrClosed
+	}
+	q.tickets++
+	t.number, t.arrival = q.tickets, now
+	t.bucket = q.bucket(t.shard)
+	if err := q.inTime(t, now); err != nil {
+		return err
+	}
+	t.bucket.line.insert(&t.place, t)
+	q.waiting++
+	if !t.deadline.IsZero() {
+		q.hasty.add(&t.hasty, t)
+	}
+	q.serve(t.bucket, now)
+	if t.granted.IsZero() && t.err == nil {
+		t.ready = make(chan struct{})
+	}
+	return nil
+}
+
+// bucket is the one that a shard is in.
+func (q *InMemoryQueue) bucket(shard int) *bucket {
+	id := SessionStartLimit{MaxConcurrency: q.maxConcurrency}.Bucket(shard)
+	b := q.buckets[id]
+	if b == nil {
+		b = &bucket{id: id}
+		b.alarm.ring = func() {
+			now := q.lock()
+			defer q.unlock()
+			b.alarm.rang(now)
+			q.serve(b, now)
+		}
+		q.buckets[id] = b
+	}
+	return b
+}
+
+// serve grants to the first of the line as long as that is possible, and then
+// sets the alarm for when it will be.
+func (q *InMemoryQueue) serve(b *bucket, now time.Time) {
+	for t := b.line.first(); t != nil; t = b.line.first() {
+		if q.maxConcurrency > 0 {
+			if _, at := q.opens(b, now); at.After(now) {
+				b.alarm.set(at, now)
+				return
+			}
+			if q.budget.remaining == 0 {
+				q.awaitReset(now)
+				return
+			}
+		}
+		q.grant(t, now)
+	}
+}
+
+// serveAll serves every bucket; those whose first waits longest come first,
+// because the budget may not be enough for all.
+func (q *InMemoryQueue) serveAll(now time.Time) {
+	var busy []*bucket
+	for _, b := range q.buckets {
+		if b.line.length > 0 {
+			busy = append(busy, b)
+		}
+	}
+	slices.SortFunc(busy, func(a, b *bucket) int { return a.line.first().compare(b.line.first()) })
+	for _, b := range busy {
+		q.serve(b, now)
+	}
+}
+
+func (q *InMemoryQueue) grant(t *ticket, now time.Time) {
+	q.remove(t)
+	q.grants++
+	t.granted = now
+	if t.ready != nil {
+		close(t.ready)
+	}
+	if q.maxConcurrency == 0 {
+		return
+	}
+	q.budget.take(t, now)
+	t.closes = now.Add(q.window + q.margin)
+	if t.permit {
+		// Its holder may identify at the last moment and never say so.
+		t.closes = t.Deadline().Add(q.window + q.margin)
+	}
+	t.bucket.holder = t
+	if q.budget.remaining == 0 {
+		q.checkDeadlines(now)
+	}
+}
+
+// opens is when b opens: for certain not before least, and at the latest at
+// most, because only a permit that is out can be given back.
+func (q *InMemoryQueue) opens(b *bucket, now time.Time) (least, most time.Time) {
+	least = later(b.floor, q.before.hold)
+	most = least
+	if t := b.holder; t != nil {
+		switch {
+		case !t.closes.After(now):
+			b.holder = nil
+			q.expire(t, now)
+		case t.permit:
+			most = later(most, t.closes)
+		default:
+			least = later(least, t.closes)
+			most = least
+		}
+	}
+	return least, later(most, q.beforeOpens(now))
+}
+
+// beforeOpens is when the last of the earlier mappings' permits has ended.
+func (q *InMemoryQueue) beforeOpens(now time.Time) (at time.Time) {
+	for t := range q.before.permits {
+		if !t.closes.After(now) {
+			delete(q.before.permits, t)
+			q.expire(t, now)
+		}
+		at = later(at, t.closes)
+	}
+	return at
+}
+
+func (q *InMemoryQueue) expire(t *ticket, now time.Time) {
+	if !t.permit {
+		return
+	}
+	q.budget.settle(t)
+	t.expired = true
+	q.note(t, EventExpired, now)
+}
+
+// note keeps an event of a permit until the queue is unlocked.
+func (q *InMemoryQueue) note(t *ticket, kind EventKind, now time.Time) {
+	if q.observer != nil {
+		q.events = append(q.events, Event{Kind: kind, ShardID: t.shard, Bucket: t.bucket.id, Elapsed: now.Sub(t.granted)})
+	}
+}
+
+// settle hears what became of a permit.
+func (q *InMemoryQueue) settle(t *ticket, what EventKind) {
+	now := q.lock()
+	defer q.unlock()
+	if t.reported || q.closed {
+		return
+	}
+	t.reported = true
+	if !t.expired {
+		q.note(t, what, now)
+	}
+	q.release(t, what == EventIdentified, now)
+}
+
+// release ends what t holds. If it has sent IDENTIFY, its window starts now,
+// even if it comes so late that another one holds the slot.
+func (q *InMemoryQueue) release(t *ticket, sent bool, now time.Time) {
+	if t.closes.IsZero() {
+		return // granted without a limit
+	}
+	b := t.bucket
+	if b.holder == t {
+		b.holder = nil
+	}
+	delete(q.before.permits, t)
+	wasEmpty := q.budget.remaining == 0
+	q.budget.settle(t)
+	switch until := now.Add(q.window + q.permitMargin); {
+	case !sent:
+		q.budget.giveBack(t)
+	case b.old:
+		q.before.hold = later(q.before.hold, until)
+	default:
+		b.floor = later(b.floor, until)
+	}
+	if b.old || wasEmpty {
+		q.serveAll(now)
+	} else {
+		q.serve(b, now)
+	}
+	q.checkDeadlines(now)
+}
+
+// leave takes a caller out that waits no longer. One that was granted in that
+// instant gives slot and unit back.
+func (q *InMemoryQueue) leave(t *ticket, why error) {
+	now := q.lock()
+	defer q.unlock()
+	switch {
+	case t.err != nil: // refused in that instant
+	case t.granted.IsZero():
+		q.remove(t)
+		t.err = why
+	default:
+		t.err = why
+		q.release(t, false, now)
+	}
+}
+
+// refuse ends a wait with an error.
+func (q *InMemoryQueue) refuse(t *ticket, why error) {
+	q.remove(t)
+	t.err = why
+	if t.ready != nil {
+		close(t.ready)
+	}
+}
+
+// remove takes t out of its lines, and stops the alarms that nobody needs.
+func (q *InMemoryQueue) remove(t *ticket) {
+	t.bucket.line.remove(&t.place)
+	q.hasty.remove(&t.hasty)
+	if t.bucket.line.length == 0 {
+		t.bucket.alarm.stop()
+	}
+	if q.waiting--; q.waiting == 0 {
+		q.reset.stop()
+	}
+}
+
+// rebucket puts another mapping in force.
+func (q *InMemoryQueue) rebucket(maxConcurrency int) {
+	var moved []*ticket
+	for _, b := range q.buckets {
+		b.old = true
+		b.alarm.stop()
+		q.before.hold = later(q.before.hold, b.floor)
+		if t := b.holder; t != nil && t.permit {
+			q.before.permits[t] = struct{}{}
+		} else if t != nil {
+			q.before.hold = later(q.before.hold, t.closes)
+		}
+		for t := b.line.first(); t != nil; t = b.line.first() {
+			b.line.remove(&t.place)
+			moved = append(moved, t)
+		}
+	}
+	slices.SortStableFunc(moved, (*ticket).compare)
+	q.maxConcurrency = maxConcurrency
+	q.buckets = make(map[int]*bucket)
+	for _, t := range moved {
+		t.bucket = q.bucket(t.shard)
+		t.bucket.line.insert(&t.place, t)
+	}
+}

@@ -1,0 +1,104 @@
+// What the in-memory queue knows about time to come: waits that outlast their
+// caller's deadline, and the alarms that end the others.
+
+package gatewayqueue
+
+import "time"
+
+// inTime returns a DeadlineError if t's turn is certain to come after its
+// caller's deadline. The line in front does not count: all of it may leave.
+func (q *InMemoryQueue) inTime(t *ticket, now time.Time) error {
+	if t.deadline.IsZero() || q.maxConcurrency == 0 {
+		return nil
+	}
+	at, _ := q.opens(t.bucket, now)
+	reason := "the bucket's window"
+	if reset, certain := q.budget.exhaustedUntil(); certain && reset.After(at) {
+		at, reason = reset, "the exhausted budget's period"
+	}
+	if at.After(now) && at.After(t.deadline) {
+		return &DeadlineError{Wait: at.Sub(now), Reason: reason}
+	}
+	return nil
+}
+
+// checkDeadlines refuses those whom an exhausted budget keeps for too long.
+// Each is looked at once per period and update, so that a budget which hovers
+// around its last unit does not cost a look at the whole line each time.
+func (q *InMemoryQueue) checkDeadlines(now time.Time) {
+	if _, certain := q.budget.exhaustedUntil(); !certain {
+		return
+	}
+	for t := q.hasty.first(); t != nil; t = q.hasty.first() {
+		q.hasty.remove(&t.hasty)
+		if err := q.inTime(t, now); err != nil {
+			q.refuse(t, err)
+		}
+	}
+}
+
+// doubt has every deadline looked at again: there is another reset.
+func (q *InMemoryQueue) doubt() {
+	for _, b := range q.buckets {
+		for k := b.line.head; k != nil; k = k.next {
+			if t := k.ticket; !t.deadline.IsZero() && t.hasty.ticket == nil {
+				q.hasty.add(&t.hasty, t)
+			}
+		}
+	}
+}
+
+// awaitReset sets the alarm for a new period, unless none will begin.
+func (q *InMemoryQueue) awaitReset(now time.Time) {
+	if q.reset.ring == nil {
+		q.reset.ring = func() {
+			q.reset.rang(q.lock()) // lock has begun the new period
+			q.unlock()
+		}
+	}
+	if !q.budget.reset.IsZero() {
+		q.reset.set(q.budget.reset, now)
+	}
+}
+
+// alarm is a timer that exists while it is set.
+type alarm struct {
+	ring  func()
+	at    time.Time // zero while it is not set
+	timer *time.Timer
+}
+
+func (a *alarm) set(at, now time.Time) {
+	switch {
+	case a.at.Equal(at):
+		return
+	case a.timer == nil:
+		a.timer = time.AfterFunc(at.Sub(now), a.ring)
+	default:
+		a.timer.Reset(at.Sub(now))
+	}
+	a.at = at
+}
+
+// rang is called when the timer rings. If the alarm was set anew meanwhile, to
+// be rung later, that stands.
+func (a *alarm) rang(now time.Time) {
+	if !a.at.After(now) {
+		a.at = time.Time{}
+	}
+}
+
+func (a *alarm) stop() {
+	if !a.at.IsZero() {
+		a.timer.Stop()
+		a.at = time.Time{}
+	}
+}
+
+// later is the later of two moments.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,130 @@
+// The places in a line: tickets, linked in the order of their arrival.
+
+package gatewayqueue
+
+import (
+	"cmp"
+	"context"
+	"time"
+)
+
+// ticket is one caller: its place while it waits, then what it holds. It is the
+// Permit of a caller that asked for one. All but queue, shard and permit is
+// guarded by the queue's lock; once the caller has been told, err, bucket and
+// granted do not change.
+type ticket struct {
+	queue    *InMemoryQueue
+	shard    int
+	permit   bool
+	number   int64
+	arrival  time.Time
+	deadline time.Time // of the caller's context; zero if there is none
+
+	bucket *bucket
+	place  link          // in the bucket's line
+	hasty  link          // in the queue's
+	ready  chan struct{} // closed when it was granted or refused; nil if that was at once
+	err    error         // why it was refused, or left
+
+	granted  time.Time
+	closes   time.Time // its bucket, until then; zero where there is no limit
+	period   int       // the budget's, of the unit that was paid
+	expired  bool      // closes has passed unreported
+	reported bool
+}
+
+// Identified implements [Permit].
+func (t *ticket) Identified(context.Context) error {
+	t.queue.settle(t, EventIdentified)
+	return nil
+}
+
+// Abandon implements [Permit].
+func (t *ticket) Abandon(context.Context) error {
+	t.queue.settle(t, EventAbandoned)
+	return nil
+}
+
+// Deadline implements [Permit].
+func (t *ticket) Deadline() time.Time { return t.granted.Add(PermitBound) }
+
+func (t *ticket) bucketID() int {
+	if t.bucket == nil {
+		return 0
+	}
+	return t.bucket.id
+}
+
+// compare orders tickets by arrival. Shards that arrive in one instant are
+// served in their own order: Discord asks for them "in order".
+func (t *ticket) compare(other *ticket) int {
+	return cmp.Or(t.arrival.Compare(other.arrival), cmp.Compare(t.shard, other.shard))
+}
+
+// line is a list of tickets. The links are part of the tickets, so that a
+// ticket enters and leaves without a search or an allocation.
+type line struct {
+	head, tail *link
+	length     int
+}
+
+type link struct {
+	prev, next *link
+	ticket     *ticket // nil while not in a line
+}
+
+// first is nil in an empty line.
+func (l *line) first() *ticket {
+	if l.head == nil {
+		return nil
+	}
+	return l.head.ticket
+}
+
+// insert puts t in its place by arrival, which is at the end or close to it.
+func (l *line) insert(k *link, t *ticket) {
+	after := l.tail
+	for after != nil && t.compare(after.ticket) < 0 {
+		after = after.prev
+	}
+	l.insertAfter(after, k, t)
+}
+
+// add puts t at the end.
+func (l *line) add(k *link, t *ticket) { l.insertAfter(l.tail, k, t) }
+
+// insertAfter puts t behind another, or in front of all if that is nil.
+func (l *line) insertAfter(after, k *link, t *ticket) {
+	*k = link{prev: after, next: l.head, ticket: t}
+	if after != nil {
+		k.next = after.next
+		after.next = k
+	} else {
+		l.head = k
+	}
+	if k.next != nil {
+		k.next.prev = k
+	} else {
+		l.tail = k
+	}
+	l.length++
+}
+
+// remove does nothing for a link that is not in the line.
+func (l *line) remove(k *link) {
+	if k.ticket == nil {
+		return
+	}
+	if k.prev != nil {
+		k.prev.next = k.next
+	} else {
+		l.head = k.next
+	}
+	if k.next != nil {
+		k.next.prev = k.prev
+	} else {
+		l.tail = k.prev
+	}
+	*k = link{}
+	l.length--
+}

@@ -1,0 +1,61 @@
+// A look at the in-memory queue.
+
+package gatewayqueue
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// statusPlaces is how many places of each line a Status shows.
+const statusPlaces = 10
+
+// Status implements [Statuser]. It does not block; it returns [ErrClosed], or
+// why ctx has ended.
+func (q *InMemoryQueue) Status(ctx context.Context) (Status, error) {
+	if err := ended(ctx); err != nil {
+		return Status{}, err
+	}
+	now := q.lock()
+	defer q.unlock()
+	if q.closed {
+		return Status{}, ErrClosed
+	}
+	s := Status{
+		Time: now,
+		Budget: BudgetStatus{
+			Total: q.budget.total, Remaining: q.budget.remaining,
+			MaxConcurrency: q.maxConcurrency, Reset: q.budget.reset,
+		},
+		Buckets: make([]BucketStatus, q.maxConcurrency),
+		Spent:   maps.Clone(q.budget.spent),
+		Hold:    max(0, later(q.before.hold, q.beforeOpens(now)).Sub(now)),
+		Seq:     q.grants,
+	}
+	for id := range s.Buckets {
+		s.Buckets[id] = q.buckets[id].status(q, now)
+		s.Buckets[id].Bucket = id
+	}
+	return s, nil
+}
+
+// status may be asked of a bucket that was never used, which is nil.
+func (b *bucket) status(q *InMemoryQueue, now time.Time) BucketStatus {
+	if b == nil {
+		b = &bucket{}
+	}
+	_, most := q.opens(b, now)
+	s := BucketStatus{Closed: max(0, most.Sub(now)), Waiting: b.line.length}
+	if b.holder != nil {
+		s.Holder, s.Permit = b.holder.String(), b.holder.permit
+	}
+	for k := b.line.head; k != nil && len(s.Line) < statusPlaces; k = k.next {
+		s.Line = append(s.Line, Place{Ticket: k.ticket.String(), Arrival: k.ticket.arrival})
+	}
+	return s
+}
+
+// String names the ticket as a shared queue would, with an empty pod.
+func (t *ticket) String() string { return fmt.Sprintf("%d@#%d", t.shard, t.number) }
