@@ -38,7 +38,7 @@ func (b Binary) StartSentinel(t testing.TB, replicas int, args ...string) *Senti
 	master := s.Servers[0]
 	for range replicas {
 		s.Servers = append(s.Servers, b.Start(t, append([]string{
-			"--replicaof", "127.0.0.1 " + strconv.Itoa(master.Port),
+			"--replicaof", "127.0.0.1", strconv.Itoa(master.Port),
 		}, args...)...))
 	}
 	for _, server := range s.Servers {
