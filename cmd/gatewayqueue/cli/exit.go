@@ -1,0 +1,108 @@
+// Package cli is what every command of the program shares: exit codes, the
+// wording of refused flags, and flag values that know their range.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes. A command that is ended by a signal exits with 128 + its number,
+// as a shell would report it.
+const (
+	ExitOK     = 0
+	ExitFailed = 1
+	ExitUsage  = 2
+)
+
+// usageError is a command line that was refused.
+type usageError struct{ message string }
+
+func (e *usageError) Error() string { return e.message }
+
+// Usage makes an error of a command line that cannot be run as it is.
+func Usage(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// BadFlag refuses the value of a flag.
+func BadFlag(flag string, value any, want string) error {
+	return Usage("--%s is %v: want %s", flag, value, want)
+}
+
+// Signalled is the cause of a context that a signal has ended.
+type Signalled struct{ Signal os.Signal }
+
+func (e Signalled) Error() string { return "stopped by " + e.Signal.String() }
+
+// ExitCode is what the program exits with after err.
+func ExitCode(err error) int {
+	var usage *usageError
+	var signalled Signalled
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &usage):
+		return ExitUsage
+	case errors.As(err, &signalled):
+		if number, ok := signalled.Signal.(syscall.Signal); ok {
+			return 128 + int(number)
+		}
+		return ExitFailed
+	default:
+		return ExitFailed
+	}
+}
+
+// FlagError rewords what pflag reports, in one line that names the flag, its
+// value and what it may be. It is a cobra FlagErrorFunc.
+func FlagError(cmd *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &value):
+		// The cause of an out-of-range value says what is wanted.
+		return BadFlag(value.GetFlag().Name, fmt.Sprintf("%q", value.GetValue()), wanted(value))
+	case errors.As(err, &missing):
+		return Usage("--%s has no value: %s", missing.GetSpecifiedName(), purpose(missing.GetFlag()))
+	case errors.As(err, &unknown):
+		name := "--" + unknown.GetSpecifiedName()
+		if short := unknown.GetSpecifiedShortnames(); short != "" {
+			name = "-" + short
+		}
+		return Usage("there is no flag %s: %s --help lists them", name, cmd.CommandPath())
+	}
+	return Usage("%v", err)
+}
+
+// purpose is a flag's usage without the quotes that name its value in --help.
+func purpose(f *pflag.Flag) string { return "want " + strings.ReplaceAll(f.Usage, "`", "") }
+
+func wanted(e *pflag.InvalidValueError) string {
+	var r *rangeError
+	if errors.As(e, &r) {
+		return r.want
+	}
+	if e.GetFlag().Value.Type() == "bool" {
+		return "true or false"
+	}
+	return e.Unwrap().Error()
+}
+
+// NoArgs refuses arguments of a command that takes only flags.
+func NoArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return Usage("argument %q is not wanted: %s takes only flags", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+// Interrupted is what Ctrl-C makes the cause of a context.
+var Interrupted = Signalled{os.Interrupt}

@@ -1,0 +1,106 @@
+// Flag values that know their range, so that --help, a refused value and the
+// check itself say the same.
+
+package cli
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// rangeError says what a flag would have accepted.
+type rangeError struct{ want string }
+
+func (e *rangeError) Error() string { return "want " + e.want }
+
+// value is a flag of any type.
+type value[T any] struct {
+	to    *T
+	kind  string // as --help shows it
+	parse func(string) (T, bool)
+	text  func(T) string
+	want  string
+}
+
+func (v *value[T]) String() string {
+	if v.to == nil { // pflag asks a zero value for its default
+		return ""
+	}
+	return v.text(*v.to)
+}
+
+func (v *value[T]) Type() string { return v.kind }
+
+func (v *value[T]) Set(s string) error {
+	parsed, ok := v.parse(s)
+	if !ok {
+		return &rangeError{v.want}
+	}
+	*v.to = parsed
+	return nil
+}
+
+// Int defines a whole number from least to most. *to holds its default.
+func Int(flags *pflag.FlagSet, to *int, name string, least, most int, usage string) {
+	flags.Var(&value[int]{
+		to: to, kind: "N", text: strconv.Itoa,
+		parse: func(s string) (int, bool) {
+			n, err := strconv.Atoi(s)
+			return n, err == nil && n >= least && n <= most
+		},
+		want: fmt.Sprintf("a whole number from %d to %d", least, most),
+	}, name, usage)
+}
+
+// Duration defines a time from least to most, such as 500ms. *to holds its
+// default.
+func Duration(flags *pflag.FlagSet, to *time.Duration, name string, least, most time.Duration, usage string) {
+	flags.Var(&value[time.Duration]{
+		to: to, kind: "TIME", text: Short,
+		parse: func(s string) (time.Duration, bool) {
+			d, err := time.ParseDuration(s)
+			return d, err == nil && d >= least && d <= most
+		},
+		want: fmt.Sprintf("a time with its unit from %s to %s, such as %s", Short(least), Short(most), Short(*to)),
+	}, name, usage)
+}
+
+// Choice defines one of several words. *to holds its default.
+func Choice(flags *pflag.FlagSet, to *string, name string, words []string, usage string) {
+	flags.Var(&value[string]{
+		to: to, kind: strings.Join(words, "|"), text: func(s string) string { return s },
+		parse: func(s string) (string, bool) { return s, slices.Contains(words, s) },
+		want:  strings.Join(words, " or "),
+	}, name, usage)
+}
+
+// name is what redisqueue allows for applications and pods.
+var name = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// App defines the application ID. *to holds its default.
+func App(flags *pflag.FlagSet, to *string, usage string) {
+	flags.Var(&value[string]{
+		to: to, kind: "ID", text: func(s string) string { return s },
+		parse: func(s string) (string, bool) { return s, name.MatchString(s) },
+		want:  "1 to 64 letters, digits, dots, dashes or underscores",
+	}, "app", usage)
+}
+
+// Short writes a duration without the zero units that Duration.String ends in:
+// 5m rather than 5m0s.
+func Short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

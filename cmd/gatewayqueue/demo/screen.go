@@ -1,0 +1,113 @@
+// What is shown while the demo runs: a live view, or lines.
+
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+)
+
+// screen shows a run. Its methods may be called from any goroutine.
+type screen interface {
+	begin(*ledger)
+	up(event, progress) // a shard has identified
+	note(string)        // something worth a line
+	end()               // shows the last state
+}
+
+func newScreen(c config, out io.Writer, judge *gatewaytest.Judge, w *watch, cancel context.CancelCauseFunc) screen {
+	if c.Plain || !picture.IsTerminal(out) {
+		return &lines{config: c, out: out}
+	}
+	v := &view{config: c, judge: judge, watch: w, ended: make(chan struct{})}
+	v.live = picture.NewLive(out, v.draw, func() { cancel(cli.Interrupted) })
+	return v
+}
+
+// lines is a screen for files, pipes and logs.
+type lines struct {
+	config
+	mu     sync.Mutex
+	out    io.Writer
+	ledger *ledger
+}
+
+func (l *lines) begin(ledger *ledger) {
+	l.ledger = ledger
+}
+
+func (l *lines) up(e event, p progress) {
+	text := fmt.Sprintf("%8.3f s  shard %d identified  bucket %d  %s  %d of %d up",
+		p.Elapsed.Seconds(), e.Shard, e.Shard%l.MaxConcurrency, e.Pod, p.Up, l.Shards)
+	if e.Ruling != nil && !e.Ruling.Accepted {
+		text += "  REFUSED: " + refusal(*e.Ruling)
+	}
+	l.print(text)
+}
+
+func (l *lines) note(text string) {
+	l.print(fmt.Sprintf("%8.3f s  %s", l.ledger.now().Elapsed.Seconds(), text))
+}
+
+func (l *lines) end() {}
+
+func (l *lines) print(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintln(l.out, text) //nolint:errcheck // A closed pipe ends the program by itself.
+}
+
+// refusal is why the judge would not have an identify.
+func refusal(r gatewaytest.Ruling) string {
+	if r.Over {
+		return "over budget"
+	}
+	return fmt.Sprintf("only %v after the one before", r.Gap.Round(time.Millisecond))
+}
+
+// title says what runs.
+func (c *config) title() string {
+	what := []string{
+		count(c.Shards, "shard"), count(c.Pods, "pod"),
+		fmt.Sprintf("max_concurrency %d", c.MaxConcurrency),
+		fmt.Sprintf("window %v + %v", cli.Short(c.Window), cli.Short(c.Margin)),
+		c.Mode,
+	}
+	if c.Dial > 0 {
+		what[4] += " + dial of " + cli.Short(c.Dial)
+	}
+	return strings.Join(what, ", ")
+}
+
+// intro is what runs, and how to look at it from another terminal.
+func (c *config) intro(redis *store.Store) []string {
+	scan := "redis-cli -u " + redis.String() + " --scan --pattern '" + store.Pattern(c.App) + "'"
+	kind := "Redis is at " + redis.String()
+	if redis.Embedded() {
+		scan = "redis-cli -u " + redis.String() + " --scan"
+		kind = "Redis is embedded"
+	}
+	return []string{
+		"gatewayqueue demo: " + c.title(),
+		kind + ", the application is " + c.App + ". To look at it meanwhile:",
+		"  " + scan,
+		"  gatewayqueue status --redis " + redis.String() + " --app " + c.App + " --watch",
+		"",
+	}
+}
+
+func count(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}

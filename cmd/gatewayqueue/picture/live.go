@@ -1,0 +1,99 @@
+// A picture that moves, in a terminal.
+
+package picture
+
+import (
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/term"
+)
+
+// frameEvery is how often a live picture is drawn anew. Only what changed is
+// sent to the terminal.
+const frameEvery = 100 * time.Millisecond
+
+// Live is a picture that is drawn anew ten times a second, below what was
+// printed before it. Its last frame stays.
+type Live struct{ program *tea.Program }
+
+// IsTerminal reports whether w is a terminal on which a picture can move.
+func IsTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(file.Fd()) && os.Getenv("TERM") != "dumb"
+}
+
+// NewLive makes a live picture. draw is called for each frame with the size of
+// the terminal; interrupt when the user asks to end with q or Ctrl-C.
+func NewLive(out io.Writer, draw func(width, height int) []string, interrupt func()) *Live {
+	options := []tea.ProgramOption{tea.WithOutput(out), tea.WithoutSignalHandler()}
+	if !term.IsTerminal(os.Stdin.Fd()) {
+		options = append(options, tea.WithInput(nil))
+	}
+	return &Live{tea.NewProgram(&live{draw: draw, interrupt: interrupt}, options...)}
+}
+
+// Run draws until Stop is called, and leaves the terminal as it was.
+func (l *Live) Run() error {
+	_, err := l.program.Run()
+	return err
+}
+
+// Stop draws a last frame and ends Run.
+func (l *Live) Stop() { l.program.Quit() }
+
+// Println prints a line above the picture, where it stays.
+func (l *Live) Println(line string) { l.program.Println(line) }
+
+// live is Bubble Tea's model of it.
+type live struct {
+	draw          func(width, height int) []string
+	interrupt     func()
+	width, height int
+}
+
+type frame struct{}
+
+func next() tea.Cmd { return tea.Tick(frameEvery, func(time.Time) tea.Msg { return frame{} }) }
+
+func (*live) Init() tea.Cmd { return next() }
+
+func (m *live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case tea.KeyPressMsg:
+		if key := msg.String(); key == "ctrl+c" || key == "q" {
+			m.interrupt()
+		}
+	case frame:
+		return m, next()
+	}
+	return m, nil
+}
+
+func (m *live) View() tea.View {
+	if m.width == 0 { // not yet told
+		return tea.NewView("")
+	}
+	// A picture as high as the terminal would scroll at its last line.
+	lines := m.draw(m.width, m.height-1)
+	lines = lines[:min(len(lines), max(0, m.height-1))]
+	for i, line := range lines {
+		lines[i] = clip(line, m.width)
+	}
+	return tea.NewView(strings.Join(lines, "\n"))
+}
+
+// Width is how many columns out has, or 100 where it is no terminal.
+func Width(out io.Writer) int {
+	if file, ok := out.(*os.File); ok {
+		if width, _, err := term.GetSize(file.Fd()); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 100
+}

@@ -1,0 +1,169 @@
+// Package picture draws a queue for a terminal: its budget, and one line per
+// bucket with slot and waiters. The demo and status commands show the same.
+package picture
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// Frame is the space there is, and what a status alone does not tell.
+type Frame struct {
+	Width  int           // columns
+	Lines  int           // most lines for buckets; 0 for as many as there are
+	Window time.Duration // a full bar of a closed bucket
+}
+
+// Queue draws the budget and the buckets.
+func Queue(s gatewayqueue.Status, f Frame) []string {
+	lines := append(Budget(s, f), "")
+	if s.Hold > 0 {
+		lines = append(lines, warn.Render(clip(fmt.Sprintf(
+			" every bucket is held closed for %s, after a change of limits or a loss of state", Seconds(s.Hold)), f.Width)))
+	}
+	return append(lines, Buckets(s, f)...)
+}
+
+// Budget is one line about the daily limit.
+func Budget(s gatewayqueue.Status, f Frame) []string {
+	b := s.Budget
+	if b.Unknown {
+		return []string{Row("budget", warn.Render("unknown: nothing is granted until a pod has seeded it again"), f.Width)}
+	}
+	left := 0.0
+	if b.Total > 0 {
+		left = float64(b.Remaining) / float64(b.Total)
+	}
+	text := fmt.Sprintf("%d of %d left", b.Remaining, b.Total)
+	switch {
+	case b.Reset.IsZero():
+		text += dim.Render(", no period has begun")
+	default:
+		text += dim.Render(", resets in " + Seconds(b.Reset.Sub(s.Time)))
+	}
+	return []string{Row("budget", Bar(left, f.Width)+"  "+text, f.Width)}
+}
+
+// The columns of a bucket's line; the last one takes what is left.
+const (
+	bucketColumn = 6
+	slotColumn   = 7
+	barColumn    = 12
+	timeColumn   = 8
+	holderColumn = 16
+	narrow       = 64 // below it the bar is left out
+)
+
+// Buckets is one line per bucket: open, closed or held by a permit; for how
+// long, by whom, and who waits. Those that do not fit are summed up in a line.
+func Buckets(s gatewayqueue.Status, f Frame) []string {
+	shown := s.Buckets
+	if f.Lines > 0 && len(shown)+1 > f.Lines { // one line is the header
+		shown = shown[:max(0, f.Lines-2)]
+	}
+	lines := []string{dim.Render(columns(f.Width, "bucket", "slot", "", "", "closed by", "line"))}
+	for _, b := range shown {
+		lines = append(lines, bucket(s, b, f))
+	}
+	if rest := s.Buckets[len(shown):]; len(rest) > 0 {
+		lines = append(lines, dim.Render(clip(summary(rest, len(shown) > 0), f.Width)))
+	}
+	return lines
+}
+
+func bucket(s gatewayqueue.Status, b gatewayqueue.BucketStatus, f Frame) string {
+	closed := max(b.Closed, s.Hold)
+	slot, bar, left, holder := open.Render("open"), "", "", ""
+	switch {
+	case closed <= 0:
+	case b.Permit:
+		slot, holder = held.Render("permit"), Place(b.Holder)
+	case b.Closed > 0:
+		slot, holder = shut.Render("closed"), Place(b.Holder)
+	default:
+		slot = warn.Render("held")
+	}
+	if closed > 0 {
+		whole := max(f.Window, gatewayqueue.IdentifyDelay/1000)
+		bar, left = gauge(min(1, float64(closed)/float64(whole)), barColumn), Seconds(closed)
+	}
+	return columns(f.Width, fmt.Sprint(b.Bucket), slot, bar, left, holder, Line(b))
+}
+
+// columns lays out one line of the table.
+func columns(width int, bucket, slot, bar, left, holder, line string) string {
+	var row strings.Builder
+	row.WriteString(" " + padLeft(bucket, bucketColumn) + "  " + pad(slot, slotColumn))
+	if width >= narrow {
+		row.WriteString(pad(bar, barColumn))
+	}
+	row.WriteString(padLeft(left, timeColumn) + "  " + pad(clip(holder, holderColumn), holderColumn) + "  " + line)
+	return clip(row.String(), width)
+}
+
+// Line says who waits in front of a bucket: how many, and the first places.
+func Line(b gatewayqueue.BucketStatus) string {
+	if b.Waiting == 0 {
+		return dim.Render("-")
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d:", b.Waiting)
+	for _, place := range b.Line {
+		text.WriteString(" " + Place(place.Ticket))
+	}
+	if b.Waiting > len(b.Line) {
+		text.WriteString(" ...")
+	}
+	return text.String()
+}
+
+// Place is a ticket without its counter, which only tells one pod's tickets of
+// the same shard apart.
+func Place(ticket string) string {
+	place, _, _ := strings.Cut(ticket, "#")
+	return place
+}
+
+func summary(rest []gatewayqueue.BucketStatus, more bool) string {
+	closed, waiting := 0, 0
+	for _, b := range rest {
+		waiting += b.Waiting
+		if b.Closed > 0 {
+			closed++
+		}
+	}
+	word := "buckets"
+	if more {
+		word = "more " + word
+	}
+	return fmt.Sprintf(" %*d %s: %d open, %d closed, %d waiting", bucketColumn, len(rest), word, len(rest)-closed, closed, waiting)
+}
+
+// Later is the status as it will be after d if nobody comes or goes: what is
+// closed is closed for less. It lets a view move between two snapshots.
+func Later(s gatewayqueue.Status, d time.Duration) gatewayqueue.Status {
+	s.Time = s.Time.Add(d)
+	s.Hold = max(0, s.Hold-d)
+	s.Buckets = slices.Clone(s.Buckets)
+	for i := range s.Buckets {
+		s.Buckets[i].Closed = max(0, s.Buckets[i].Closed-d)
+	}
+	return s
+}
+
+// Drained estimates how long the lines last, if step passes between two grants
+// of a bucket and nobody comes or goes. waiting says how many still wait for a
+// bucket.
+func Drained(s gatewayqueue.Status, step time.Duration, waiting func(gatewayqueue.BucketStatus) int) time.Duration {
+	var longest time.Duration
+	for _, b := range s.Buckets {
+		if n := waiting(b); n > 0 {
+			longest = max(longest, max(b.Closed, s.Hold)+time.Duration(n-1)*step)
+		}
+	}
+	return longest
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/status"
+)
+
+// root is the program without its commands' work.
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "gatewayqueue",
+		Short: "An IDENTIFY queue for sharded Discord bots, on Redis",
+		Long: `An IDENTIFY queue for sharded Discord bots, on Redis: all pods of a bot share it, so
+that no shard identifies before Discord lets it.`,
+		SilenceErrors: true, // main prints them, in one line
+		SilenceUsage:  true,
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.SetFlagErrorFunc(cli.FlagError)
+	cmd.CompletionOptions.HiddenDefaultCmd = true
+	cmd.AddCommand(demo.Command(), status.Command())
+	return cmd
+}
+
+// knownCommand refuses a word that is no command.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return cli.Usage("there is no command %q: did you mean %s?", args[0], strings.Join(near, " or "))
+	}
+	return cli.Usage("there is no command %q: %s --help lists them", args[0], cmd.CommandPath())
+}

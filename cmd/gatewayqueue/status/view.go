@@ -1,0 +1,97 @@
+// The picture of a snapshot, and how it is kept fresh.
+
+package status
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+)
+
+// draw is the queue, and what there is besides buckets. height 0 is no limit.
+func draw(s gatewayqueue.Status, width, height int) []string {
+	lines := []string{
+		picture.Row("queue", picture.Bold.Render(s.App)+picture.Dim(fmt.Sprintf("  max_concurrency %d, %s, at %s",
+			s.Budget.MaxConcurrency, pods(s), s.Time.Local().Format(time.TimeOnly))), width),
+		picture.Row("waiting", waiting(s), width),
+	}
+	frame := picture.Frame{Width: width, Window: gatewayqueue.IdentifyDelay + gatewayqueue.GrantMargin}
+	if height > 0 {
+		frame.Lines = max(1, height-len(lines)-2) // the budget, and a blank line
+	}
+	return append(lines, picture.Queue(s, frame)...)
+}
+
+func pods(s gatewayqueue.Status) string {
+	switch len(s.Pods) {
+	case 0:
+		return "no pods waiting"
+	case 1:
+		return "1 pod"
+	}
+	return fmt.Sprintf("%d pods", len(s.Pods))
+}
+
+func waiting(s gatewayqueue.Status) string {
+	n := s.Waiting()
+	if n == 0 {
+		return "nobody"
+	}
+	last := picture.Drained(s, gatewayqueue.IdentifyDelay+gatewayqueue.GrantMargin,
+		func(b gatewayqueue.BucketStatus) int { return b.Waiting })
+	text := fmt.Sprintf("%d in line", n)
+	if s.Budget.Unknown || s.Budget.Remaining < n {
+		return text + picture.Bad(", more than the budget has left")
+	}
+	return text + picture.Dim(", the last one gets its turn in about "+picture.Seconds(last))
+}
+
+// watch shows a live picture until ctx ends or the user has seen enough.
+func watch(parent context.Context, out io.Writer, c config, look func() (gatewayqueue.Status, error)) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	type snapshot struct {
+		status gatewayqueue.Status
+		at     time.Time
+		err    error
+	}
+	first, err := look() // an error that is there from the start ends the command
+	if err != nil {
+		return err
+	}
+	var last atomic.Pointer[snapshot]
+	last.Store(&snapshot{status: first, at: time.Now()})
+	live := picture.NewLive(out, func(width, height int) []string {
+		seen := last.Load()
+		var trouble []string
+		if seen.err != nil {
+			trouble = strings.Split(picture.Row("Redis", picture.Bad(seen.err.Error()), width), "\n")
+		}
+		return append(draw(picture.Later(seen.status, time.Since(seen.at)), width, height-len(trouble)), trouble...)
+	}, func() { cancel(cli.Interrupted) })
+
+	go func() {
+		_ = repeat(ctx, c.Watch, func() error { //nolint:errcheck // It ends with ctx.
+			s, err := look()
+			if next := *last.Load(); err != nil { // Redis is away: show what was there
+				next.err = err
+				last.Store(&next)
+			} else {
+				last.Store(&snapshot{status: s, at: time.Now()})
+			}
+			return nil
+		})
+		live.Stop()
+	}()
+	if err := live.Run(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}

@@ -1,0 +1,80 @@
+// What to do about an error of Redis.
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Explain adds to an error of Redis which server it is and what to do. Errors
+// that are not Redis's own are returned as they are.
+func (s *Store) Explain(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	do := advice(err)
+	if do == "" {
+		return err
+	}
+	return &explained{err, s.shown, do}
+}
+
+type explained struct {
+	err    error
+	server string
+	do     string
+}
+
+func (e *explained) Error() string { return fmt.Sprintf("Redis at %s: %v: %s", e.server, e.err, e.do) }
+func (e *explained) Unwrap() error { return e.err }
+
+// advice by the code that Redis's error begins with. They are looked for
+// anywhere in the text: miniredis and wrapping errors put words in front.
+var advised = []struct{ code, do string }{
+	{"NOAUTH", "put the password into the URL, redis://:PASSWORD@HOST:PORT"},
+	{"WRONGPASS", "user or password in the URL are not this server's"},
+	{"without any password configured", "the server wants no password: take it out of the URL"},
+	{"invalid password", "the password in the URL is not this server's"},
+	{"NOPERM", "this user may not do that: give it EVALSHA, EVAL and the keys identify:* (ACL SETUSER)"},
+	{"WRONGTYPE", "a key of this queue was written by something else: find it with redis-cli --scan --pattern 'identify:*', " +
+		"then TYPE, and delete it or choose another --app"},
+	{"CROSSSLOT", "this is a cluster: give the URL of a server that is not"},
+	{"MOVED", "this is a cluster: give the URL of a server that is not"},
+	{"READONLY", "this is a replica: give the URL of its primary"},
+	{"MASTERDOWN", "this is a replica without its primary: give the URL of the primary"},
+	{"LOADING", "it is still reading its data: try again in a moment"},
+	{"OOM", "its memory is full: raise maxmemory"},
+	{"DB index", "the number at the end of the URL is not a database that this server has"},
+	{"does not look like a TLS handshake", "the server speaks no TLS: use redis:// rather than rediss://"},
+}
+
+func advice(err error) string {
+	text := err.Error()
+	for _, a := range advised {
+		if strings.Contains(text, a.code) {
+			return a.do
+		}
+	}
+	var dns *net.DNSError
+	var bad *url.Error
+	var network net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: start redis-server, or correct host and port"
+	case errors.As(err, &dns):
+		return "there is no such host: correct the URL"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.As(err, &network) && network.Timeout():
+		return "no answer in time: is it the right address, and is a firewall between?"
+	case errors.As(err, &bad), errors.As(err, &network), strings.Contains(text, "EOF"), strings.Contains(text, "parse"):
+		return "is it a Redis, and the right port (rediss:// where it wants TLS)?"
+	}
+	return ""
+}

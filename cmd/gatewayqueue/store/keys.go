@@ -1,0 +1,67 @@
+// The keys of a queue, as far as the program must find or remove them.
+
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+const (
+	prefix = "identify:{"
+	limits = "}:limits" // every queue that was ever filled has it
+)
+
+// Pattern matches the keys of an application, for SCAN and redis-cli --scan.
+func Pattern(app string) string { return prefix + app + "}:*" }
+
+// Apps lists the applications that have a queue in this Redis.
+func (s *Store) Apps(ctx context.Context) ([]string, error) {
+	keys, err := s.scan(ctx, prefix+"*"+limits)
+	if err != nil {
+		return nil, err
+	}
+	var apps []string
+	for _, key := range keys {
+		apps = append(apps, strings.TrimSuffix(strings.TrimPrefix(key, prefix), limits))
+	}
+	slices.Sort(apps)
+	return slices.Compact(apps), nil
+}
+
+// Exists reports whether the application has any key.
+func (s *Store) Exists(ctx context.Context, app string) (bool, error) {
+	keys, err := s.scan(ctx, Pattern(app))
+	return len(keys) > 0, err
+}
+
+// Remove deletes every key of the application.
+func (s *Store) Remove(ctx context.Context, app string) (int, error) {
+	keys, err := s.scan(ctx, Pattern(app))
+	if err != nil || len(keys) == 0 {
+		return 0, err
+	}
+	if err := s.Client.Del(ctx, keys...).Err(); err != nil {
+		return 0, s.Explain(err)
+	}
+	return len(keys), nil
+}
+
+func (s *Store) scan(ctx context.Context, pattern string) ([]string, error) {
+	var keys []string
+	found := s.Client.Scan(ctx, 0, pattern, 1000).Iterator()
+	for found.Next(ctx) {
+		keys = append(keys, found.Val())
+	}
+	if err := found.Err(); err != nil {
+		return nil, s.Explain(err)
+	}
+	return keys, nil
+}
+
+// HasQueue reports whether the application has a queue in this Redis.
+func (s *Store) HasQueue(ctx context.Context, app string) (bool, error) {
+	n, err := s.Client.Exists(ctx, prefix+app+limits).Result()
+	return n > 0, s.Explain(err)
+}
