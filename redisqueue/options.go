@@ -205,3 +205,26 @@ func defaultPod() string {
 }
 
 var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+
+// stateHold is how long every bucket stays closed when state was lost: a
+// window, and at least until every pod that lives has been heard and no permit
+// from before is good any more.
+func (c *config) stateHold() time.Duration {
+	return max(c.window+c.margin, c.permitGood(), c.podLease)
+}
+
+// limitsHold is the same for a change of max_concurrency.
+func (c *config) limitsHold() time.Duration { return max(c.window+c.margin, c.podLease) }
+
+// permitGood is how long a permit may be used after its last renewal: its
+// lease's last window is there for the window that an IDENTIFY sent at the
+// last moment needs.
+func (c *config) permitGood() time.Duration { return c.permitLease - c.window - c.permitMargin }
+
+// reserveOf is the reserve for a total: never all of it.
+func (c *config) reserveOf(total int) int {
+	if c.reserve >= 0 {
+		return c.reserve
+	}
+	return min(10, total/100)
+}

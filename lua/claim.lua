@@ -1,0 +1,114 @@
+-- claim: take a place in a bucket's line, and the slot once it is free and the place is the first.
+--
+-- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 pods  7 opens  8 paid:<ticket>
+-- ARGV  1 ticket  2 its arrival (ms; '' is now)  3 shard  4 bucket  5 pod  6 the pod's lease (ms)
+--       7 max_concurrency  8 epoch  9 seq: as the pod knows them
+--      10 'wait' or 'permit'  11 how long a grant closes the bucket (ms)
+--      12 least time until the pod wants a grant (ms)  13 least time between two grants (ms)
+--      14 reserve  15 period (ms)  16 TTL of paid (ms)  17 the pod's next ticket, or ''
+--      18 how long every bucket stays closed first (ms): not 0 if this server has not run this script before,
+--         so that it may have been restarted, or replaced by a replica that missed the last grants
+--      19... arrival and ticket of others of the pod that take their places
+-- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset}; times in ms
+--   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
+--   wait       ask again in wait; ahead tickets stand before it, head is the first of all
+--   exhausted  no unit is left for it; wait is the time until the reset
+--   resync     the pod does not know the limits or state in force: sync, then ask again
+--   gone       the ticket was settled long ago: this is a late copy of an old call
+--   back is 1 if the ticket had lost its place (its pod was taken for dead) and has it again;
+--   shut is how long the bucket is certain to stay closed; reset is when the period ends, 0 before it begins
+-- Error BADVALUE <key>: a value was edited to something that cannot be used.
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function ms(n) return string.format('%.0f', n) end
+
+local limits = redis.call('HMGET', KEYS[4], 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until')
+local seq, buckets, total = tonumber(limits[2]), tonumber(limits[3]), tonumber(limits[4])
+local reset, closed = tonumber(limits[5] or '0'), tonumber(limits[6] or '0')
+if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
+  return redis.error_reply('BADVALUE ' .. KEYS[4])
+end
+if not limits[1] then seq, reset, closed = 0, 0, 0 end
+local over = reset > 0 and reset <= now
+local left = redis.call('GET', KEYS[2])
+local known = limits[1] == ARGV[8] and seq >= tonumber(ARGV[9]) and buckets == tonumber(ARGV[7])
+local ahead, head, back, shut = 0, '', 0, 0
+local function reply(code, wait)
+  return {code, ms(now), ms(math.max(wait, 1)), ahead, ms(left), ms(seq), head, back, ms(math.max(shut, 0)), ms(reset)}
+end
+if not known or not (left or over) then
+  left = 0
+  return reply('resync', 0)
+end
+left = over and total or tonumber(left)
+if not left then return redis.error_reply('BADVALUE ' .. KEYS[2]) end
+
+local paid = redis.call('GET', KEYS[8])
+if paid == 'left' or paid == 'identified' then return reply('gone', 0) end
+local slot, ttl = redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])
+local mine = slot == ARGV[1] or slot == ARGV[1] .. ' permit'
+local held = slot and string.sub(slot, -7) == ' permit'
+shut = ttl == -1 and tonumber(ARGV[13]) or math.max(ttl, 1) -- a key with PTTL 0 still exists
+if not slot then -- expired, or deleted by hand: opens knows
+  local opens = tonumber(redis.call('HGET', KEYS[7], ARGV[4]) or '0')
+  if not opens then return redis.error_reply('BADVALUE ' .. KEYS[7]) end
+  shut = opens - now
+end
+closed = math.max(closed, now + ARGV[18])
+shut = math.max(shut, closed - now, tonumber(ARGV[12]))
+
+redis.call('ZADD', KEYS[6], ms(now + ARGV[6]), ARGV[5])
+if ttl == -1 then redis.call('PEXPIRE', KEYS[1], ARGV[13]) end
+if ARGV[18] ~= '0' then redis.call('HSET', KEYS[4], 'closed_until', ms(closed), 'refresh_at', '0') end
+for i = 19, #ARGV, 2 do
+  redis.call('ZADD', KEYS[3], 'NX', ARGV[i] == '' and ms(now) or ARGV[i], ARGV[i + 1])
+end
+local granted = paid and (mine or shut <= 0)
+if not granted then
+  local added = redis.call('ZADD', KEYS[3], 'NX', ARGV[2] == '' and ms(now) or ARGV[2], ARGV[1])
+  back = ARGV[2] ~= '' and added or 0
+  for _ = 1, 64 do -- pass over the tickets of pods whose lease has ended
+    head = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
+    local lease = redis.call('ZSCORE', KEYS[6], string.match(head, '@(.+)#') or '')
+    if lease and tonumber(lease) >= now then break end
+    redis.call('ZREM', KEYS[3], head)
+    head = ''
+  end
+  ahead = redis.call('ZRANK', KEYS[3], ARGV[1])
+  granted = head == ARGV[1] and shut <= 0 and (paid or left > tonumber(ARGV[14]))
+end
+
+if not granted then
+  if not paid and left <= tonumber(ARGV[14]) then
+    return reply('exhausted', reset > now and reset - now or 60000)
+  end
+  local wait = math.max(shut, 0)
+  if held then -- it may end at any moment
+    wait, shut = ahead == 0 and math.min(wait, ARGV[13] / 5) or 0, closed - now
+  end
+  if head == '' then return reply('wait', 0) end -- more of the dead to pass over
+  return reply('wait', wait + ahead * ARGV[13])
+end
+
+redis.call('SET', KEYS[1], ARGV[10] == 'permit' and ARGV[1] .. ' permit' or ARGV[1], 'PX', ARGV[11])
+redis.call('HSET', KEYS[7], ARGV[4], ms(now + ARGV[11]))
+redis.call('ZREM', KEYS[3], ARGV[1])
+seq = redis.call('HINCRBY', KEYS[4], 'seq', 1)
+if not paid then
+  if over or reset == 0 then -- the period begins with its first grant
+    reset = now + ARGV[15]
+    redis.call('HSET', KEYS[4], 'reset_at', ms(reset))
+    redis.call('SET', KEYS[2], ms(left))
+    redis.call('DEL', KEYS[5])
+  end
+  left = redis.call('DECR', KEYS[2])
+  redis.call('PEXPIRE', KEYS[2], ms(reset - now))
+  redis.call('HINCRBY', KEYS[5], ARGV[3], 1)
+  redis.call('PEXPIRE', KEYS[5], ms(reset - now))
+  paid = 'granted ' .. limits[1] .. ' ' .. ms(reset)
+end
+redis.call('SET', KEYS[8], paid, 'PX', ARGV[16])
+ahead = ARGV[17] ~= '' and redis.call('ZRANK', KEYS[3], ARGV[17]) or 0
+head, shut = '', ARGV[10] == 'permit' and 0 or tonumber(ARGV[11])
+return reply('granted', ARGV[11] + ahead * ARGV[13])

@@ -1,0 +1,102 @@
+package redisqueue_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
+	"github.com/gatewayqueue/gatewayqueue/queuetest"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+func TestConformanceOnMiniredisInVirtualTime(t *testing.T) {
+	newPods := func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []queuetest.Queue {
+		server := virtualRedis(t)
+		return podsOn(t, n, limit, func() *redis.Client { return virtualClient(t, server) })
+	}
+	queuetest.Run(t, queuetest.Harness{
+		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
+			return newPods(t, 1, limit)[0]
+		},
+		Pods:         newPods,
+		Shared:       true,
+		Virtual:      true,
+		Window:       gatewayqueue.IdentifyDelay,
+		Margin:       gatewayqueue.GrantMargin,
+		PermitMargin: gatewayqueue.IdentifiedMargin,
+		Slack:        5 * time.Millisecond,
+		Notice:       2 * time.Second,
+	})
+}
+
+func TestConformanceOnRealRedis(t *testing.T) {
+	server := redistest.Start(t)
+	const window = 400 * time.Millisecond
+	app := 0
+	newPods := func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []queuetest.Queue {
+		app++
+		return podsOn(t, n, limit, func() *redis.Client { return server.Client(t) },
+			redisqueue.WithApp(fmt.Sprintf("%s-%d", "app", app)), redisqueue.WithWindow(window),
+			redisqueue.WithMargin(window/20), redisqueue.WithPermitMargin(window/100), redisqueue.WithPodLease(window))
+	}
+	queuetest.Run(t, queuetest.Harness{
+		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
+			return newPods(t, 1, limit)[0]
+		},
+		Pods:         newPods,
+		Shared:       true,
+		Window:       window,
+		Margin:       window / 20,
+		PermitMargin: window / 100,
+		Slack:        window / 4,
+		Notice:       window,
+	})
+}
+
+// podsOn makes n queues of one application, each with a client of its own.
+func podsOn(t testing.TB, n int, limit gatewayqueue.SessionStartLimit, client func() *redis.Client, opts ...redisqueue.Option) []queuetest.Queue {
+	t.Helper()
+	var pods []queuetest.Queue
+	for i := range n {
+		q, err := redisqueue.New(client(), append([]redisqueue.Option{
+			redisqueue.WithLimit(limit), redisqueue.WithPod(fmt.Sprintf("pod-%d", i)),
+			redisqueue.WithReserve(0), redisqueue.WithFreshStart(),
+		}, opts...)...)
+		require.NoError(t, err)
+		pods = append(pods, q)
+	}
+	return pods
+}
+
+// virtualRedis is a server for a synctest bubble: its TTLs follow the bubble's
+// clock, and it listens nowhere.
+func virtualRedis(t testing.TB) *miniredis.Miniredis {
+	t.Helper()
+	server := miniredis.NewMiniRedis()
+	server.ClockTTL(true)
+	return server
+}
+
+// virtualClient connects to such a server within the bubble.
+func virtualClient(t testing.TB, server *miniredis.Miniredis) *redis.Client {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{
+		Addr:   "127.0.0.1:6379", // an IP: a name would be looked up outside the bubble
+		Dialer: func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+		DisableIdentity: true,
+	})
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	return client
+}

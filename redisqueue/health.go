@@ -1,0 +1,83 @@
+package redisqueue
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// health remembers how Redis is, so that the log says when it goes and when it
+// comes back, once each, and so that this pod claims nothing in the window
+// after an outage: the server that comes back may be a replica that has missed
+// the last grants.
+type health struct {
+	queue *RedisQueue
+
+	mu    sync.Mutex
+	since time.Time // of the first failure after the last success
+	hard  bool      // the server itself was away, not only slow
+	err   error
+	count int       // failures in a row
+	until time.Time // claims want no grant before
+}
+
+// softOutage is how long calls must fail before it counts as an outage even if
+// nothing says that the server was away. No failover is quicker.
+const softOutage = time.Second
+
+// hardSigns are what a server says that is, or soon may be, another one.
+var hardSigns = []string{"refused", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "all sentinels"}
+
+func (h *health) failed(err error) {
+	h.mu.Lock()
+	if h.count++; h.count == 1 {
+		h.since = time.Now()
+	}
+	again := h.count == 2 // one lost reply among many is not worth a line
+	h.err = err
+	for _, sign := range hardSigns {
+		h.hard = h.hard || strings.Contains(err.Error(), sign)
+	}
+	h.mu.Unlock()
+	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
+	if again {
+		h.queue.config.log.Warn("Redis does not answer as it should: nothing is granted until it does", "error", err)
+	}
+}
+
+func (h *health) answered() {
+	h.mu.Lock()
+	if h.count == 0 {
+		h.mu.Unlock()
+		return
+	}
+	away, told := time.Since(h.since), h.count > 1
+	if h.hard || away >= softOutage {
+		h.until = h.since.Add(h.queue.config.stateHold())
+	}
+	h.count, h.hard, h.err = 0, false, nil
+	h.mu.Unlock()
+	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreBack, Elapsed: away})
+	if told {
+		h.queue.config.log.Info("Redis answers again", "away", away.Round(time.Millisecond))
+	}
+}
+
+// hold is for how long this pod wants no grant.
+func (h *health) hold() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.until.IsZero() {
+		return 0
+	}
+	return max(0, time.Until(h.until).Round(time.Millisecond))
+}
+
+// last is the error that Redis gave last, nil if it answers.
+func (h *health) last() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}

@@ -1,0 +1,201 @@
+package redisqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// beatBatch bounds the lines in one beat, and so the length of its script.
+const beatBatch = 16
+
+type beatLine struct {
+	bucket int
+	ticket string
+}
+
+// keep starts the keeper, the one goroutine that does what a pod does whatever
+// its buckets: it meets the queue, renews leases and permits, and refreshes the
+// limits. It runs while the pod has waiters or permits. The caller holds mu.
+func (q *RedisQueue) keep() {
+	if q.keeping || q.closed {
+		return
+	}
+	q.keeping = true
+	q.run(q.keeper)
+}
+
+func (q *RedisQueue) keeper() {
+	failures := 0
+	for {
+		q.mu.Lock()
+		idle, ready := q.idle(), q.ready
+		if idle || q.closed {
+			q.keeping = false
+			q.mu.Unlock()
+			return
+		}
+		q.mu.Unlock()
+		wait := q.interval()
+		if !ready {
+			retry, err := q.meet()
+			switch {
+			case err != nil && retry == 0:
+				failures++
+				wait = retryIn(err, failures)
+			case retry > 0:
+				wait = retry
+			default:
+				failures = 0
+				continue
+			}
+		}
+		if !q.pause(wait, q.poke) {
+			continue
+		}
+		q.renewPermits()
+		if lapse := q.beatAll(); lapse >= 0 && lapse < wait {
+			q.pause(lapse+time.Millisecond, q.poke)
+			q.beatAll()
+		}
+	}
+}
+
+// idle says that nobody waits and no permit is out. The caller holds mu.
+func (q *RedisQueue) idle() bool {
+	for _, l := range q.lines {
+		if len(l.waiters) > 0 {
+			return false
+		}
+	}
+	return len(q.lobby) == 0 && len(q.permits) == 0
+}
+
+// interval is the time between two beats: half of the shortest lease that they
+// renew.
+func (q *RedisQueue) interval() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.permits) > 0 {
+		return min(q.config.podLease, q.config.permitGood()) / 2
+	}
+	return q.config.podLease / 2
+}
+
+// beatAll renews the pod's lease, and makes the lines ask that should. It
+// returns when the first lease of a pod ends that stands before this one, or -1.
+func (q *RedisQueue) beatAll() time.Duration {
+	q.mu.Lock()
+	known, ready := q.view, q.ready
+	var lines []beatLine
+	for _, l := range q.lines {
+		if len(l.waiters) > 0 && l.waiters[0].told {
+			lines = append(lines, beatLine{l.bucket, l.waiters[0].ticket})
+		}
+	}
+	q.mu.Unlock()
+	lapse := time.Duration(-1)
+	for from := 0; ready && (from == 0 || from < len(lines)); from += beatBatch {
+		some := lines[from:min(from+beatBatch, len(lines))]
+		r, err := q.store.beat(q.ctx, known, some)
+		q.heard(nil, err)
+		if err != nil {
+			return -1
+		}
+		if r.lapse >= 0 && (lapse < 0 || r.lapse < lapse) {
+			lapse = r.lapse
+		}
+		q.mu.Lock()
+		if r.code == "resync" {
+			q.unready(known)
+			q.mu.Unlock()
+			return -1
+		}
+		for _, i := range r.lines {
+			if l := q.lines[some[i].bucket]; l != nil && l.ahead > 0 {
+				l.askNow()
+			}
+		}
+		if r.left < 0 || r.left > q.config.reserveOf(known.total) {
+			for _, l := range q.lines {
+				if l.exhausted {
+					l.exhausted = false
+					l.askNow()
+				}
+			}
+		}
+		if r.refresh && !q.closed {
+			q.run(q.refresh)
+		}
+		q.mu.Unlock()
+	}
+	return lapse
+}
+
+// heard notes how a call went, and tells the observer what came of it.
+func (q *RedisQueue) heard(events []gatewayqueue.Event, err error) {
+	switch {
+	case err == nil:
+		q.health.answered()
+	case q.ctx.Err() == nil || !errors.Is(err, context.Canceled):
+		q.health.failed(err)
+	}
+	for _, e := range events {
+		q.config.observe(e)
+		if e.Kind == gatewayqueue.EventBudget {
+			q.warn(e)
+		}
+	}
+}
+
+// unready says that Redis has other limits or another state than the pod knew
+// when it called. The caller holds mu.
+func (q *RedisQueue) unready(known view) {
+	if q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency {
+		return // it has learnt them meanwhile
+	}
+	q.ready = false
+	select {
+	case q.poke <- struct{}{}:
+	default:
+	}
+}
+
+// remember takes in what a reply says of the budget. Replies can overtake one
+// another; seq tells their order. The caller holds mu.
+func (q *RedisQueue) remember(known view, seq int64, left int, reset int64) []gatewayqueue.Event {
+	if q.view.epoch != known.epoch || seq < q.view.seq {
+		return nil
+	}
+	changed := q.view.remaining != left
+	q.view.seq, q.view.remaining, q.view.reset = seq, left, reset
+	if !changed {
+		return nil
+	}
+	return []gatewayqueue.Event{{Kind: gatewayqueue.EventBudget, Remaining: left, Total: q.view.total}}
+}
+
+// budgetWarnings are the parts of the budget, in percent, below which the log
+// says what is left.
+var budgetWarnings = []int{5, 20, 50}
+
+// warn logs once when what is left of the budget falls below one of the parts.
+func (q *RedisQueue) warn(e gatewayqueue.Event) {
+	part := 100
+	for _, w := range budgetWarnings {
+		if e.Remaining*100 <= e.Total*w {
+			part = w
+			break
+		}
+	}
+	q.mu.Lock()
+	fell := part < q.warned
+	q.warned = part
+	q.mu.Unlock()
+	if fell {
+		q.config.log.Warn(fmt.Sprintf("at most %d %% of the budget is left", part), "remaining", e.Remaining, "total", e.Total)
+	}
+}

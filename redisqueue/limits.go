@@ -1,0 +1,213 @@
+package redisqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// sourceTimeout bounds one call of the limit source.
+const sourceTimeout = 10 * time.Second
+
+// busyWait is how long a pod waits while another asks its limit source.
+const busyWait = 100 * time.Millisecond
+
+// meet agrees with Redis on limits and state, seeding them if they are missing.
+// It returns a positive time after which to try again if that is not due to
+// Redis. It runs in the keeper, so one at a time.
+func (q *RedisQueue) meet() (time.Duration, error) {
+	q.mu.Lock()
+	known := q.view
+	q.mu.Unlock()
+
+	var limit *gatewayqueue.SessionStartLimit
+	if q.config.source == nil {
+		figures := q.figures(known)
+		limit = &figures
+	}
+	r, err := q.store.sync(q.ctx, false, known, 0, limit)
+	if err == nil && r.code == "ask" {
+		if limit, err = q.ask(); err != nil {
+			q.config.log.Warn("the limit source failed: nothing is granted until it answers", "error", err)
+			q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
+			return time.Second, nil
+		}
+		r, err = q.store.sync(q.ctx, false, known, 0, limit)
+	}
+	q.heard(nil, err)
+	switch {
+	case err != nil && classify(err) == returned:
+		q.refuseAll(explain(err, q.store.keys))
+		return 0, err
+	case err != nil:
+		return 0, err
+	case r.code == "busy", r.code == "ask":
+		return busyWait, nil
+	}
+	if mine := q.config.limit.MaxConcurrency; q.config.limitGiven && q.config.source == nil &&
+		known.maxConcurrency == 0 && r.view.maxConcurrency != mine {
+		err := fmt.Errorf("%w: WithLimit gave %d, the queue in Redis runs with %d; give every pod the same, use WithLimitSource, or call Update to change it for all",
+			ErrLimitMismatch, mine, r.view.maxConcurrency)
+		q.refuseAll(err)
+		return busyWait, nil
+	}
+	q.logMeeting(known, r)
+	q.adopt(r.view)
+	return 0, nil
+}
+
+func (q *RedisQueue) logMeeting(known view, r syncReply) {
+	log := q.config.log.With("remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)
+	switch {
+	case known.epoch != "" && known.epoch != r.view.epoch:
+		log.Warn("Redis had lost state: every bucket stays closed for a window", "closed", q.config.stateHold())
+		q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStateLost})
+	case r.code != "seeded":
+		log.Debug("joined the queue")
+	case q.config.freshStart:
+		log.Info("started a new queue")
+	case q.config.source == nil:
+		log.Warn("started a queue: Redis had none, or has lost it; what was spent of the budget before, and who identified just now, cannot be known",
+			"closed", q.config.stateHold())
+	default:
+		log.Info("started a queue: Redis had none, or has lost it; who identified just now cannot be known", "closed", q.config.stateHold())
+	}
+}
+
+// figures are the limits to seed with where there is no source: those last in
+// force, or those given, as they must be by now.
+func (q *RedisQueue) figures(known view) gatewayqueue.SessionStartLimit {
+	if known.maxConcurrency > 0 { // what remains is remembered beside them
+		return gatewayqueue.SessionStartLimit{Total: known.total, Remaining: known.total, MaxConcurrency: known.maxConcurrency}
+	}
+	l := q.config.limit
+	if l.ResetAfter -= time.Since(q.config.limitAt); l.ResetAfter <= 0 {
+		l.ResetAfter = 0
+		if q.config.limit.ResetAfter > 0 {
+			l.Remaining = l.Total
+		}
+	}
+	return l
+}
+
+// ask calls the limit source.
+func (q *RedisQueue) ask() (*gatewayqueue.SessionStartLimit, error) {
+	ctx, cancel := context.WithTimeout(q.ctx, sourceTimeout)
+	defer cancel()
+	limit, err := q.config.source(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &limit, validateLimit(limit)
+}
+
+// refresh brings Discord's figures into the queue.
+func (q *RedisQueue) refresh() {
+	limit, err := q.ask()
+	if err == nil {
+		err = q.update(q.ctx, *limit)
+	}
+	if err != nil && q.ctx.Err() == nil {
+		q.config.log.Warn("could not refresh the limits: those in force stay", "error", err)
+	}
+}
+
+// Update changes the limits for every pod. A new max_concurrency puts all
+// waiters into their new lines, in the order in which they came; no bucket
+// opens before every window of the old ones is over. Remaining may lower what
+// is left at any time and raise it only at a new period, so that figures that
+// have grown old cannot overrun the budget.
+//
+// It blocks until Redis has taken the limits, or ctx ends. Limits out of range
+// are a [gatewayqueue.InvalidError]; max_concurrency must be 1 to 4096.
+func (q *RedisQueue) Update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error {
+	if err := validateLimit(limit); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	closed := q.closed
+	q.mu.Unlock()
+	if closed {
+		return gatewayqueue.ErrClosed
+	}
+	return q.update(ctx, limit)
+}
+
+func (q *RedisQueue) update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error {
+	q.mu.Lock()
+	known := q.view
+	q.mu.Unlock()
+	buckets := known.maxConcurrency
+	for n := 1; ; {
+		r, err := q.store.sync(ctx, true, known, buckets, &limit)
+		q.heard(nil, err)
+		switch {
+		case err == nil && r.code == "buckets":
+			buckets = r.view.maxConcurrency
+			continue
+		case err == nil:
+			q.config.log.Info("new limits", "remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)
+			q.adopt(r.view)
+			return nil
+		case classify(err) == returned:
+			return explain(err, q.store.keys)
+		}
+		timer := time.NewTimer(retryIn(err, n))
+		select {
+		case <-timer.C:
+			n++
+		case <-ctx.Done():
+			timer.Stop()
+			return ended(ctx, err)
+		case <-q.ctx.Done():
+			timer.Stop()
+			return errors.Join(gatewayqueue.ErrClosed, err)
+		}
+	}
+}
+
+// adopt takes the limits and state in force, and puts the waiters where they
+// belong under them.
+func (q *RedisQueue) adopt(v view) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	old := q.view
+	q.ready = true
+	if old.epoch == v.epoch && v.seq < old.seq {
+		v = old // overtaken by a later reply
+	}
+	q.view = v
+	if old.epoch != v.epoch || old.maxConcurrency != v.maxConcurrency {
+		all := q.lobby
+		q.lobby = nil
+		for _, l := range q.lines {
+			all = append(all, l.waiters...)
+			l.waiters = nil
+		}
+		for _, w := range all {
+			q.lineOf(w.shard % v.maxConcurrency).add(w)
+		}
+	}
+	for _, l := range q.lines {
+		l.askNow()
+	}
+}
+
+// refuseAll refuses everyone who waits.
+func (q *RedisQueue) refuseAll(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, w := range q.lobby {
+		w.refuse(err)
+	}
+	q.lobby = nil
+	for _, l := range q.lines {
+		l.refuseAll(err)
+	}
+}

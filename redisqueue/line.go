@@ -1,0 +1,316 @@
+package redisqueue
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// maxBatch bounds the tickets in one call, and so the length of its script.
+const maxBatch = 32
+
+// maxSleep bounds how long a line sleeps, whatever it was told.
+const maxSleep = time.Minute
+
+// line is this pod's part of the line of one bucket. While it has waiters, or
+// tickets to give up, one goroutine asks Redis for the first of them. All
+// fields belong to the queue's mu.
+type line struct {
+	queue   *RedisQueue
+	bucket  int
+	wake    chan struct{}
+	waiters []*waiter
+	leaving []string // tickets to give up
+
+	ask       time.Time // when to ask next
+	ahead     int       // tickets before the first, as last heard
+	exhausted bool
+	failures  int // in a row
+}
+
+// lineOf is the line of a bucket, made and started if need be.
+func (q *RedisQueue) lineOf(bucket int) *line {
+	l := q.lines[bucket]
+	if l == nil {
+		l = &line{queue: q, bucket: bucket, wake: make(chan struct{}, 1)}
+		q.lines[bucket] = l
+		q.run(l.run)
+	}
+	return l
+}
+
+// add puts a waiter in its place, to be told to Redis at once.
+func (l *line) add(w *waiter) {
+	i := sort.Search(len(l.waiters), func(i int) bool { return w.compare(l.waiters[i]) < 0 })
+	l.waiters = slices.Insert(l.waiters, i, w)
+	w.line, w.told = l, false
+	l.poke()
+}
+
+// poke makes the goroutine look again.
+func (l *line) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// askNow makes the goroutine ask Redis.
+func (l *line) askNow() {
+	l.ask = time.Time{}
+	l.poke()
+}
+
+// drop takes a waiter out of the queue before its grant.
+func (q *RedisQueue) drop(w *waiter) {
+	if w.line == nil {
+		q.lobby = remove(q.lobby, w)
+		return
+	}
+	w.line.waiters = remove(w.line.waiters, w)
+	if w.tried {
+		w.line.leaving = append(w.line.leaving, w.ticket)
+	}
+	w.line.poke()
+}
+
+func remove(from []*waiter, w *waiter) []*waiter {
+	if i := slices.Index(from, w); i >= 0 {
+		return slices.Delete(from, i, i+1)
+	}
+	return from
+}
+
+// close refuses all waiters and returns the tickets that Redis may know.
+func (l *line) close() []string {
+	tickets := l.leaving
+	for _, w := range l.waiters {
+		if w.tried {
+			tickets = append(tickets, w.ticket)
+		}
+		w.refuse(gatewayqueue.ErrClosed)
+	}
+	l.waiters, l.leaving = nil, nil
+	return tickets
+}
+
+// step is what the goroutine of a line does next: give up tickets, claim, or
+// wait.
+type step struct {
+	over    bool
+	leaving []string
+	claim   *claimCall
+	first   *waiter
+	others  []*waiter
+	wait    time.Duration
+}
+
+func (l *line) run() {
+	q := l.queue
+	for {
+		s := l.plan()
+		switch {
+		case s.over:
+			return
+		case s.leaving != nil:
+			l.left(s.leaving, q.store.abandon(q.ctx, l.bucket, "", s.leaving...))
+		case s.claim != nil:
+			sent := time.Now()
+			reply, err := q.store.claim(q.ctx, *s.claim)
+			q.heard(l.hear(s, sent, reply, err), err)
+		default:
+			q.pause(s.wait, l.wake)
+		}
+	}
+}
+
+func (l *line) plan() step {
+	q := l.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	switch {
+	case q.closed:
+		return step{over: true}
+	case l.failures > 0 && now.Before(l.ask):
+		return step{wait: l.ask.Sub(now)}
+	case len(l.leaving) > 0:
+		n := min(len(l.leaving), maxBatch)
+		leaving := slices.Clone(l.leaving[:n])
+		l.leaving = slices.Delete(l.leaving, 0, n)
+		return step{leaving: leaving}
+	case len(l.waiters) == 0:
+		delete(q.lines, l.bucket)
+		return step{over: true}
+	}
+	first := l.waiters[0]
+	if !q.ready || first.claiming {
+		return step{wait: maxSleep}
+	}
+	s := step{first: first}
+	for _, w := range l.waiters[1:] {
+		if len(s.others) == maxBatch {
+			break
+		}
+		if !w.told {
+			s.others = append(s.others, w)
+		}
+	}
+	if first.told && len(s.others) == 0 && now.Before(l.ask) {
+		return step{wait: l.ask.Sub(now)}
+	}
+	s.claim = &claimCall{
+		place: place{first.ticket, first.arrival}, shard: first.shard, bucket: l.bucket, view: q.view,
+		permit: first.wantsPermit, closes: q.config.window + max(q.config.margin, first.patience), hold: q.health.hold(),
+	}
+	if first.wantsPermit {
+		s.claim.closes = q.config.permitLease
+	}
+	if len(l.waiters) > 1 {
+		s.claim.next = l.waiters[1].ticket
+	}
+	for _, w := range s.others {
+		s.claim.others = append(s.claim.others, place{w.ticket, w.arrival})
+		w.tried = true
+	}
+	first.tried, first.claiming = true, true
+	return s
+}
+
+// left hears what became of tickets that were to be given up.
+func (l *line) left(tickets []string, err error) {
+	q := l.queue
+	q.heard(nil, err)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err == nil {
+		l.failures = 0
+		return
+	}
+	if classify(err) != returned { // else they lapse with the pod's lease
+		l.leaving = append(tickets, l.leaving...)
+	}
+	l.failed(err)
+}
+
+func (l *line) failed(err error) {
+	l.failures++
+	l.ask = time.Now().Add(retryIn(err, l.failures))
+}
+
+// hear takes in the answer to a claim. It returns what is to be observed, once
+// mu is free.
+func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqueue.Event {
+	q := l.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s.first.claiming = false
+	if s.first.line != nil && s.first.line != l {
+		s.first.line.poke() // it was moved meanwhile, and its new line waits for this
+	}
+	if err != nil {
+		if classify(err) == returned {
+			l.refuseAll(explain(err, q.store.keys))
+		}
+		l.failed(err)
+		return nil
+	}
+	l.failures = 0
+	if r.code == "resync" {
+		q.unready(s.claim.view)
+		return nil
+	}
+	events := q.remember(s.claim.view, r.seq, r.left, r.reset)
+	l.ask = time.Now().Add(min(r.wait, maxSleep) + time.Millisecond) // a key lives to the end of its last millisecond
+	l.ahead, l.exhausted = r.ahead, r.code == "exhausted"
+	for _, w := range append(s.others, s.first) {
+		if w.arrival == 0 {
+			w.arrival = r.now
+		}
+		w.told = true
+	}
+	slices.SortStableFunc(l.waiters, (*waiter).compare)
+	if r.back {
+		for _, w := range l.waiters {
+			w.told = w == s.first
+		}
+	}
+	switch r.code {
+	case "granted":
+		l.grant(s, sent)
+	case "gone": // a ticket of another life, or forged: take a new one
+		if s.first.state == waiting {
+			s.first.ticket, s.first.told = formatTicket(s.first.shard, q.config.pod, q.tickets.Add(1)), false
+		}
+	case "exhausted":
+		if q.config.failExhausted {
+			l.refuseAll(&gatewayqueue.ExhaustedError{ResetAfter: r.wait})
+		}
+		l.refuseLate(r.wait, "the budget")
+	default:
+		l.meetHead(s.first, r.head)
+	}
+	l.refuseLate(r.shut, "the bucket's window")
+	return events
+}
+
+func (l *line) grant(s step, sent time.Time) {
+	w := s.first
+	if w.state != waiting {
+		return // it has left; its ticket is being given up
+	}
+	w.line.waiters = remove(w.line.waiters, w)
+	w.state, w.sent, w.closes = granted, sent, s.claim.closes
+	w.bucket, w.maxConcurrency = l.bucket, s.claim.view.maxConcurrency
+	close(w.done)
+}
+
+// meetHead looks at the first ticket of the whole line. If it is this pod's and
+// not the one that was claimed for, either a later ticket stands first (by the
+// shard, in one millisecond), or nobody waits for it any more: a late copy of
+// an old call put it there.
+func (l *line) meetHead(first *waiter, head string) {
+	_, pod, _, ok := parseTicket(head)
+	if !ok || pod != l.queue.config.pod || head == first.ticket {
+		return
+	}
+	l.ask = time.Time{}
+	i := slices.IndexFunc(l.waiters, func(w *waiter) bool { return w.ticket == head })
+	if i < 0 {
+		l.leaving = append(l.leaving, head)
+		return
+	}
+	w := l.waiters[i]
+	l.waiters = slices.Insert(slices.Delete(l.waiters, i, i+1), 0, w)
+}
+
+// refuseLate refuses those whose deadline ends before the wait is over.
+func (l *line) refuseLate(wait time.Duration, reason string) {
+	if wait <= 0 {
+		return
+	}
+	end := time.Now().Add(wait)
+	l.refuseIf(&gatewayqueue.DeadlineError{Wait: wait, Reason: reason}, func(w *waiter) bool {
+		return !w.deadline.IsZero() && w.deadline.Before(end)
+	})
+}
+
+func (l *line) refuseAll(err error) { l.refuseIf(err, func(*waiter) bool { return true }) }
+
+func (l *line) refuseIf(err error, which func(*waiter) bool) {
+	stay := l.waiters[:0]
+	for _, w := range l.waiters {
+		if !which(w) {
+			stay = append(stay, w)
+			continue
+		}
+		if w.tried {
+			l.leaving = append(l.leaving, w.ticket)
+		}
+		w.refuse(err)
+	}
+	clear(l.waiters[len(stay):])
+	l.waiters = stay
+}

@@ -1,0 +1,185 @@
+package redisqueue
+
+import (
+	"context"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// permit is a granted ticket whose shard has not identified yet.
+type permit struct {
+	queue          *RedisQueue
+	ticket         string
+	shard          int
+	bucket         int
+	maxConcurrency int // at the grant
+	granted        time.Time
+
+	// Under the queue's mu.
+	deadline time.Time
+	settled  bool
+}
+
+// newPermit makes the permit of a granted waiter. The caller holds mu.
+func (q *RedisQueue) newPermit(w *waiter) *permit {
+	p := &permit{
+		queue: q, ticket: w.ticket, shard: w.shard, bucket: w.bucket, maxConcurrency: w.maxConcurrency,
+		granted: w.sent, deadline: w.sent.Add(q.config.permitGood()),
+	}
+	if !q.closed {
+		q.permits[p] = struct{}{}
+		q.keep()
+	}
+	return p
+}
+
+// giveBack gives up a grant that nobody took. The caller holds mu.
+func (q *RedisQueue) giveBack(w *waiter) {
+	p := &permit{queue: q, ticket: w.ticket, shard: w.shard, bucket: w.bucket, settled: true}
+	go p.tell(p.abandon)
+}
+
+func (p *permit) Deadline() time.Time {
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	return p.deadline
+}
+
+func (p *permit) Identified(ctx context.Context) error {
+	return p.settle(ctx, gatewayqueue.EventIdentified, p.identified)
+}
+
+func (p *permit) Abandon(ctx context.Context) error {
+	return p.settle(ctx, gatewayqueue.EventAbandoned, p.abandon)
+}
+
+// settle says what became of the permit, once.
+func (p *permit) settle(ctx context.Context, kind gatewayqueue.EventKind, call func(context.Context) error) error {
+	q := p.queue
+	q.mu.Lock()
+	again := p.settled
+	p.settled = true
+	delete(q.permits, p)
+	q.mu.Unlock()
+	if again {
+		return nil
+	}
+	q.config.observe(gatewayqueue.Event{
+		Kind: kind, ShardID: p.shard, Bucket: p.bucket, Elapsed: time.Since(p.granted),
+	})
+	told := make(chan error, 1)
+	go func() { told <- p.tell(call) }() // beyond ctx and Close: the bucket's window hangs on it
+	select {
+	case err := <-told:
+		return err
+	case <-ctx.Done():
+		return ended(ctx, q.health.last())
+	}
+}
+
+// tell makes a call until Redis has answered, or until it cannot matter any
+// more: the slot has expired by itself.
+func (p *permit) tell(call func(context.Context) error) error {
+	q := p.queue
+	ctx, cancel := context.WithTimeout(context.Background(), q.config.permitLease+q.config.window)
+	defer cancel()
+	for n := 1; ; n++ {
+		err := call(ctx)
+		q.heard(nil, err)
+		if err == nil {
+			return nil
+		}
+		if classify(err) == returned {
+			return explain(err, q.store.keys)
+		}
+		select {
+		case <-time.After(retryIn(err, n)):
+		case <-ctx.Done():
+			q.config.log.Warn("could not report a permit: its slot expires by itself", "ticket", p.ticket, "error", err)
+			return ended(ctx, err)
+		}
+	}
+}
+
+func (p *permit) identified(ctx context.Context) error {
+	q := p.queue
+	r, err := q.store.identified(ctx, p)
+	if err != nil {
+		return err
+	}
+	if r.code == "late" {
+		q.config.log.Warn("identified after the permit had ended: every bucket stays closed for a window", "ticket", p.ticket)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l := q.lines[p.bucket]; l != nil {
+		step := q.config.window + q.config.permitMargin
+		l.ask = time.Now().Add(time.Duration(1+l.ahead)*step + time.Millisecond)
+		l.poke()
+	}
+	return nil
+}
+
+func (p *permit) abandon(ctx context.Context) error {
+	q := p.queue
+	if err := q.store.abandon(ctx, p.bucket, "", p.ticket); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l := q.lines[p.bucket]; l != nil {
+		l.askNow()
+	}
+	return nil
+}
+
+// renewPermits renews every permit of this pod. It runs in the keeper.
+func (q *RedisQueue) renewPermits() {
+	q.mu.Lock()
+	permits := make([]*permit, 0, len(q.permits))
+	for p := range q.permits {
+		permits = append(permits, p)
+	}
+	q.mu.Unlock()
+	for _, p := range permits {
+		sent := time.Now()
+		if sent.Sub(p.granted)+q.config.permitLease > gatewayqueue.PermitBound {
+			if sent.After(p.Deadline()) {
+				q.expire(p)
+			}
+			continue
+		}
+		r, err := q.store.renew(q.ctx, p)
+		q.heard(nil, err)
+		if err != nil {
+			return // the others would fare no better; the next beat tries again
+		}
+		if r.code == "gone" {
+			q.expire(p)
+			continue
+		}
+		q.mu.Lock()
+		p.deadline = sent.Add(q.config.permitGood())
+		q.mu.Unlock()
+	}
+}
+
+// expire ends a permit that can be renewed no more.
+func (q *RedisQueue) expire(p *permit) {
+	q.mu.Lock()
+	_, held := q.permits[p]
+	delete(q.permits, p)
+	p.deadline = time.Now()
+	if l := q.lines[p.bucket]; l != nil {
+		l.askNow()
+	}
+	q.mu.Unlock()
+	if !held {
+		return // it was settled meanwhile
+	}
+	q.config.observe(gatewayqueue.Event{
+		Kind: gatewayqueue.EventExpired, ShardID: p.shard, Bucket: p.bucket, Elapsed: time.Since(p.granted),
+	})
+	q.config.log.Warn("a permit ended unreported: its bucket opens a window later", "ticket", p.ticket)
+}

@@ -1,0 +1,294 @@
+package redisqueue
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// RedisQueue is one pod's part of a queue that lives in Redis. It implements
+// [gatewayqueue.PermitQueue]. Its methods may be called from any number of
+// goroutines.
+type RedisQueue struct {
+	config config
+	store  store
+	health health
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup // goroutines of the queue
+	poke   chan struct{}  // wakes the keeper
+
+	tickets atomic.Uint64
+
+	mu      sync.Mutex // never held across a call to Redis
+	closed  bool
+	view    view
+	ready   bool // view is Redis's, as far as is known
+	keeping bool // the keeper runs
+	lines   map[int]*line
+	lobby   []*waiter // those who came before the first contact
+	permits map[*permit]struct{}
+	warned  int // the budget warning given last, in percent
+}
+
+var (
+	_ gatewayqueue.PermitQueue = (*RedisQueue)(nil)
+	_ gatewayqueue.Statuser    = (*RedisQueue)(nil)
+)
+
+// New makes this pod's part of the queue. It does no I/O: the first Wait does.
+// The client stays the caller's, who closes it after the queue. An option out
+// of its range is a [gatewayqueue.InvalidError].
+func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
+	config := defaults()
+	for _, opt := range opts {
+		opt(&config)
+	}
+	if client == nil {
+		return nil, &gatewayqueue.InvalidError{Field: "client", Value: "nil", Want: "a Redis client"}
+	}
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	config.log = config.log.With("app", config.app, "pod", config.pod)
+	ctx, cancel := context.WithCancel(context.Background())
+	q := &RedisQueue{
+		config:  config,
+		ctx:     ctx,
+		cancel:  cancel,
+		poke:    make(chan struct{}, 1),
+		lines:   make(map[int]*line),
+		permits: make(map[*permit]struct{}),
+		warned:  100,
+	}
+	q.store = store{client: client, keys: keysOf(config.app), config: &q.config}
+	q.health = health{queue: q}
+	return q, nil
+}
+
+// Wait blocks until shardID may send IDENTIFY now, as
+// [gatewayqueue.Queue] says. While Redis is away it waits; when ctx then ends,
+// the error is also the last one of Redis.
+func (q *RedisQueue) Wait(ctx context.Context, shardID int) error {
+	_, err := q.acquire(ctx, shardID, false)
+	return err
+}
+
+// Acquire blocks until shardID has a permit, as [gatewayqueue.PermitQueue]
+// says. The permit is renewed while this pod lives.
+func (q *RedisQueue) Acquire(ctx context.Context, shardID int) (gatewayqueue.Permit, error) {
+	w, err := q.acquire(ctx, shardID, true)
+	if err != nil {
+		return nil, err
+	}
+	return w.permit, nil
+}
+
+func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool) (*waiter, error) {
+	if err := gatewayqueue.CheckShard(shardID); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, ended(ctx, nil)
+	}
+	w := &waiter{
+		shard: shardID, ticket: formatTicket(shardID, q.config.pod, q.tickets.Add(1)),
+		since: time.Now(), wantsPermit: permit, done: make(chan struct{}),
+	}
+	w.deadline, _ = ctx.Deadline()
+	if err := q.enter(w); err != nil {
+		return nil, err
+	}
+	q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventWaiting, ShardID: shardID})
+	for {
+		select {
+		case <-w.done:
+		case <-ctx.Done():
+			if err := q.leave(ctx, w); err != nil {
+				return nil, err
+			}
+			<-w.done // it had already been refused
+		}
+		if w.err != nil {
+			q.observeLeft(w, w.err)
+			return nil, w.err
+		}
+		if ctx.Err() != nil { // in the instant of the grant
+			return nil, q.leave(ctx, w)
+		}
+		if q.accept(w) {
+			q.config.observe(gatewayqueue.Event{
+				Kind: gatewayqueue.EventGranted, ShardID: shardID, Bucket: w.bucket, Elapsed: time.Since(w.since),
+			})
+			return w, nil
+		}
+	}
+}
+
+// enter gives the waiter its place in a line, or in the lobby while the number
+// of buckets is not known.
+func (q *RedisQueue) enter(w *waiter) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return gatewayqueue.ErrClosed
+	}
+	if q.view.maxConcurrency == 0 {
+		q.lobby = append(q.lobby, w)
+	} else {
+		q.lineOf(w.shard % q.view.maxConcurrency).add(w)
+	}
+	q.keep()
+	return nil
+}
+
+// leave takes a waiter out whose context has ended, wherever it is. A grant it
+// did not use goes back. It returns nil if the waiter was refused meanwhile.
+func (q *RedisQueue) leave(ctx context.Context, w *waiter) error {
+	q.mu.Lock()
+	state := w.state
+	switch state {
+	case refused:
+		q.mu.Unlock()
+		return nil
+	case waiting:
+		q.drop(w)
+	case granted:
+		q.giveBack(w)
+	}
+	w.state = refused
+	q.mu.Unlock()
+	err := ended(ctx, q.health.last())
+	q.observeLeft(w, err)
+	return err
+}
+
+// accept says if a grant is still fresh. One whose reply, or whose waiter, took
+// too long is claimed again: the same ticket, already paid, with a longer
+// window if Redis is that slow.
+func (q *RedisQueue) accept(w *waiter) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	late := time.Since(w.sent)
+	if w.wantsPermit {
+		if late < q.config.permitGood()/2 {
+			w.permit = q.newPermit(w)
+			return true
+		}
+	} else if late <= max(w.closes-q.config.window, 100*time.Millisecond) {
+		return true
+	}
+	if q.closed {
+		return true // its ticket is given back; leave the verdict to the caller
+	}
+	w.patience = late + late/2
+	w.state, w.done = waiting, make(chan struct{})
+	if q.view.maxConcurrency > 0 {
+		q.lineOf(w.shard % q.view.maxConcurrency).add(w)
+	}
+	q.keep()
+	return false
+}
+
+func (q *RedisQueue) observeLeft(w *waiter, err error) {
+	q.config.observe(gatewayqueue.Event{
+		Kind: gatewayqueue.EventLeft, ShardID: w.shard, Bucket: w.bucket, Elapsed: time.Since(w.since), Err: err,
+	})
+}
+
+// ended is the error of a call whose context has ended: its cause, and the last
+// error of Redis, so that errors.Is finds both.
+func ended(ctx context.Context, last error) error {
+	cause, err := context.Cause(ctx), ctx.Err()
+	if errors.Is(cause, err) {
+		err = nil
+	}
+	return errors.Join(cause, err, last)
+}
+
+// closeTimeout bounds how long Close waits for Redis.
+const closeTimeout = 2 * time.Second
+
+// Close ends all waits with [gatewayqueue.ErrClosed], gives up their places and
+// stops renewing permits; those already handed out can still be Identified or
+// Abandoned. It blocks until the pod has left Redis, 2 s at the most: what it
+// could not give up lapses with the pod's lease. It may be called again.
+func (q *RedisQueue) Close() error {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return nil
+	}
+	q.closed = true
+	met := q.view.maxConcurrency > 0
+	left := make(map[int][]string)
+	for _, w := range q.lobby {
+		w.refuse(gatewayqueue.ErrClosed)
+	}
+	for bucket, l := range q.lines {
+		left[bucket] = l.close()
+	}
+	clear(q.permits)
+	q.mu.Unlock()
+	q.cancel()
+
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	stopped := make(chan struct{})
+	go func() {
+		q.work.Wait()
+		if met {
+			q.depart(ctx, left)
+		}
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// depart gives up the tickets of a pod that closes, and its lease.
+func (q *RedisQueue) depart(ctx context.Context, left map[int][]string) {
+	for bucket, tickets := range left {
+		for len(tickets) > 0 && ctx.Err() == nil {
+			n := min(len(tickets), maxBatch)
+			if err := q.store.abandon(ctx, bucket, "", tickets[:n]...); err != nil {
+				q.config.log.Warn("could not give up places: they lapse with the pod's lease", "error", err)
+				return
+			}
+			tickets = tickets[n:]
+		}
+	}
+	if err := q.store.abandon(ctx, 0, q.config.pod); err != nil {
+		q.config.log.Warn("could not end the pod's lease: it lapses by itself", "error", err)
+	}
+}
+
+// run starts a goroutine of the queue. The caller holds mu, and has seen that
+// the queue is not closed.
+func (q *RedisQueue) run(f func()) { q.work.Go(f) }
+
+// pause waits for d or until wake, and says false once the queue is closed.
+func (q *RedisQueue) pause(d time.Duration, wake <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-wake:
+	case <-q.ctx.Done():
+		return false
+	}
+	return true
+}
+
+// retryIn counts a failure of n in a row and says when to try again.
+func retryIn(err error, n int) time.Duration { return backoff(classify(err), n, rand.Float64()) }

@@ -1,0 +1,331 @@
+package redisqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/lua"
+)
+
+var (
+	claimScript      = redis.NewScript(lua.Claim)
+	identifiedScript = redis.NewScript(lua.Identified)
+	renewScript      = redis.NewScript(lua.Renew)
+	abandonScript    = redis.NewScript(lua.Abandon)
+	beatScript       = redis.NewScript(lua.Beat)
+	syncScript       = redis.NewScript(lua.Sync)
+	statusScript     = redis.NewScript(lua.Status)
+)
+
+// paidTTL is how long Redis remembers what became of a ticket. It must outlast
+// every re-sending of a call by the client.
+const paidTTL = time.Minute
+
+// callTimeout bounds one call, for clients with ContextTimeoutEnabled; others
+// go by their ReadTimeout.
+const callTimeout = 5 * time.Second
+
+// store sends the scripts. It knows their arguments and replies, and nothing of
+// who waits.
+type store struct {
+	client  redis.Scripter
+	keys    keys
+	config  *config
+	claimed atomic.Bool // a claim of this pod has been answered
+}
+
+// run sends a script by its hash, and whole if the server does not know it.
+func (s *store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) *reply {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return newReply(script.Run(ctx, s.client, keys, args...).Result())
+}
+
+// view is what a pod knows of the limits and state in force.
+type view struct {
+	epoch          string
+	seq            int64
+	maxConcurrency int // 0 before the first contact
+	total          int
+	remaining      int
+	reset          int64 // ms on Redis's clock; 0 while no period has begun
+}
+
+// place is a ticket that takes its place in a line.
+type place struct {
+	ticket  string
+	arrival int64 // ms on Redis's clock; 0 is now
+}
+
+func (p place) score() string {
+	if p.arrival == 0 {
+		return ""
+	}
+	return strconv.FormatInt(p.arrival, 10)
+}
+
+type claimCall struct {
+	place
+	shard, bucket int
+	view          view
+	permit        bool
+	closes        time.Duration // for how long a grant closes the bucket
+	hold          time.Duration
+	next          string // the pod's next ticket in this line
+	others        []place
+}
+
+type claimReply struct {
+	code  string
+	now   int64
+	wait  time.Duration
+	ahead int
+	left  int
+	seq   int64
+	head  string
+	back  bool
+	shut  time.Duration
+	reset int64
+}
+
+func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
+	mode, step := "wait", s.config.window+s.config.margin
+	if c.permit {
+		mode, step = "permit", s.config.window+s.config.permitMargin
+	}
+	keys := []string{
+		s.keys.slot(c.bucket), s.keys.remaining(), s.keys.queue(c.bucket), s.keys.limits(),
+		s.keys.spent(), s.keys.pods(), s.keys.opens(), s.keys.paid(c.ticket),
+	}
+	const fleetHold = 17 // its place in args
+	args := []any{
+		c.ticket, c.score(), c.shard, c.bucket, s.config.pod, ms(s.config.podLease),
+		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(step),
+		s.config.reserveOf(c.view.total), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0,
+	}
+	for _, p := range c.others {
+		args = append(args, p.score(), p.ticket)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	raw, err := claimScript.EvalSha(ctx, s.client, keys, args...).Result()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		// A server that has not run this script yet may be a replica that was
+		// promoted without the last grants, or a restart that lost them.
+		if !s.config.freshStart || s.claimed.Load() {
+			args[fleetHold] = ms(s.config.stateHold())
+		}
+		raw, err = claimScript.Eval(ctx, s.client, keys, args...).Result()
+	}
+	r := newReply(raw, err)
+	reply := claimReply{
+		code: r.text(), now: r.int64(), wait: r.duration(), ahead: r.int(), left: r.int(),
+		seq: r.int64(), head: r.text(), back: r.int() == 1, shut: r.duration(), reset: r.int64(),
+	}
+	if r.done() == nil {
+		s.claimed.Store(true)
+	}
+	return reply, r.done()
+}
+
+// settled is the reply of identified and renew.
+type settled struct {
+	code string
+	seq  int64
+}
+
+func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
+	return s.settle(ctx, identifiedScript, p, s.config.window+s.config.permitMargin)
+}
+
+func (s *store) renew(ctx context.Context, p *permit) (settled, error) {
+	return s.settle(ctx, renewScript, p, s.config.permitLease)
+}
+
+func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration) (settled, error) {
+	keys := []string{s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket)}
+	r := s.run(ctx, script, keys, p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL))
+	code, _, seq := r.text(), r.int64(), r.int64()
+	return settled{code, seq}, r.done()
+}
+
+// abandon gives up the tickets' places, slot and units; pod is not empty if the
+// pod leaves with them.
+func (s *store) abandon(ctx context.Context, bucket int, pod string, tickets ...string) error {
+	keys := []string{
+		s.keys.slot(bucket), s.keys.remaining(), s.keys.queue(bucket), s.keys.limits(),
+		s.keys.spent(), s.keys.opens(), s.keys.pods(),
+	}
+	args := []any{bucket, ms(paidTTL), pod}
+	for _, t := range tickets {
+		keys = append(keys, s.keys.paid(t))
+		args = append(args, t)
+	}
+	r := s.run(ctx, abandonScript, keys, args...)
+	_, _ = r.text(), r.int()
+	return r.done()
+}
+
+type beatReply struct {
+	code    string
+	left    int // -1 if missing
+	seq     int64
+	refresh bool
+	lapse   time.Duration // -1 if none
+	lines   []int         // indexes into the lines asked for
+}
+
+// beat says that the pod lives; lines are its first tickets by bucket.
+func (s *store) beat(ctx context.Context, v view, lines []beatLine) (beatReply, error) {
+	refresh := time.Duration(0)
+	if s.config.source != nil {
+		refresh = s.config.refresh
+	}
+	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining()}
+	args := []any{s.config.pod, ms(s.config.podLease), v.maxConcurrency, v.epoch, v.seq, ms(refresh)}
+	for _, l := range lines {
+		keys = append(keys, s.keys.queue(l.bucket))
+		args = append(args, l.ticket)
+	}
+	r := s.run(ctx, beatScript, keys, args...)
+	code, _ := r.text(), r.int64()
+	reply := beatReply{code: code, left: r.optional(), seq: r.int64(), refresh: r.int() == 1}
+	if reply.lapse = -1; len(r.values) > 0 {
+		if lapse := r.optional(); lapse >= 0 {
+			reply.lapse = time.Duration(lapse) * time.Millisecond
+		}
+	}
+	for len(r.values) > 0 {
+		if i := r.int() - 1; i >= 0 && i < len(lines) {
+			reply.lines = append(reply.lines, i)
+		}
+	}
+	return reply, r.done()
+}
+
+type syncReply struct {
+	code string
+	view view
+}
+
+// sync agrees on limits and state. limit is nil if the source was not asked.
+func (s *store) sync(ctx context.Context, update bool, known view, buckets int, limit *gatewayqueue.SessionStartLimit) (syncReply, error) {
+	kind, remembered := "meet", ""
+	if update {
+		kind = "update"
+	}
+	if known.epoch != "" {
+		remembered = strconv.Itoa(known.remaining)
+	}
+	hold := s.config.stateHold()
+	if s.config.freshStart && known.epoch == "" {
+		hold = 0
+	}
+	keys := []string{s.keys.limits(), s.keys.remaining()}
+	for b := range buckets {
+		keys = append(keys, s.keys.slot(b), s.keys.queue(b))
+	}
+	args := []any{
+		kind, known.epoch, known.seq, remembered, known.reset, randomTail(),
+		ms(hold), ms(s.config.limitsHold()), ms(s.config.refresh), "", 0, 0, 0,
+	}
+	if limit != nil {
+		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.ResetAfter), limit.MaxConcurrency)
+	}
+	r := s.run(ctx, syncScript, keys, args...)
+	code, _ := r.text(), r.int64()
+	v := view{epoch: r.text(), seq: r.int64(), maxConcurrency: r.int(), total: r.int(), remaining: r.int(), reset: r.int64()}
+	_ = r.int64() // closed_until: claims say how long
+	return syncReply{code, v}, r.done()
+}
+
+func ms(d time.Duration) int64 { return d.Milliseconds() }
+
+// reply takes a script's reply apart, value by value, and keeps the first
+// error.
+type reply struct {
+	values []any
+	err    error
+}
+
+func newReply(raw any, err error) *reply {
+	if err != nil {
+		return &reply{err: err}
+	}
+	values, ok := raw.([]any)
+	if !ok {
+		err = fmt.Errorf("%w: %T for a list", ErrUnexpectedReply, raw)
+	}
+	return &reply{values, err}
+}
+
+var errShort = fmt.Errorf("%w: too short", ErrUnexpectedReply)
+
+func (r *reply) next() any {
+	if len(r.values) == 0 {
+		r.err = errors.Join(r.err, errShort)
+		return nil
+	}
+	v := r.values[0]
+	r.values = r.values[1:]
+	return v
+}
+
+func (r *reply) text() string {
+	if r.err != nil {
+		return ""
+	}
+	switch v := r.next().(type) {
+	case string:
+		return v
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case nil:
+		return ""
+	default:
+		r.err = fmt.Errorf("%w: %T for a text", ErrUnexpectedReply, v)
+		return ""
+	}
+}
+
+func (r *reply) int64() int64 {
+	text := r.text()
+	if r.err != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		r.err = fmt.Errorf("%w: %q for a whole number", ErrUnexpectedReply, text)
+	}
+	return n
+}
+
+func (r *reply) int() int { return int(r.int64()) }
+
+func (r *reply) duration() time.Duration { return time.Duration(r.int64()) * time.Millisecond }
+
+// optional is a number, or -1 for ”.
+func (r *reply) optional() int {
+	if len(r.values) > 0 && r.values[0] == "" {
+		_ = r.next()
+		return -1
+	}
+	return r.int()
+}
+
+// list is a list within the list.
+func (r *reply) list() *reply {
+	if r.err != nil {
+		return r
+	}
+	return newReply(r.next(), nil)
+}
+
+func (r *reply) done() error { return r.err }

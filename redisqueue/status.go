@@ -1,0 +1,132 @@
+package redisqueue
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// statusPlaces is how many places of each line a status shows.
+const statusPlaces = 10
+
+// Status returns one consistent snapshot of the whole queue, of all pods. It
+// reads only, and works without any Wait before. Where Redis has no queue of
+// this application, Budget.Unknown is set and there are no buckets. It blocks
+// for one call, two the first time, and does not try again.
+func (q *RedisQueue) Status(ctx context.Context) (gatewayqueue.Status, error) {
+	q.mu.Lock()
+	buckets := q.view.maxConcurrency
+	q.mu.Unlock()
+	for range 3 { // the limits may change between two calls
+		status, err := q.store.status(ctx, buckets)
+		if err != nil {
+			if classify(err) == returned {
+				err = explain(err, q.store.keys)
+			}
+			return status, err
+		}
+		if status.Budget.MaxConcurrency == buckets {
+			return status, nil
+		}
+		buckets = status.Budget.MaxConcurrency
+	}
+	return gatewayqueue.Status{}, fmt.Errorf("%w: limits that change with every look", ErrUnexpectedReply)
+}
+
+func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, error) {
+	keys := []string{s.keys.limits(), s.keys.remaining(), s.keys.spent(), s.keys.pods(), s.keys.opens()}
+	for b := range buckets {
+		keys = append(keys, s.keys.slot(b), s.keys.queue(b))
+	}
+	r := s.run(ctx, statusScript, keys, statusPlaces)
+	now := r.int64()
+	limits := r.list().pairs()
+	status := gatewayqueue.Status{App: s.config.app, Time: time.UnixMilli(now), Epoch: limits["epoch"]}
+	left, _ := r.optional(), r.int64()
+	number := func(field string) int64 {
+		n, err := strconv.ParseInt(limits[field], 10, 64)
+		if err != nil && limits[field] != "" && r.err == nil {
+			r.err = fmt.Errorf("BADVALUE %s", s.keys.limits())
+		}
+		return n
+	}
+	reset := number("reset_at")
+	status.Seq = number("seq")
+	status.Hold = until(number("closed_until"), now)
+	status.Budget = gatewayqueue.BudgetStatus{
+		Total: int(number("total")), Remaining: max(left, 0), MaxConcurrency: int(number("max_concurrency")),
+		Unknown: status.Epoch == "" || left < 0 && (reset == 0 || reset > now),
+	}
+	if mc := status.Budget.MaxConcurrency; mc < 0 || mc > maxConcurrencyBound {
+		return status, fmt.Errorf("BADVALUE %s", s.keys.limits())
+	}
+	switch {
+	case reset > now:
+		status.Budget.Reset = time.UnixMilli(reset)
+	case reset > 0: // the period is over, and the next begins with its first grant
+		status.Budget.Remaining = status.Budget.Total
+	}
+	status.Spent = make(map[int]int)
+	for shard, n := range r.list().pairs() {
+		id, err1 := strconv.Atoi(shard)
+		count, err2 := strconv.Atoi(n)
+		if err1 == nil && err2 == nil && count != 0 {
+			status.Spent[id] = count
+		}
+	}
+	for pods := r.list(); len(pods.values) > 0; {
+		pod, lease := pods.text(), pods.score()
+		status.Pods = append(status.Pods, gatewayqueue.PodStatus{Pod: pod, Lease: time.UnixMilli(lease)})
+	}
+	opens := r.list().pairs()
+	for b := range buckets {
+		status.Buckets = append(status.Buckets, bucketStatus(b, r.list(), opens[strconv.Itoa(b)], now, status.Hold))
+	}
+	return status, r.done()
+}
+
+func bucketStatus(b int, r *reply, opens string, now int64, hold time.Duration) gatewayqueue.BucketStatus {
+	status := gatewayqueue.BucketStatus{Bucket: b}
+	slot, ttl := r.text(), r.int64()
+	status.Waiting = r.int()
+	status.Holder, status.Permit = strings.CutSuffix(slot, permitSuffix)
+	if slot != "" {
+		status.Closed = time.Duration(max(ttl, 1)) * time.Millisecond
+	} else if at, err := strconv.ParseInt(opens, 10, 64); err == nil {
+		status.Closed = until(at, now)
+	}
+	status.Closed = max(status.Closed, hold)
+	for len(r.values) > 0 {
+		ticket, arrival := r.text(), r.score()
+		status.Line = append(status.Line, gatewayqueue.Place{Ticket: ticket, Arrival: time.UnixMilli(arrival)})
+	}
+	return status
+}
+
+// until is the time from now to then, both in ms; 0 if it has passed.
+func until(then, now int64) time.Duration {
+	return max(0, time.Duration(then-now)) * time.Millisecond
+}
+
+// pairs reads the rest as fields and values.
+func (r *reply) pairs() map[string]string {
+	m := make(map[string]string, len(r.values)/2)
+	for len(r.values) > 0 && r.err == nil {
+		field := r.text()
+		m[field] = r.text()
+	}
+	return m
+}
+
+// score reads a score of a sorted set, which may be written as 1.7e+12.
+func (r *reply) score() int64 {
+	f, err := strconv.ParseFloat(r.text(), 64)
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("%w: a score that is no number", ErrUnexpectedReply)
+	}
+	return int64(f)
+}
