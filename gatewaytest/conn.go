@@ -1,0 +1,254 @@
+// One connection: from the request for it to its end. One goroutine reads; the
+// other, which is the request's own, does all the rest and alone writes.
+
+package gatewaytest
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	// writeTimeout bounds a write to a client that does not read.
+	writeTimeout = 5 * time.Second
+	// closeGrace is how long a client may take to answer a close frame.
+	closeGrace = time.Second
+	// reconnectGrace is how long a client that was told to reconnect (op 7)
+	// may stay.
+	reconnectGrace = 5 * time.Second
+)
+
+type conn struct {
+	s       *Server
+	ws      *websocket.Conn
+	tcp     net.Conn
+	version int
+	frames  chan frame
+	wake    chan struct{} // holds one element while there are orders
+	orders  []order       // guarded by Server.mu
+	doomed  bool          // no session can begin here any more; guarded by Server.mu
+
+	// The rest is the writing goroutine's own.
+	sess     *session // nil before IDENTIFY or RESUME was accepted
+	ready    *time.Timer
+	silence  *time.Timer // no heartbeat for too long
+	eviction *time.Timer // still there after op 7
+	over     bool        // the connection has ended, or must
+}
+
+// frame is one message from the client, or the end of reading.
+type frame struct {
+	arrival time.Time
+	data    []byte
+	err     error
+}
+
+// tcpKey finds the TCP connection in a request's context: only with it can a
+// WebSocket be severed while it is being closed.
+type tcpKey struct{}
+
+// serveGateway answers a request for a WebSocket, and returns when that ends.
+func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		writeError(w, http.StatusServiceUnavailable)
+		return
+	}
+	s.wg.Add(1) // Under the lock: Close is not waiting yet.
+	s.stats.Connections++
+	s.mu.Unlock()
+	defer s.wg.Done()
+
+	if s.failures.strike(RefuseConnection, unknownShard) {
+		writeError(w, http.StatusServiceUnavailable)
+		return
+	}
+	latency := s.latency.next()
+	if !s.sleep(r.Context(), latency/2) {
+		return
+	}
+	// Bots send no Origin; a page that tests against this server may.
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		s.log.Debug("not a websocket", "err", err)
+		return
+	}
+	c := &conn{
+		s: s, ws: ws, tcp: r.Context().Value(tcpKey{}).(net.Conn),
+		frames: make(chan frame), wake: make(chan struct{}, 1),
+		ready: stoppedTimer(), silence: stoppedTimer(), eviction: stoppedTimer(),
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	s.wg.Go(func() { c.read(ctx) })
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+
+	c.run(ctx, latency-latency/2, r.URL.Query())
+
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	for _, timer := range []*time.Timer{c.ready, c.silence, c.eviction} {
+		timer.Stop()
+	}
+	_ = c.tcp.Close()   //nolint:errcheck // Closed already, as a rule.
+	_ = c.ws.CloseNow() //nolint:errcheck // The same.
+}
+
+// sleep reports whether d passed before ctx or the server ended.
+func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return s.ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-s.ctx.Done():
+	}
+	return false
+}
+
+// read passes on what the client sends, with the time it came.
+func (c *conn) read(ctx context.Context) {
+	for {
+		_, data, err := c.ws.Read(ctx)
+		if err == nil && !c.s.sleep(ctx, c.s.transit.next()) {
+			return
+		}
+		select {
+		case c.frames <- frame{time.Now(), data, err}: // The time is taken before the wait.
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// run talks to the client until one of the two ends the connection.
+func (c *conn) run(ctx context.Context, helloDelay time.Duration, query url.Values) {
+	defer c.leave(false)
+	if c.s.failures.strike(DropBeforeHello, unknownShard) || !c.s.sleep(ctx, helloDelay) {
+		return
+	}
+	var ok bool
+	if c.version, ok = parseVersion(query.Get("v")); !ok {
+		c.close(closeInvalidVersion)
+		return
+	}
+	if encoding := query.Get("encoding"); encoding != "" && encoding != "json" {
+		c.close(closeDecodeError)
+		return
+	}
+	c.write(opHello, helloData{c.s.heartbeat.Milliseconds()})
+	if c.s.failures.strike(DropAfterHello, unknownShard) {
+		return
+	}
+	c.silence.Reset(2 * c.s.heartbeat)
+	for !c.over {
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-c.frames:
+			if f.err != nil {
+				// A client that says goodbye so ends its session.
+				code := websocket.CloseStatus(f.err)
+				c.leave(code == websocket.StatusNormalClosure || code == websocket.StatusGoingAway)
+				return
+			}
+			c.handle(f)
+		case <-c.wake:
+			c.obey()
+		case <-c.ready.C:
+			c.sendReady()
+		case <-c.silence.C:
+			c.s.count(func(stats *Stats) { stats.Timeouts++ })
+			c.leave(true)
+			c.close(closeSessionTimedOut)
+		case <-c.eviction.C:
+			c.close(closeUnknownError)
+		}
+	}
+}
+
+// leave takes the connection's session off it. The session can be resumed
+// unless it ends with this, or has never been ready.
+func (c *conn) leave(ends bool) {
+	if c.sess == nil {
+		return
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.s.alive(c.sess, c) {
+		if ends || c.sess.seq == 0 {
+			c.s.endSession(c.sess)
+		} else {
+			c.s.detach(c.sess)
+		}
+	}
+	c.sess = nil
+}
+
+// close ends the connection with a close frame, and gives the client a moment
+// to answer it.
+func (c *conn) close(code websocket.StatusCode) {
+	c.over = true
+	c.leave(false)
+	c.s.log.Debug("close", "code", int(code), "reason", closeReasons[code])
+	sever := func() { _ = c.tcp.Close() } //nolint:errcheck // It may be closed already.
+	timer := time.AfterFunc(closeGrace, sever)
+	defer timer.Stop()
+	defer context.AfterFunc(c.s.ctx, sever)()
+	_ = c.ws.Close(code, closeReasons[code]) //nolint:errcheck // The client may be gone.
+}
+
+// write sends a payload that is no event.
+func (c *conn) write(op int, data any) { c.send(sent{Op: op, D: data}) }
+
+// dispatch sends an event of the connection's session.
+func (c *conn) dispatch(name string, data any) {
+	seq := c.s.nextSeq(c.sess)
+	c.send(sent{Op: opDispatch, D: data, S: &seq, T: &name})
+}
+
+func (c *conn) send(payload sent) {
+	data, err := json.Marshal(payload)
+	if err != nil {
+		panic("gatewaytest: " + err.Error()) // The payloads are ours.
+	}
+	ctx, cancel := context.WithTimeout(c.s.ctx, writeTimeout)
+	defer cancel()
+	if err := c.ws.Write(ctx, websocket.MessageText, data); err != nil {
+		c.over = true
+	}
+}
+
+// parseVersion reads the API version. Old ones are let in, as by Discord while
+// it only discourages them; none at all is taken for the current one.
+func parseVersion(v string) (int, bool) {
+	if v == "" {
+		return 10, true
+	}
+	version, err := strconv.Atoi(v)
+	return version, err == nil && 6 <= version && version <= 10
+}
+
+func stoppedTimer() *time.Timer {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return timer
+}

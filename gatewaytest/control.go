@@ -1,0 +1,204 @@
+// What a test does to the server, and waits for: reconnects, restarts, counts.
+
+package gatewaytest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/coder/websocket"
+)
+
+type orderKind int
+
+const (
+	orderClose     orderKind = iota // with code
+	orderSever                      // without a close frame
+	orderReconnect                  // op 7
+	orderInvalid                    // op 9, d as in resumable
+)
+
+// order is what another goroutine wants a connection to do.
+type order struct {
+	kind      orderKind
+	code      websocket.StatusCode
+	resumable bool
+}
+
+// tell gives c an order. It never blocks, so that connections may tell each
+// other. Called with s.mu held.
+func (s *Server) tell(c *conn, o order) {
+	c.orders = append(c.orders, o)
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// obey does what the connection was told.
+func (c *conn) obey() {
+	c.s.mu.Lock()
+	orders := c.orders
+	c.orders = nil
+	c.s.mu.Unlock()
+	for _, o := range orders {
+		if c.over {
+			return
+		}
+		switch o.kind {
+		case orderClose:
+			c.close(o.code)
+		case orderSever:
+			c.over = true
+		case orderReconnect:
+			c.reconnect()
+		case orderInvalid:
+			c.invalidSession(o.resumable)
+		}
+	}
+}
+
+// reconnect sends op 7.
+func (c *conn) reconnect() {
+	c.s.count(func(stats *Stats) { stats.Reconnects++ })
+	c.write(opReconnect, nil)
+	c.eviction.Reset(reconnectGrace)
+}
+
+// Reconnect tells ready shards to reconnect and resume (op 7): those given, or
+// all. It returns to how many sessions that was said. They are no longer Ready
+// until they have resumed; a connection that is still there after 5 s is closed.
+// Reconnect does not wait for anything.
+func (s *Server) Reconnect(shards ...int) int {
+	return s.tellReady(shards, order{kind: orderReconnect}, func(sess *session) {
+		sess.Ready = false
+	})
+}
+
+// Invalidate tells ready shards that their session is invalid (op 9): those
+// given, or all. It returns to how many sessions that was said. If resumable,
+// they may resume; if not, the sessions have ended and they must IDENTIFY. The
+// connections stay open, as Discord leaves them. Invalidate does not wait for
+// anything.
+func (s *Server) Invalidate(resumable bool, shards ...int) int {
+	return s.tellReady(shards, order{kind: orderInvalid, resumable: resumable}, func(sess *session) {
+		sess.Ready = false
+		if !resumable {
+			delete(s.sessions, sess.ID)
+		}
+	})
+}
+
+// tellReady gives an order to the connections of ready shards.
+func (s *Server) tellReady(shards []int, o order, each func(*session)) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	told := 0
+	for _, sess := range s.sessions {
+		if sess.Ready && (len(shards) == 0 || slices.Contains(shards, sess.Shard)) {
+			s.tell(sess.conn, o)
+			each(sess)
+			told++
+		}
+	}
+	s.notify()
+	return told
+}
+
+// Restart is a restart of the whole fleet of gateways: every session ends and
+// every connection is closed (1001). Clients that try to RESUME hear that their
+// session is invalid, so all must IDENTIFY again. Restart does not wait for
+// anything; what it ends does not count as Ready from now on.
+func (s *Server) Restart() { s.disconnect(order{kind: orderClose, code: closeGoingAway}, false) }
+
+// Drop severs every connection without a close frame, as a broken network does.
+// If resumable, sessions can be resumed; if not, they have ended. Like Restart,
+// it does not wait for anything.
+func (s *Server) Drop(resumable bool) { s.disconnect(order{kind: orderSever}, resumable) }
+
+// disconnect gives an order that ends it to every connection.
+func (s *Server) disconnect(o order, resumable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sess := range s.sessions {
+		if resumable && sess.seq > 0 {
+			s.detach(sess)
+		} else {
+			s.endSession(sess)
+		}
+	}
+	for c := range s.conns {
+		c.doomed = !resumable // It may be about to begin a session.
+		s.tell(c, o)
+	}
+}
+
+// overrun is the disaster: the budget was overrun, so all sessions end and the
+// token is void.
+func (s *Server) overrun() {
+	s.mu.Lock()
+	s.stats.Disasters++
+	first := !s.disaster
+	s.disaster = true
+	s.mu.Unlock()
+	if first {
+		s.disconnect(order{kind: orderClose, code: closeAuthenticationFailed}, false)
+	}
+}
+
+// WaitReady blocks until at least n shards are ready at once. Its error says
+// how many are; it is the cause of ctx when that ends first.
+func (s *Server) WaitReady(ctx context.Context, n int) error {
+	for {
+		s.mu.Lock()
+		changed := s.changed // Before looking, so that nothing is missed.
+		s.mu.Unlock()
+		ready := len(s.ReadyShards())
+		if ready >= n {
+			return nil
+		}
+		select {
+		case <-changed:
+			continue
+		case <-ctx.Done():
+			return fmt.Errorf("gatewaytest: %d of %d shards are ready: %w", ready, n, context.Cause(ctx))
+		case <-s.ctx.Done():
+			return fmt.Errorf("gatewaytest: %d of %d shards are ready: %w", ready, n, errClosed)
+		}
+	}
+}
+
+var errClosed = errors.New("the server is closed")
+
+// Stats counts what happened in a [Server] since it started. What identifies
+// there were, and which came too early, its [Judge] knows.
+type Stats struct {
+	Connections     int // requests for a connection, refused ones included
+	Readies         int // READY sent
+	Resumes         int // RESUMED sent
+	InvalidSessions int // op 9 sent, for whatever reason
+	Reconnects      int // op 7 sent
+	Timeouts        int // connections closed because no heartbeat came
+	Disasters       int // identifies past the daily limit
+}
+
+// Stats returns the counts so far.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+// Resumes is how many sessions were resumed.
+func (s *Server) Resumes() int { return s.Stats().Resumes }
+
+// InvalidSessions is how many times op 9 was sent, for whatever reason.
+func (s *Server) InvalidSessions() int { return s.Stats().InvalidSessions }
+
+func (s *Server) count(add func(*Stats)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	add(&s.stats)
+}

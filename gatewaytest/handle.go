@@ -1,0 +1,147 @@
+// What the gateway does with a payload: the rules that Discord enforces.
+
+package gatewaytest
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// handle answers one payload from the client.
+func (c *conn) handle(f frame) {
+	var payload received
+	if err := json.Unmarshal(f.data, &payload); err != nil {
+		c.close(closeDecodeError)
+		return
+	}
+	switch {
+	case !knownOp(payload.Op):
+		c.close(closeUnknownOpcode)
+	case payload.Op == opHeartbeat:
+		c.silence.Reset(2 * c.s.heartbeat)
+		c.write(opHeartbeatACK, nil)
+	case payload.Op == opIdentify:
+		var data identifyData
+		if err := json.Unmarshal(payload.D, &data); err != nil {
+			c.close(closeDecodeError)
+			return
+		}
+		c.identify(f, data)
+	case payload.Op == opResume:
+		var data resumeData
+		if err := json.Unmarshal(payload.D, &data); err != nil {
+			c.close(closeDecodeError)
+			return
+		}
+		c.resume(data)
+	case c.sess == nil:
+		c.close(closeNotAuthenticated)
+	}
+}
+
+// identify rules on an IDENTIFY. What has other faults than its time is
+// rejected before anything is counted, as Discord does.
+func (c *conn) identify(f frame, data identifyData) {
+	s := c.s
+	shard, count, valid := data.shard()
+	switch {
+	case c.sess != nil:
+		c.close(closeAlreadyAuthenticated)
+		return
+	case !s.authentic(bareToken(data.Token)):
+		c.close(closeAuthenticationFailed)
+		return
+	case !valid:
+		c.close(closeInvalidShard)
+		return
+	case s.failures.strike(DropBeforeIdentify, shard):
+		c.over = true
+		return
+	}
+
+	ruling := s.judge.identifyAt(f.arrival, shard)
+	log := s.log.With("shard", shard, "gap", ruling.Gap)
+	switch {
+	case ruling.Over:
+		log.Error("IDENTIFY past the daily limit: all sessions end, and the token is void")
+		s.overrun()
+		c.close(closeAuthenticationFailed)
+	case ruling.Early:
+		log.Warn("IDENTIFY inside the window", "window", s.window)
+		c.invalidSession(false)
+	case s.failures.strike(RefuseIdentify, shard):
+		log.Debug("IDENTIFY refused on purpose")
+		c.invalidSession(false)
+	case s.failures.strike(DropAfterIdentify, shard):
+		log.Debug("IDENTIFY, then severed on purpose")
+		c.over = true
+	default:
+		log.Debug("IDENTIFY")
+		c.sess = s.newSession(c, shard, count)
+		c.ready.Reset(s.readyDelay.next())
+	}
+}
+
+// sendReady sends READY once its delay has passed.
+func (c *conn) sendReady() {
+	if c.sess == nil {
+		return
+	}
+	c.dispatch("READY", readyData{
+		Version:          c.version,
+		User:             user{ID: ApplicationID, Username: "gatewaytest", Discriminator: "0", Bot: true},
+		Guilds:           []any{},
+		SessionID:        c.sess.ID,
+		ResumeGatewayURL: c.s.ResumeURL(),
+		Shard:            [2]int{c.sess.Shard, c.sess.Shards},
+		Application:      application{ID: ApplicationID},
+	})
+	if c.over {
+		return
+	}
+	if c.s.failures.strike(ReconnectAfterReady, c.sess.Shard) {
+		c.s.count(func(stats *Stats) { stats.Readies++ })
+		c.reconnect()
+		return
+	}
+	c.s.setReady(c.sess, c, false)
+}
+
+// resume hands the client the session it asks for. Nothing limits it.
+func (c *conn) resume(data resumeData) {
+	switch {
+	case c.sess != nil:
+		c.close(closeAlreadyAuthenticated)
+		return
+	case !c.s.authentic(bareToken(data.Token)):
+		c.close(closeAuthenticationFailed)
+		return
+	}
+	sess, futureSeq := c.s.resumable(c, data)
+	switch {
+	case futureSeq:
+		c.close(closeInvalidSeq)
+	case sess == nil:
+		c.s.log.Debug("RESUME of no session")
+		c.invalidSession(false)
+	default:
+		c.s.log.Debug("RESUME", "shard", sess.Shard)
+		c.sess = sess
+		c.dispatch("RESUMED", struct{}{})
+		if !c.over {
+			c.s.setReady(sess, c, true)
+		}
+	}
+}
+
+// invalidSession sends op 9. The client may IDENTIFY on this connection, or on
+// another.
+func (c *conn) invalidSession(resumable bool) {
+	c.s.count(func(stats *Stats) { stats.InvalidSessions++ })
+	c.leave(!resumable)
+	c.ready.Stop()
+	c.write(opInvalidSession, resumable)
+}
+
+// bareToken is a token without "Bot ", which IDENTIFY may have or not.
+func bareToken(token string) string { return strings.TrimPrefix(token, "Bot ") }
