@@ -84,6 +84,7 @@ type call struct {
 	w      *world
 	shard  int
 	leave  context.CancelCauseFunc
+	sent   time.Duration // when it was made, from the start
 	done   chan struct{} // closed when the fields below are set
 	at     time.Duration // when it returned, from the start
 	err    error
@@ -146,7 +147,7 @@ func (w *world) acquireIn(ctx context.Context, q Queue, shard int) *call {
 
 func (w *world) send(ctx context.Context, shard int, ask func(*call, context.Context) error) *call {
 	ctx, leave := context.WithCancelCause(ctx)
-	c := &call{w: w, shard: shard, leave: leave, done: make(chan struct{})}
+	c := &call{w: w, shard: shard, leave: leave, sent: w.now(), done: make(chan struct{})}
 	w.Cleanup(func() { leave(nil) })
 	go func() {
 		defer close(c.done)
@@ -177,6 +178,18 @@ func (c *call) granted(from, to time.Duration) {
 	if c.err != nil {
 		c.w.Fatalf("shard %d was refused after %v: %v", c.shard, c.at, c.err)
 	}
+}
+
+// atOnce expects a grant without a wait.
+func (c *call) atOnce() {
+	c.w.Helper()
+	c.granted(c.sent, c.sent)
+}
+
+// soon expects one as soon as the queue knows what other calls have done.
+func (c *call) soon() {
+	c.w.Helper()
+	c.granted(c.sent, c.sent+c.w.Notice)
 }
 
 // grantedOnce expects a grant at a moment that was known in advance, and no

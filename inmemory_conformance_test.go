@@ -1,0 +1,47 @@
+package gatewayqueue_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/queuetest"
+)
+
+func TestInMemoryQueueConforms(t *testing.T) {
+	queuetest.Run(t, queuetest.Harness{
+		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
+			q, err := gatewayqueue.NewInMemory(limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return q
+		},
+		Virtual:      true,
+		Window:       gatewayqueue.IdentifyDelay,
+		Margin:       gatewayqueue.GrantMargin,
+		PermitMargin: gatewayqueue.IdentifiedMargin,
+	})
+}
+
+// In real time too, because timers that are never late hide mistakes.
+func TestInMemoryQueueConformsInRealTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	const window, margin = 200 * time.Millisecond, 20 * time.Millisecond
+	queuetest.Run(t, queuetest.Harness{
+		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
+			q, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(window),
+				gatewayqueue.WithMargin(margin), gatewayqueue.WithPermitMargin(margin))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return q
+		},
+		Window:       window,
+		Margin:       margin,
+		PermitMargin: margin,
+		Slack:        15 * time.Millisecond,
+	})
+}

@@ -1,0 +1,220 @@
+// Permits: the window starts when the holder says so.
+
+package queuetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+var permits = []scenario{
+	{"APermitKeepsItsBucketClosed", aPermitKeepsItsBucketClosed, 0},
+	{"APermitLeavesOtherBucketsAlone", aPermitLeavesOtherBucketsAlone, 0},
+	{"AnAbandonedPermitGivesSlotAndUnitBack", anAbandonedPermitGivesSlotAndUnitBack, 0},
+	{"AnAbandonedPermitGivesTheLastUnitBack", anAbandonedPermitGivesTheLastUnitBack, 0},
+	{"AUnitOfYesterdayDoesNotComeBack", aUnitOfYesterdayDoesNotComeBack, 0},
+	{"OnlyTheFirstReportCounts", onlyTheFirstReportCounts, 0},
+	{"ReportsAfterCloseAreHarmless", reportsAfterCloseAreHarmless, 0},
+	{"ADeadlineIsWithinTheBound", aDeadlineIsWithinTheBound, 0},
+	{"ASilentPermitEndsAfterItsBound", aSilentPermitEndsAfterItsBound, virtual},
+	{"ALateIdentifiedKeepsOthersOut", aLateIdentifiedKeepsOthersOut, virtual},
+	{"ALateIdentifiedOutlastsTheNextHolder", aLateIdentifiedOutlastsTheNextHolder, virtual},
+	{"APermitKeepsOtherPodsOut", aPermitKeepsOtherPodsOut, pods},
+}
+
+// grantedAfterIdentified is grantedAfter for a window that a permit started.
+func (c *call) grantedAfterIdentified(at time.Duration) {
+	c.w.Helper()
+	c.granted(at+c.w.Window, at+c.w.Window+c.w.PermitMargin+c.w.Notice)
+}
+
+func aPermitKeepsItsBucketClosed(t *testing.T, h Harness) {
+	w := h.open(t, full(1))
+	p := w.acquire(0)
+	p.grantedOnce(0)
+	next := w.wait(1)
+	w.until(3 * h.Window)
+	next.waiting()
+	sent := w.now()
+	p.identified()
+	next.grantedAfterIdentified(sent)
+	w.remaining(998)
+}
+
+func aPermitLeavesOtherBucketsAlone(t *testing.T, h Harness) {
+	w := h.open(t, full(2))
+	p := w.acquire(0)
+	p.grantedOnce(0)
+	other := w.acquire(1)
+	other.granted(0, h.Window/2)
+	sent := w.now()
+	other.identified()
+	next := w.wait(3)
+	next.grantedAfterIdentified(sent)
+	p.abandon()
+	w.remaining(998)
+}
+
+func anAbandonedPermitGivesSlotAndUnitBack(t *testing.T, h Harness) {
+	w := h.open(t, full(1))
+	p := w.acquire(0)
+	p.grantedOnce(0)
+	w.remaining(999)
+	next := w.acquire(1)
+	w.until(h.Window / 2)
+	now := w.now()
+	p.abandon()
+	next.granted(now, now+h.Notice)
+	next.abandon()
+	w.remaining(1000)
+	w.wait(2).soon()
+}
+
+func anAbandonedPermitGivesTheLastUnitBack(t *testing.T, h Harness) {
+	w := h.open(t, limit(2, 1, 10, 100*h.Window))
+	p := w.acquire(0)
+	p.grantedOnce(0)
+	next := w.wait(1)
+	w.until(h.Window / 2)
+	next.waiting()
+	now := w.now()
+	p.abandon()
+	next.granted(now, now+h.Notice)
+	w.remaining(0)
+}
+
+func aUnitOfYesterdayDoesNotComeBack(t *testing.T, h Harness) {
+	w := h.open(t, limit(2, 1, 10, 2*h.Window))
+	p := w.acquire(0)
+	p.grantedOnce(0)
+	w.until(2*h.Window + h.Window/2)
+	w.wait(1).soon()
+	p.abandon()
+	w.remaining(9)
+}
+
+func onlyTheFirstReportCounts(t *testing.T, h Harness) {
+	w := h.open(t, full(2))
+	p, gone := w.acquire(0), w.acquire(1)
+	p.granted(0, h.Window/2)
+	gone.granted(0, h.Window/2)
+	gone.abandon()
+	sent := w.now()
+	p.identified()
+	next := w.wait(2)
+	w.until(h.Window / 2)
+	for _, c := range []*call{p, gone} {
+		for _, report := range []func() error{
+			func() error { return c.permit.Abandon(t.Context()) },
+			func() error { return c.permit.Identified(t.Context()) },
+			func() error { return c.permit.Abandon(t.Context()) },
+		} {
+			if err := report(); err != nil {
+				t.Fatalf("a second report: %v", err)
+			}
+		}
+	}
+	w.wait(3).soon() // the second Identified of gone did not close it
+	next.grantedAfterIdentified(sent)
+	w.remaining(997)
+}
+
+func reportsAfterCloseAreHarmless(t *testing.T, h Harness) {
+	w := h.open(t, full(2))
+	p, q := w.acquire(0), w.acquire(1)
+	p.granted(0, h.Window/2)
+	q.granted(0, h.Window/2)
+	if err := w.queue.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{p.permit.Identified(t.Context()), q.permit.Abandon(t.Context())} {
+		if err != nil && !errors.Is(err, gatewayqueue.ErrClosed) {
+			t.Errorf("a report after Close: %v", err)
+		}
+	}
+}
+
+func aDeadlineIsWithinTheBound(t *testing.T, h Harness) {
+	w := h.open(t, full(1))
+	p := w.acquire(0)
+	p.grantedOnce(0)
+	if left := time.Until(p.permit.Deadline()); left <= 0 || left > gatewayqueue.PermitBound {
+		t.Fatalf("the permit is good for %v: want up to %v", left, gatewayqueue.PermitBound)
+	}
+	p.abandon()
+}
+
+// silent is how long a permit closes its bucket at the most if nothing is heard
+// of its holder.
+func (h Harness) silent() time.Duration {
+	return gatewayqueue.PermitBound + h.Window + h.Margin + h.Notice
+}
+
+func aSilentPermitEndsAfterItsBound(t *testing.T, h Harness) {
+	w := h.open(t, full(1))
+	p := w.acquire(0)
+	p.grantedOnce(0)
+	next := w.wait(1)
+	w.until(gatewayqueue.PermitBound - time.Second)
+	next.waiting()
+	w.until(gatewayqueue.PermitBound + h.Window/2)
+	if time.Now().Before(p.permit.Deadline()) {
+		t.Fatal("the permit is good beyond its bound")
+	}
+	next.granted(p.permit.Deadline().Sub(w.start)+h.Window, h.silent())
+	w.remaining(998)
+}
+
+func aLateIdentifiedKeepsOthersOut(t *testing.T, h Harness) {
+	w := h.open(t, full(1))
+	late := w.acquire(0)
+	late.grantedOnce(0)
+	next := w.wait(1)
+	next.granted(gatewayqueue.PermitBound, h.silent())
+	last := w.wait(2)
+	w.until(next.at + h.Window/2)
+	sent := w.now()
+	// Too late for the judge, but not too late to keep the next one out.
+	if err := late.permit.Identified(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	last.grantedAfterIdentified(sent)
+	w.remaining(997)
+}
+
+func aLateIdentifiedOutlastsTheNextHolder(t *testing.T, h Harness) {
+	w := h.open(t, full(1))
+	late := w.acquire(0)
+	late.grantedOnce(0)
+	next := w.acquire(1)
+	next.granted(gatewayqueue.PermitBound, h.silent())
+	last := w.wait(2)
+	w.until(next.at + h.Window/2)
+	sent := w.now()
+	if err := late.permit.Identified(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next.abandon()
+	last.grantedAfterIdentified(sent)
+	w.remaining(998)
+}
+
+func aPermitKeepsOtherPodsOut(t *testing.T, h Harness) {
+	w := h.openPods(t, 2, full(1))
+	p := w.acquire(0)
+	p.grantedOnce(0)
+	next := w.acquireIn(t.Context(), w.pods[1], 1)
+	w.until(2 * h.Window)
+	next.waiting()
+	sent := w.now()
+	p.identified()
+	next.grantedAfterIdentified(sent)
+	now := w.now()
+	last := w.wait(2)
+	next.abandon()
+	last.granted(now, w.now()+h.Notice)
+	w.remaining(998)
+}
