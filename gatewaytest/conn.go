@@ -101,8 +101,8 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 	for _, timer := range []*time.Timer{c.ready, c.silence, c.eviction} {
 		timer.Stop()
 	}
-	_ = c.tcp.Close()   //nolint:errcheck // Closed already, as a rule.
-	_ = c.ws.CloseNow() //nolint:errcheck // The same.
+	_ = c.tcp.Close()   // Closed already, as a rule.
+	_ = c.ws.CloseNow() // The same.
 }
 
 // sleep reports whether d passed before ctx or the server ended.
@@ -209,11 +209,11 @@ func (c *conn) close(code websocket.StatusCode) {
 	c.over = true
 	c.leave(false)
 	c.s.log.Debug("close", "code", int(code), "reason", closeReasons[code])
-	sever := func() { _ = c.tcp.Close() } //nolint:errcheck // It may be closed already.
+	sever := func() { _ = c.tcp.Close() } // It may be closed already.
 	timer := time.AfterFunc(closeGrace, sever)
 	defer timer.Stop()
 	defer context.AfterFunc(c.s.ctx, sever)()
-	_ = c.ws.Close(code, closeReasons[code]) //nolint:errcheck // The client may be gone.
+	_ = c.ws.Close(code, closeReasons[code]) // The client may be gone.
 }
 
 // write sends a payload that is no event.

@@ -178,6 +178,7 @@ type Stats struct {
 	Connections     int // requests for a connection, refused ones included
 	Readies         int // READY sent
 	Resumes         int // RESUMED sent
+	RefusedResumes  int // RESUME of a session that had ended
 	InvalidSessions int // op 9 sent, for whatever reason
 	Reconnects      int // op 7 sent
 	Timeouts        int // connections closed because no heartbeat came

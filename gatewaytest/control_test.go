@@ -86,6 +86,7 @@ func TestRestartMakesAllIdentifyAgain(t *testing.T) {
 	c.identify(0, 1)
 	c.ready()
 	require.NoError(t, s.WaitReady(soon(t), 1))
+	assert.Equal(t, 1, s.Stats().RefusedResumes)
 }
 
 func TestDroppedSessionsCanBeResumedIfTheTestSaysSo(t *testing.T) {

@@ -60,7 +60,7 @@ func (c *conn) identify(f frame, data identifyData) {
 	}
 
 	ruling := s.judge.identifyAt(f.arrival, shard)
-	log := s.log.With("shard", shard, "gap", ruling.Gap)
+	log := s.log.With("shard", shard, "shards", count, "gap", ruling.Gap)
 	switch {
 	case ruling.Over:
 		log.Error("IDENTIFY past the daily limit: all sessions end, and the token is void")
@@ -123,6 +123,7 @@ func (c *conn) resume(data resumeData) {
 		c.close(closeInvalidSeq)
 	case sess == nil:
 		c.s.log.Debug("RESUME of no session")
+		c.s.count(func(stats *Stats) { stats.RefusedResumes++ })
 		c.invalidSession(false)
 	default:
 		c.s.log.Debug("RESUME", "shard", sess.Shard)

@@ -65,7 +65,7 @@ func Report(ctx context.Context, client *http.Client, baseURL string, shard int)
 	if err != nil {
 		return ruling, fmt.Errorf("gatewaytest: report: %w", err)
 	}
-	defer res.Body.Close() //nolint:errcheck // Only read from.
+	defer res.Body.Close() // Only read from.
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<16))
 	if err != nil {
 		return ruling, fmt.Errorf("gatewaytest: report: %w", err)
@@ -83,5 +83,5 @@ func Report(ctx context.Context, client *http.Client, baseURL string, shard int)
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) //nolint:errcheck // See above.
+	_ = json.NewEncoder(w).Encode(v) // See above.
 }

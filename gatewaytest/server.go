@@ -76,13 +76,13 @@ func NewServer(opts ...Option) *Server {
 		panic("gatewaytest: " + err.Error())
 	}
 	s.host = listener.Addr().String()
-	_, s.port, _ = net.SplitHostPort(s.host) //nolint:errcheck // It is an address.
+	_, s.port, _ = net.SplitHostPort(s.host) // It is an address.
 	s.http.Handler = http.HandlerFunc(s.serve)
 	s.http.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, tcpKey{}, c)
 	}
 	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
-	s.wg.Go(func() { _ = s.http.Serve(listener) }) //nolint:errcheck // Ends with Close.
+	s.wg.Go(func() { _ = s.http.Serve(listener) }) // Ends with Close.
 	return s
 }
 
@@ -93,7 +93,7 @@ func (s *Server) Close() {
 	s.closed = true
 	s.mu.Unlock()
 	s.cancel()
-	_ = s.http.Close() //nolint:errcheck // Nothing can be done about it.
+	_ = s.http.Close() // Nothing can be done about it.
 	s.wg.Wait()
 }
 
