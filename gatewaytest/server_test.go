@@ -217,10 +217,11 @@ func TestSilentConnectionIsClosedAndItsSessionEnds(t *testing.T) {
 }
 
 func TestConnectionThatSendsHeartbeatsStays(t *testing.T) {
-	s := newServer(t, gatewaytest.WithHeartbeat(150*time.Millisecond))
+	t.Parallel() // It must outlast two intervals, and those a busy machine.
+	s := newServer(t, gatewaytest.WithHeartbeat(500*time.Millisecond))
 	c, _ := bringUp(t, s, 0, 1)
-	for range 5 {
-		time.Sleep(100 * time.Millisecond)
+	for range 6 {
+		time.Sleep(200 * time.Millisecond)
 		c.send(1, 1)
 		assert.Equal(t, 11, c.read().Op)
 	}
