@@ -21,7 +21,7 @@ func main() {
 	}()
 	cmd, err := root().ExecuteContextC(ctx)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", cmd.CommandPath(), err)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", cmd.CommandPath(), cli.OneLine(err))
 	}
 	os.Exit(cli.ExitCode(err))
 }

@@ -17,10 +17,11 @@ func root() *cobra.Command {
 		Short: "An IDENTIFY queue for sharded Discord bots, on Redis",
 		Long: `An IDENTIFY queue for sharded Discord bots, on Redis: all pods of a bot share it, so
 that no shard identifies before Discord lets it.`,
-		SilenceErrors: true, // main prints them, in one line
-		SilenceUsage:  true,
-		Args:          knownCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true, // main prints them, in one line
+		SilenceUsage:               true,
+		Args:                       knownCommand,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SetFlagErrorFunc(cli.FlagError)
 	cmd.CompletionOptions.HiddenDefaultCmd = true

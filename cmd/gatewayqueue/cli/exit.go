@@ -41,6 +41,9 @@ type Signalled struct{ Signal os.Signal }
 
 func (e Signalled) Error() string { return "stopped by " + e.Signal.String() }
 
+// OneLine is the text of an error, also of one that joins several.
+func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
 // ExitCode is what the program exits with after err.
 func ExitCode(err error) int {
 	var usage *usageError

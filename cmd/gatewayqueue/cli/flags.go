@@ -71,6 +71,16 @@ func Duration(flags *pflag.FlagSet, to *time.Duration, name string, least, most 
 	}, name, usage)
 }
 
+// Every defines how often to do something again: --name alone is once a second,
+// --name=TIME something else. *to holds 0, for only once.
+func Every(flags *pflag.FlagSet, to *time.Duration, name string, least, most time.Duration, usage string) {
+	*to = time.Second
+	Duration(flags, to, name, least, most, usage)
+	*to = 0
+	flag := flags.Lookup(name)
+	flag.NoOptDefVal, flag.DefValue = "1s", ""
+}
+
 // Choice defines one of several words. *to holds its default.
 func Choice(flags *pflag.FlagSet, to *string, name string, words []string, usage string) {
 	flags.Var(&value[string]{

@@ -75,7 +75,7 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 	}
 	screen := newScreen(c, out, judge, watch, cancel)
 	f.note = screen.note
-	f.ledger = newLedger(c.Shards, c.MaxConcurrency, screen.up)
+	f.ledger = newLedger(c.Shards, c.MaxConcurrency, screen.shard)
 	screen.begin(f.ledger)
 	closeJudge, err := f.hire(redis)
 	if err != nil {
@@ -110,15 +110,16 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 // openStore connects to Redis, and settles on an application that nobody else
 // has there.
 func openStore(ctx context.Context, c *config) (*store.Store, error) {
-	if c.App == "" {
+	random := c.App == ""
+	if random {
 		c.App = "demo-" + strings.ToLower(rand.Text()[:6])
 	}
 	if c.Redis == "" {
 		return store.Embed()
 	}
 	redis, err := store.Open(ctx, c.Redis)
-	if err != nil {
-		return nil, err
+	if err != nil || random {
+		return redis, err
 	}
 	taken, err := redis.Exists(ctx, c.App)
 	if err == nil && taken {

@@ -63,9 +63,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Plot, "plot", "", "draw the timeline into `FILE`, .svg or .png")
 	flags.BoolVar(&c.Plain, "plain", false, "print lines rather than a live view; so it is where the\noutput is no terminal")
 	cli.Int(flags, &c.Seed, "seed", 0, 1<<30, "for dial times and who comes first")
-	for _, name := range []string{"remaining"} {
-		flags.Lookup(name).DefValue = "" // said in words
-	}
+	flags.Lookup("remaining").DefValue = "" // said in words
 }
 
 // settle fills in the defaults that depend on other flags, and refuses flags
@@ -85,6 +83,8 @@ func (c *config) settle(flags *pflag.FlagSet) error {
 		return cli.BadFlag("remaining", c.Remaining, fmt.Sprintf("0 to --total, which is %d", c.Total))
 	case c.Pods > c.Shards:
 		return cli.BadFlag("pods", c.Pods, fmt.Sprintf("1 to --shards, which is %d", c.Shards))
+	case c.KillPod && c.Shards < 2:
+		return cli.Usage("--kill-pod needs 2 --shards or more: it kills half-way")
 	case c.Keep && c.Redis == "":
 		return cli.Usage("--keep needs --redis: the embedded Redis ends with the demo")
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,14 +101,12 @@ func (f *fleet) killOne(ctx context.Context) {
 	name := f.specs[victim].Pod
 	f.members[victim].kill()
 	at := f.ledger.now().Elapsed
-	for _, one := range f.judge.Record() { // what it sent last, it may not have told
-		f.ledger.saw(one.Shard)
-	}
+	f.ledger.saw(f.judge.Record())
 	left := f.ledger.missing(f.specs[victim].Shards)
+	all := len(f.specs[victim].Shards)
+	f.note(fmt.Sprintf("killed %s%s with %d of its %d shards up", name, f.how(), all-len(left), all))
 	heir := name + "b"
-	f.note(fmt.Sprintf("killed %s%s: %d of its shards were up, %d were not; %s takes those over in %v",
-		name, f.how(), len(f.specs[victim].Shards)-len(left), len(left), heir, f.restart()))
-	if sleep(ctx, f.restart()) != nil {
+	if len(left) == 0 || sleep(ctx, f.restart()) != nil {
 		return
 	}
 	m, err := f.enlist(ctx, heir, left)
@@ -118,14 +118,27 @@ func (f *fleet) killOne(ctx context.Context) {
 	}
 	f.deaths = append(f.deaths, death{Pod: name, Heir: heir, At: at, Back: f.ledger.now().Elapsed, Shards: left})
 	m.start()
-	f.note(fmt.Sprintf("%s is up and queues for shards %v", heir, left))
+	f.note(fmt.Sprintf("%s has taken over, and queues for shards %s", heir, list(left)))
+}
+
+// list writes shard IDs, the first of them if they are many.
+func list(shards []int) string {
+	const most = 8
+	var words []string
+	for _, shard := range shards[:min(most, len(shards))] {
+		words = append(words, strconv.Itoa(shard))
+	}
+	if len(shards) > most {
+		words = append(words, "...")
+	}
+	return strings.Join(words, " ")
 }
 
 func (f *fleet) how() string {
 	if f.Processes {
 		return " (SIGKILL)"
 	}
-	return " (cut off from Redis, no Close)"
+	return " (cut off, no Close)"
 }
 
 // stop ends all pods cleanly, and returns how many scripts they have called.

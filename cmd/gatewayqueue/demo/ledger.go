@@ -5,6 +5,8 @@ package demo
 import (
 	"sync"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
 // grant is a moment at which a shard was allowed to identify.
@@ -16,32 +18,36 @@ type grant struct {
 
 // progress is how far the fleet is.
 type progress struct {
-	Up, Failed int
-	Elapsed    time.Duration
-	Missing    []int // by bucket: shards that are neither up nor failed
+	Up      int
+	Refused int // identified, but not accepted by the judge
+	Failed  int // gave up before they identified
+	Elapsed time.Duration
+	Missing []int // by bucket: shards that are none of these
 }
 
 // ledger is safe for concurrent use.
 type ledger struct {
 	shards, buckets int
-	half            chan struct{} // closed when half of the shards are up
-	done            chan struct{} // closed when each shard is up or has failed
-	onUp            func(event, progress)
+	half            chan struct{} // closed when half of the shards have identified
+	done            chan struct{} // closed when each shard has identified or failed
+	onEnd           func(event, progress)
 
 	mu       sync.Mutex
 	started  time.Time
 	grants   []grant
-	up       map[int]bool
+	accepted map[int]bool // by the judge, of shards that have identified
 	failures map[int]event
 	halved   sync.Once
 	finished sync.Once
 }
 
-func newLedger(shards, buckets int, onUp func(event, progress)) *ledger {
+// newLedger makes an empty one. onEnd hears of each shard that has identified or
+// failed.
+func newLedger(shards, buckets int, onEnd func(event, progress)) *ledger {
 	return &ledger{
-		shards: shards, buckets: buckets, onUp: onUp, started: time.Now(),
+		shards: shards, buckets: buckets, onEnd: onEnd, started: time.Now(),
 		half: make(chan struct{}), done: make(chan struct{}),
-		up: map[int]bool{}, failures: map[int]event{},
+		accepted: map[int]bool{}, failures: map[int]event{},
 	}
 }
 
@@ -60,45 +66,47 @@ func (l *ledger) hear(e event) {
 	case granted:
 		l.grants = append(l.grants, grant{e.Shard, e.Pod, e.At.Sub(l.started)})
 	case identified:
-		l.isUp(e.Shard)
-		l.onUp(e, l.progress())
+		l.identified(e.Shard, e.Ruling.Accepted)
+		l.onEnd(e, l.progress())
 	case failed:
 		l.failures[e.Shard] = e
+		l.onEnd(e, l.progress())
 	}
 	l.check()
 }
 
-// saw takes down shards that identified although nobody told so any more.
-func (l *ledger) saw(shards ...int) {
+// saw takes down what the judge has recorded: a pod that was killed may not have
+// told of its last identify.
+func (l *ledger) saw(record []gatewaytest.Identify) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, shard := range shards {
-		l.isUp(shard)
+	for _, one := range record {
+		l.identified(one.Shard, !one.Early && !one.Over)
 	}
 	l.check()
 }
 
-func (l *ledger) isUp(shard int) {
-	l.up[shard] = true
+func (l *ledger) identified(shard int, accepted bool) {
+	l.accepted[shard] = accepted
 	delete(l.failures, shard)
 }
 
 func (l *ledger) check() {
-	if len(l.up) >= (l.shards+1)/2 {
+	if len(l.accepted) >= l.shards/2 {
 		l.halved.Do(func() { close(l.half) })
 	}
-	if len(l.up)+len(l.failures) == l.shards {
+	if len(l.accepted)+len(l.failures) == l.shards {
 		l.finished.Do(func() { close(l.done) })
 	}
 }
 
-// missing returns those of shards that are not up.
+// missing returns those of shards that have not identified.
 func (l *ledger) missing(shards []int) []int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var missing []int
 	for _, shard := range shards {
-		if !l.up[shard] {
+		if _, known := l.accepted[shard]; !known {
 			missing = append(missing, shard)
 		}
 	}
@@ -113,11 +121,16 @@ func (l *ledger) now() progress {
 }
 
 func (l *ledger) progress() progress {
-	p := progress{
-		Up: len(l.up), Failed: len(l.failures), Elapsed: time.Since(l.started), Missing: make([]int, l.buckets),
-	}
+	p := progress{Failed: len(l.failures), Elapsed: time.Since(l.started), Missing: make([]int, l.buckets)}
 	for shard := range l.shards {
-		if _, gaveUp := l.failures[shard]; !gaveUp && !l.up[shard] {
+		accepted, known := l.accepted[shard]
+		_, gaveUp := l.failures[shard]
+		switch {
+		case accepted:
+			p.Up++
+		case known:
+			p.Refused++
+		case !gaveUp:
 			p.Missing[shard%l.buckets]++
 		}
 	}

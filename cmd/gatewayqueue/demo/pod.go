@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
@@ -95,8 +96,8 @@ func (p *pod) bringUp(ctx context.Context) {
 			if err == nil {
 				err = p.bringUpOne(ctx, shard, dial)
 			}
-			if err != nil {
-				p.report(event{Kind: failed, Shard: shard, Error: p.explain(err).Error(), Exhausted: errors.Is(err, gatewayqueue.ErrExhausted)})
+			if err != nil && ctx.Err() == nil { // a pod that was told to end has not failed
+				p.report(event{Kind: failed, Shard: shard, Error: cli.OneLine(p.explain(err)), Exhausted: errors.Is(err, gatewayqueue.ErrExhausted)})
 			}
 		})
 	}

@@ -151,7 +151,7 @@ func (r *report) broken() (n int, why string) {
 // timeline is the picture of the run.
 func (r *report) timeline() timeline.Timeline {
 	t := timeline.Timeline{Window: r.Window, Buckets: r.MaxConcurrency, Pods: r.pods}
-	t.Title = fmt.Sprintf("%d of %s through %s in %s, %s", r.final.Identifies, count(r.Shards, "shard"),
+	t.Title = fmt.Sprintf("%d of %s up through %s in %s, %s", r.fleet.ledger.now().Up, count(r.Shards, "shard"),
 		count(r.MaxConcurrency, "bucket"), picture.Seconds(r.took()), count(r.final.Violations, "violation"))
 	for _, m := range r.marks {
 		t.Marks = append(t.Marks, timeline.Mark{Shard: m.Shard, Bucket: m.Bucket, Pod: m.Pod, At: m.At, Violation: m.Early || m.Over})

@@ -19,9 +19,9 @@ import (
 // screen shows a run. Its methods may be called from any goroutine.
 type screen interface {
 	begin(*ledger)
-	up(event, progress) // a shard has identified
-	note(string)        // something worth a line
-	end()               // shows the last state
+	shard(event, progress) // it has identified, or failed
+	note(string)           // something worth a line
+	end()                  // shows the last state
 }
 
 func newScreen(c config, out io.Writer, judge *gatewaytest.Judge, w *watch, cancel context.CancelCauseFunc) screen {
@@ -29,7 +29,7 @@ func newScreen(c config, out io.Writer, judge *gatewaytest.Judge, w *watch, canc
 		return &lines{config: c, out: out}
 	}
 	v := &view{config: c, judge: judge, watch: w, ended: make(chan struct{})}
-	v.live = picture.NewLive(out, v.draw, func() { cancel(cli.Interrupted) })
+	v.live = picture.NewLive(out, v.draw, func(bool) { cancel(cli.Interrupted) })
 	return v
 }
 
@@ -45,13 +45,16 @@ func (l *lines) begin(ledger *ledger) {
 	l.ledger = ledger
 }
 
-func (l *lines) up(e event, p progress) {
-	text := fmt.Sprintf("%8.3f s  shard %d identified  bucket %d  %s  %d of %d up",
-		p.Elapsed.Seconds(), e.Shard, e.Shard%l.MaxConcurrency, e.Pod, p.Up, l.Shards)
-	if e.Ruling != nil && !e.Ruling.Accepted {
-		text += "  REFUSED: " + refusal(*e.Ruling)
+func (l *lines) shard(e event, p progress) {
+	what := fmt.Sprintf("identified, %d of %d up", p.Up, l.Shards)
+	switch {
+	case e.Kind == failed:
+		what = "gave up: " + e.Error
+	case !e.Ruling.Accepted:
+		what = "REFUSED by the judge: " + refusal(*e.Ruling)
 	}
-	l.print(text)
+	l.print(fmt.Sprintf("%8.3f s  bucket %-3d %-7s shard %-3d %s",
+		p.Elapsed.Seconds(), e.Shard%l.MaxConcurrency, e.Pod, e.Shard, what))
 }
 
 func (l *lines) note(text string) {

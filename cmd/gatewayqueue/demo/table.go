@@ -44,7 +44,11 @@ func (r *report) rows() [][]string {
 }
 
 func (r *report) shardsText() string {
-	text := fmt.Sprintf("%d of %d", len(r.final.Shards), r.Shards)
+	up := r.fleet.ledger.now()
+	text := fmt.Sprintf("%d of %d", up.Up, r.Shards)
+	if up.Refused > 0 {
+		text += picture.Bad(fmt.Sprintf("; %d refused", up.Refused))
+	}
 	exhausted := 0
 	for _, e := range r.failed {
 		if e.Exhausted {

@@ -29,7 +29,7 @@ func (v *view) begin(l *ledger) {
 	}()
 }
 
-func (v *view) up(event, progress) {} // the next frame shows it
+func (v *view) shard(event, progress) {} // the next frame shows it
 
 func (v *view) note(text string) {
 	v.live.Println(fmt.Sprintf(" %s  %s", picture.Dim(picture.Seconds(v.ledger.now().Elapsed)), text))
@@ -58,8 +58,11 @@ func (v *view) draw(width, height int) []string {
 
 func (v *view) upText(p progress) string {
 	text := fmt.Sprintf("%d of %d up", p.Up, v.Shards)
+	if p.Refused > 0 {
+		text += picture.Bad(fmt.Sprintf(", %d refused", p.Refused))
+	}
 	if p.Failed > 0 {
-		text += picture.Bad(fmt.Sprintf(", %d not", p.Failed))
+		text += picture.Bad(fmt.Sprintf(", %d gave up", p.Failed))
 	}
 	return text
 }
@@ -67,7 +70,7 @@ func (v *view) upText(p progress) string {
 // timeText is how long it takes: so far, as it looks now, and at best.
 func (v *view) timeText(p progress, s gatewayqueue.Status) string {
 	text := picture.Seconds(p.Elapsed)
-	if p.Up+p.Failed < v.Shards {
+	if p.Up+p.Refused+p.Failed < v.Shards {
 		text += picture.Bold.Render(" of about " + picture.Seconds(p.Elapsed+v.toGo(p, s)))
 	}
 	return text + picture.Dim(", "+picture.Seconds(v.ideal())+" is the least that Discord allows")

@@ -27,8 +27,8 @@ func IsTerminal(w io.Writer) bool {
 }
 
 // NewLive makes a live picture. draw is called for each frame with the size of
-// the terminal; interrupt when the user asks to end with q or Ctrl-C.
-func NewLive(out io.Writer, draw func(width, height int) []string, interrupt func()) *Live {
+// the terminal; interrupt when the user asks to end, with q (enough is true) or Ctrl-C.
+func NewLive(out io.Writer, draw func(width, height int) []string, interrupt func(enough bool)) *Live {
 	options := []tea.ProgramOption{tea.WithOutput(out), tea.WithoutSignalHandler()}
 	if !term.IsTerminal(os.Stdin.Fd()) {
 		options = append(options, tea.WithInput(nil))
@@ -51,7 +51,7 @@ func (l *Live) Println(line string) { l.program.Println(line) }
 // live is Bubble Tea's model of it.
 type live struct {
 	draw          func(width, height int) []string
-	interrupt     func()
+	interrupt     func(enough bool)
 	width, height int
 }
 
@@ -67,7 +67,7 @@ func (m *live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyPressMsg:
 		if key := msg.String(); key == "ctrl+c" || key == "q" {
-			m.interrupt()
+			m.interrupt(key == "q")
 		}
 	case frame:
 		return m, next()
@@ -79,9 +79,11 @@ func (m *live) View() tea.View {
 	if m.width == 0 { // not yet told
 		return tea.NewView("")
 	}
-	// A picture as high as the terminal would scroll at its last line.
-	lines := m.draw(m.width, m.height-1)
-	lines = lines[:min(len(lines), max(0, m.height-1))]
+	// A picture as high as the terminal would scroll at its last line. The
+	// empty one at the end is where printing goes on after it.
+	room := max(0, m.height-2)
+	lines := m.draw(m.width, room)
+	lines = append(lines[:min(len(lines), room)], "")
 	for i, line := range lines {
 		lines[i] = clip(line, m.width)
 	}

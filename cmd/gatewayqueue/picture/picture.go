@@ -5,6 +5,7 @@ package picture
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,9 +83,9 @@ func bucket(s gatewayqueue.Status, b gatewayqueue.BucketStatus, f Frame) string 
 	case closed <= 0:
 	case b.Permit:
 		slot, holder = held.Render("permit"), Place(b.Holder)
-	case b.Closed > 0:
+	case b.Holder != "":
 		slot, holder = shut.Render("closed"), Place(b.Holder)
-	default:
+	default: // by a change of limits or a loss of state, not by a ticket
 		slot = warn.Render("held")
 	}
 	if closed > 0 {
@@ -121,10 +122,15 @@ func Line(b gatewayqueue.BucketStatus) string {
 	return text.String()
 }
 
-// Place is a ticket without its counter, which only tells one pod's tickets of
-// the same shard apart.
+// Place is a ticket as a person reads it, shard@pod: without the zeros that make
+// tickets sort by shard, and the counter that tells one pod's tickets of the
+// same shard apart.
 func Place(ticket string) string {
 	place, _, _ := strings.Cut(ticket, "#")
+	shard, pod, found := strings.Cut(place, "@")
+	if number, err := strconv.Atoi(shard); found && err == nil {
+		return strconv.Itoa(number) + "@" + pod
+	}
 	return place
 }
 

@@ -35,7 +35,7 @@ type config struct {
 
 // Command is gatewayqueue status.
 func Command() *cobra.Command {
-	c := config{App: redisqueue.DefaultApp, Watch: time.Second}
+	c := config{App: redisqueue.DefaultApp}
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Look at a running queue: its budget, buckets and lines",
@@ -47,7 +47,12 @@ an IDENTIFY; "permit" means that its holder is still dialling.`,
 		Example: `  gatewayqueue status --redis redis://127.0.0.1:6379 --app 1234567890
   gatewayqueue status --watch            anew every second, until q or Ctrl-C
   gatewayqueue status --json | jq .budget.remaining`,
-		Args: cli.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && cmd.Flags().Changed("watch") {
+				return cli.Usage("argument %q is not wanted: a time for --watch is written as --watch=%s", args[0], args[0])
+			}
+			return cli.NoArgs(cmd, args)
+		},
 	}
 	if url := os.Getenv(urlEnv); url != "" {
 		c.Redis = url
@@ -58,14 +63,9 @@ an IDENTIFY; "permit" means that its holder is still dialling.`,
 	flags.Lookup("redis").DefValue = "" // it may hold a password
 	cli.App(flags, &c.App, "application ID; may be left out where Redis has one queue only")
 	flags.Lookup("app").DefValue = ""
-	cli.Duration(flags, &c.Watch, "watch", 100*time.Millisecond, time.Hour, "go on looking, every second or as told: --watch=5s")
-	flags.Lookup("watch").NoOptDefVal = "1s"
-	flags.Lookup("watch").DefValue = ""
+	cli.Every(flags, &c.Watch, "watch", 100*time.Millisecond, time.Hour, "go on looking, every second or as told: --watch=5s")
 	flags.BoolVar(&c.JSON, "json", false, "print the snapshot as JSON; with --watch, one a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if !flags.Changed("watch") {
-			c.Watch = 0
-		}
 		if c.Redis == "" {
 			c.Redis = defaultURL
 		}

@@ -4,6 +4,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -53,6 +54,8 @@ func waiting(s gatewayqueue.Status) string {
 	return text + picture.Dim(", the last one gets its turn in about "+picture.Seconds(last))
 }
 
+var errEnough = errors.New("the user has seen enough")
+
 // watch shows a live picture until ctx ends or the user has seen enough.
 func watch(parent context.Context, out io.Writer, c config, look func() (gatewayqueue.Status, error)) error {
 	ctx, cancel := context.WithCancelCause(parent)
@@ -75,7 +78,13 @@ func watch(parent context.Context, out io.Writer, c config, look func() (gateway
 			trouble = strings.Split(picture.Row("Redis", picture.Bad(seen.err.Error()), width), "\n")
 		}
 		return append(draw(picture.Later(seen.status, time.Since(seen.at)), width, height-len(trouble)), trouble...)
-	}, func() { cancel(cli.Interrupted) })
+	}, func(enough bool) {
+		if enough {
+			cancel(errEnough)
+		} else {
+			cancel(cli.Interrupted)
+		}
+	})
 
 	go func() {
 		_ = repeat(ctx, c.Watch, func() error { //nolint:errcheck // It ends with ctx.
@@ -93,5 +102,8 @@ func watch(parent context.Context, out io.Writer, c config, look func() (gateway
 	if err := live.Run(); err != nil {
 		return err
 	}
-	return context.Cause(ctx)
+	if cause := context.Cause(ctx); !errors.Is(cause, errEnough) {
+		return cause
+	}
+	return nil
 }

@@ -13,10 +13,10 @@ import (
 	"syscall"
 )
 
-// Explain adds to an error of Redis which server it is and what to do. Errors
-// that are not Redis's own are returned as they are.
+// Explain adds to an error of Redis which server it is and what to do. What the
+// queue has explained already, and errors that are not Redis's, stay as they are.
 func (s *Store) Explain(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || strings.HasPrefix(err.Error(), "redisqueue: ") {
 		return err
 	}
 	do := advice(err)
@@ -32,7 +32,9 @@ type explained struct {
 	do     string
 }
 
-func (e *explained) Error() string { return fmt.Sprintf("Redis at %s: %v: %s", e.server, e.err, e.do) }
+func (e *explained) Error() string {
+	return fmt.Sprintf("Redis at %s: %s: %s", e.server, strings.TrimSuffix(e.err.Error(), "."), e.do)
+}
 func (e *explained) Unwrap() error { return e.err }
 
 // advice by the code that Redis's error begins with. They are looked for
@@ -42,10 +44,7 @@ var advised = []struct{ code, do string }{
 	{"WRONGPASS", "user or password in the URL are not this server's"},
 	{"without any password configured", "the server wants no password: take it out of the URL"},
 	{"invalid password", "the password in the URL is not this server's"},
-	{"NOPERM", "this user may not do that: give it EVALSHA, EVAL and the keys identify:* (ACL SETUSER)"},
-	{"WRONGTYPE", "a key of this queue was written by something else: find it with redis-cli --scan --pattern 'identify:*', " +
-		"then TYPE, and delete it or choose another --app"},
-	{"CROSSSLOT", "this is a cluster: give the URL of a server that is not"},
+	{"NOPERM", "allow this user +ping +exists +scan +del +eval +evalsha and ~identify:* (ACL SETUSER)"},
 	{"MOVED", "this is a cluster: give the URL of a server that is not"},
 	{"READONLY", "this is a replica: give the URL of its primary"},
 	{"MASTERDOWN", "this is a replica without its primary: give the URL of the primary"},
@@ -72,7 +71,7 @@ func advice(err error) string {
 		return "there is no such host: correct the URL"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &network) && network.Timeout():
-		return "no answer in time: is it the right address, and is a firewall between?"
+		return "no answer in time: is it the right address, the right scheme (rediss:// is with TLS), and is no firewall between?"
 	case errors.As(err, &bad), errors.As(err, &network), strings.Contains(text, "EOF"), strings.Contains(text, "parse"):
 		return "is it a Redis, and the right port (rediss:// where it wants TLS)?"
 	}

@@ -22,7 +22,7 @@ const (
 var (
 	grid      = draw.LineStyle{Color: color.Gray{225}, Width: 0.5}
 	deathLine = draw.LineStyle{Color: color.Gray{60}, Width: 0.8, Dashes: []vg.Length{3, 2}}
-	violation = draw.GlyphStyle{Color: color.NRGBA{200, 0, 0, 255}, Radius: 5, Shape: draw.CrossGlyph{}}
+	violation = draw.GlyphStyle{Color: color.NRGBA{200, 0, 0, 255}, Radius: 5, Shape: cross{}}
 )
 
 // rows is a plot.Plotter.
@@ -49,7 +49,9 @@ func (t rows) Plot(c draw.Canvas, p *plot.Plot) {
 	label.Font.Size = labelSize
 	for _, m := range t.Marks {
 		at := vg.Point{X: x(m.At.Seconds()), Y: y(float64(m.Bucket))}
-		c.DrawGlyph(draw.GlyphStyle{Color: podColour(t.pod(m)), Radius: min(markRadius, row/3), Shape: draw.CircleGlyph{}}, at)
+		mark := podGlyph(t.pod(m))
+		mark.Radius = min(mark.Radius, row/3)
+		c.DrawGlyph(mark, at)
 		if m.Violation {
 			c.DrawGlyph(violation, at)
 		}
@@ -57,15 +59,30 @@ func (t rows) Plot(c draw.Canvas, p *plot.Plot) {
 			c.FillText(label, vg.Point{X: at.X + 2*markRadius, Y: at.Y}, fmt.Sprint(m.Shard))
 		}
 	}
-	for _, m := range t.Moments {
+	label.YAlign = draw.YTop
+	for i, m := range t.Moments {
 		at := x(m.At.Seconds())
 		c.StrokeLine2(deathLine, at, c.Min.Y, at, c.Max.Y)
-		label.YAlign = draw.YTop
-		c.FillText(label, vg.Point{X: at + 2, Y: c.Max.Y}, m.Text)
+		// Two that are close together have their words on either side.
+		word := vg.Point{X: at + 3, Y: c.Max.Y}
+		if label.XAlign = draw.XLeft; i%2 == 0 {
+			label.XAlign, word.X = draw.XRight, at-3
+		}
+		c.FillText(label, word, m.Text)
 	}
 }
 
 func (t rows) pod(m Mark) int { return max(0, slices.Index(t.Pods, m.Pod)) }
+
+// cross is gonum's CrossGlyph in a thicker line.
+type cross struct{}
+
+func (cross) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
+	line := draw.LineStyle{Color: style.Color, Width: 1.6}
+	r := style.Radius
+	c.StrokeLine2(line, at.X-r, at.Y-r, at.X+r, at.Y+r)
+	c.StrokeLine2(line, at.X-r, at.Y+r, at.X+r, at.Y-r)
+}
 
 // glyph is a plot.Thumbnailer.
 type glyph struct{ draw.GlyphStyle }

@@ -54,7 +54,7 @@ const (
 	perRow      = 0.9 * vg.Centimeter
 	edge        = 0.35 * vg.Centimeter
 	dpi         = 150
-	mostLegend  = 24 // pods
+	perLegend   = 0.55 * vg.Centimeter
 )
 
 // Save writes the picture. The file's ending, .svg or .png, says how.
@@ -94,6 +94,9 @@ func (t Timeline) draw(c draw.Canvas) {
 	p.Y.Label.Text = "bucket"
 	p.X.Min, p.X.Max = 0, t.end().Seconds()
 	p.Y.Min, p.Y.Max = -0.5, float64(t.Buckets)-0.5
+	if len(t.Moments) > 0 {
+		p.Y.Min -= 0.4 // room for their words
+	}
 	p.Y.Scale = plot.InvertedScale{Normalizer: plot.LinearScale{}} // bucket 0 on top
 	p.Y.Tick.Marker = plot.ConstantTicks(bucketTicks(t.Buckets))
 	p.Y.LineStyle.Width, p.Y.Tick.LineStyle.Width = 0, 0
@@ -104,12 +107,13 @@ func (t Timeline) draw(c draw.Canvas) {
 	legend.Top, legend.Left = true, true
 	legend.Padding = 1 * vg.Millimeter
 	legend.ThumbnailWidth = 4 * vg.Millimeter
+	most := int((c.Max.Y - c.Min.Y - frameHeight) / perLegend)
 	for i, pod := range t.Pods {
-		if i == mostLegend {
-			legend.Add(fmt.Sprintf("and %d more", len(t.Pods)-mostLegend))
+		if i == most {
+			legend.Add(fmt.Sprintf("and %d more", len(t.Pods)-most))
 			break
 		}
-		legend.Add(pod, glyph{draw.GlyphStyle{Color: podColour(i), Radius: markRadius, Shape: draw.CircleGlyph{}}})
+		legend.Add(pod, glyph{podGlyph(i)})
 	}
 	if slices.ContainsFunc(t.Marks, func(m Mark) bool { return m.Violation }) {
 		legend.Add("violation", glyph{violation})
@@ -147,6 +151,13 @@ func bucketTicks(buckets int) []plot.Tick {
 var palette = []color.NRGBA{
 	{0, 114, 178, 255}, {230, 159, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255},
 	{213, 94, 0, 255}, {86, 180, 233, 255}, {90, 90, 90, 255},
+}
+
+// shapes tell pods apart that share a colour.
+var shapes = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}}
+
+func podGlyph(i int) draw.GlyphStyle {
+	return draw.GlyphStyle{Color: podColour(i), Radius: markRadius, Shape: shapes[i/len(palette)%len(shapes)]}
 }
 
 func podColour(i int) color.NRGBA { return palette[i%len(palette)] }
