@@ -177,7 +177,7 @@ func (s *Server) start(extra []string) {
 	if err != nil {
 		s.t.Fatalf("redistest: %v", err)
 	}
-	defer log.Close() //nolint:errcheck // the server holds its own descriptor
+	defer log.Close()
 	cmd := exec.Command(s.binary.Path, slices.Concat(s.args, extra)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.Dir, log, log
 	if err := spawn(cmd); err != nil {
@@ -221,7 +221,7 @@ func (s *Server) ping() error {
 	if s.tls != nil {
 		conn = tls.Client(conn, s.tls)
 	}
-	defer conn.Close() //nolint:errcheck // nothing was written that could be lost
+	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
 		return err

@@ -1,0 +1,23 @@
+# The program as one static binary in an empty image, run by nobody in particular.
+#
+#   docker build -t gatewayqueue .
+#   docker run --rm gatewayqueue demo
+
+FROM golang:1.26 AS build
+WORKDIR /src
+# The modules first: they change less often than the code, and are kept.
+COPY go.mod go.sum ./
+COPY cmd/gatewayqueue/go.mod cmd/gatewayqueue/go.sum cmd/gatewayqueue/
+WORKDIR /src/cmd/gatewayqueue
+ENV GOWORK=off CGO_ENABLED=0
+RUN go mod download
+COPY . /src
+RUN go build -trimpath -ldflags='-s -w' -o /out/gatewayqueue .
+
+FROM scratch
+# For Discord and for rediss://. The image has no other file that the program did not bring.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/gatewayqueue /
+USER 65532:65532
+ENTRYPOINT ["/gatewayqueue"]
+CMD ["--help"]
