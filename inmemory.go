@@ -124,13 +124,12 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 	t.deadline, _ = ctx.Deadline()
 	now := q.lock()
 	err := q.enter(t, now)
-	ready := t.ready
-	waiting := Event{Kind: EventWaiting, ShardID: t.shard, Bucket: t.bucketID()}
+	ready, bucket := t.ready, t.bucketID()
 	q.unlock()
 	if err != nil {
 		return err
 	}
-	q.tell(waiting)
+	q.tellOf(t, EventWaiting, bucket)
 	if ready != nil {
 		select {
 		case <-ready:
@@ -139,10 +138,10 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 		}
 	}
 	if t.err != nil {
-		q.tell(Event{Kind: EventLeft, ShardID: t.shard, Bucket: t.bucketID(), Elapsed: time.Since(t.arrival), Err: t.err})
+		q.tellOf(t, EventLeft, t.bucketID())
 		return t.err
 	}
-	q.tell(Event{Kind: EventGranted, ShardID: t.shard, Bucket: t.bucketID(), Elapsed: t.granted.Sub(t.arrival)})
+	q.tellOf(t, EventGranted, t.bucketID())
 	return nil
 }
 

@@ -98,7 +98,7 @@ func aBudgetThatIsSpentFailsThoseInLine(t *testing.T, h Harness) {
 	hasty := w.waitIn(w.deadline(10*h.Window), w.queue, 4)
 	patient := w.wait(6)
 	last.grantedAfter(first.at)
-	w.tooLate(hasty.refused(last.at, last.at+h.Notice), 3*h.Window, 100*h.Window)
+	w.tooLate(hasty.refused(last.at-h.Slack, last.at+h.Notice), 3*h.Window, 100*h.Window)
 	patient.waiting()
 }
 

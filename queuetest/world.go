@@ -281,10 +281,10 @@ func (w *world) soon(what string, want int, get func(gatewayqueue.Status) int) {
 // update puts a limit in force for the queue and the judge.
 func (w *world) update(l gatewayqueue.SessionStartLimit) {
 	w.Helper()
+	w.judge.SetLimit(l) // first, because an update may grant at once
 	if err := w.queue.Update(w.Context(), l); err != nil {
 		w.Fatalf("Update: %v", err)
 	}
-	w.judge.SetLimit(l)
 	w.settle()
 }
 
