@@ -80,7 +80,7 @@ if not granted then
 end
 
 if not granted then
-  if not paid and left <= tonumber(ARGV[14]) then
+  if not paid and not held and left <= tonumber(ARGV[14]) then -- a permit that is out may give its unit back
     return reply('exhausted', reset > now and reset - now or 60000)
   end
   local wait = math.max(shut, 0)

@@ -1,9 +1,10 @@
 -- sync: agree on limits and state: seed them where they are missing or lost, change them, or learn them.
 --
--- KEYS  1 limits  2 remaining  3... slot and queue of each bucket, as many as the pod knows buckets
+-- KEYS  1 limits  2 remaining  3 opens  4... slot and queue of each bucket, as many as the pod knows buckets
 -- ARGV  1 'meet' to learn (and seed, if need be) or 'update' to change
 --       2 epoch  3 seq  4 remaining ('' if none)  5 reset_at: as the pod remembers them
---       6 epoch to use if state was lost  7 how long every bucket then stays closed (ms)  8 the same, for new limits
+--       6 epoch to use if state was lost  7 how long every bucket then stays closed (ms)
+--       8 the same at the least, for new limits
 --       9 when to ask the limit source next, from now (ms)
 --      10 total ('' if the pod must ask its source first)  11 remaining  12 reset_after (ms)  13 max_concurrency
 -- Reply {code, now, epoch, seq, max_concurrency, total, remaining, reset_at, closed_until}
@@ -37,7 +38,7 @@ if lost and not given then
   redis.call('HSET', KEYS[1], 'refresh_at', ms(now + 10000))
   return {'ask', ms(now), '', '0', '0', '0', '0', '0', '0'}
 end
-if update and not lost and buckets ~= (#KEYS - 2) / 2 and tostring(buckets) ~= ARGV[13] then
+if update and not lost and buckets ~= (#KEYS - 3) / 2 and tostring(buckets) ~= ARGV[13] then
   return {'buckets', ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(left or total), ms(reset), ms(closed)}
 end
 
@@ -64,8 +65,9 @@ end
 if lost or update then
   if not lost and buckets ~= tonumber(ARGV[13]) then -- the waiting take their places in the new lines
     closed = math.max(closed, now + ARGV[8])
-    for i = 3, #KEYS, 2 do
-      closed = math.max(closed, now + redis.call('PTTL', KEYS[i]))
+    for i = 4, #KEYS, 2 do -- until the windows and leases of the old ones are over
+      local opens = redis.call('HGET', KEYS[3], ms(i / 2 - 2))
+      closed = math.max(closed, now + redis.call('PTTL', KEYS[i]), tonumber(opens or '0') or 0)
       redis.call('DEL', KEYS[i + 1])
     end
   end

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,13 +41,11 @@ func TestConformanceOnMiniredisInVirtualTime(t *testing.T) {
 
 func TestConformanceOnRealRedis(t *testing.T) {
 	server := redistest.Start(t)
-	const window = 400 * time.Millisecond
-	app := 0
+	const window = time.Second
+	var app atomic.Int32
 	newPods := func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []queuetest.Queue {
-		app++
 		return podsOn(t, n, limit, func() *redis.Client { return server.Client(t) },
-			redisqueue.WithApp(fmt.Sprintf("%s-%d", "app", app)), redisqueue.WithWindow(window),
-			redisqueue.WithMargin(window/20), redisqueue.WithPermitMargin(window/100), redisqueue.WithPodLease(window))
+			redisqueue.WithApp(fmt.Sprintf("app-%d", app.Add(1))), redisqueue.WithWindow(window), redisqueue.WithPodLease(window))
 	}
 	queuetest.Run(t, queuetest.Harness{
 		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
@@ -55,9 +54,9 @@ func TestConformanceOnRealRedis(t *testing.T) {
 		Pods:         newPods,
 		Shared:       true,
 		Window:       window,
-		Margin:       window / 20,
-		PermitMargin: window / 100,
-		Slack:        window / 4,
+		Margin:       gatewayqueue.GrantMargin,
+		PermitMargin: gatewayqueue.IdentifiedMargin,
+		Slack:        window / 10,
 		Notice:       window,
 	})
 }

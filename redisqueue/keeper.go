@@ -74,22 +74,39 @@ func (q *RedisQueue) idle() bool {
 	return len(q.lobby) == 0 && len(q.permits) == 0
 }
 
+// exhaustedLeases is how many times longer a pod's lease is while the budget is
+// exhausted: it may wait for a day, and nobody can get ahead of it.
+const exhaustedLeases = 10
+
+// lease is the pod's lease by now. The caller holds mu.
+func (q *RedisQueue) lease() time.Duration {
+	if len(q.permits) > 0 || len(q.lines) == 0 {
+		return q.config.podLease
+	}
+	for _, l := range q.lines {
+		if !l.exhausted {
+			return q.config.podLease
+		}
+	}
+	return exhaustedLeases * q.config.podLease
+}
+
 // interval is the time between two beats: half of the shortest lease that they
 // renew.
 func (q *RedisQueue) interval() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.permits) > 0 {
-		return min(q.config.podLease, q.config.permitGood()) / 2
+		return min(q.lease(), q.config.permitGood()) / 2
 	}
-	return q.config.podLease / 2
+	return q.lease() / 2
 }
 
 // beatAll renews the pod's lease, and makes the lines ask that should. It
 // returns when the first lease of a pod ends that stands before this one, or -1.
 func (q *RedisQueue) beatAll() time.Duration {
 	q.mu.Lock()
-	known, ready := q.view, q.ready
+	known, ready, lease := q.view, q.ready, q.lease()
 	var lines []beatLine
 	for _, l := range q.lines {
 		if len(l.waiters) > 0 && l.waiters[0].told {
@@ -100,7 +117,7 @@ func (q *RedisQueue) beatAll() time.Duration {
 	lapse := time.Duration(-1)
 	for from := 0; ready && (from == 0 || from < len(lines)); from += beatBatch {
 		some := lines[from:min(from+beatBatch, len(lines))]
-		r, err := q.store.beat(q.ctx, known, some)
+		r, err := q.store.beat(q.ctx, known, lease, some)
 		q.heard(nil, err)
 		if err != nil {
 			return -1
@@ -120,12 +137,7 @@ func (q *RedisQueue) beatAll() time.Duration {
 			}
 		}
 		if r.left < 0 || r.left > q.config.reserveOf(known.total) {
-			for _, l := range q.lines {
-				if l.exhausted {
-					l.exhausted = false
-					l.askNow()
-				}
-			}
+			q.unitsCame()
 		}
 		if r.refresh && !q.closed {
 			q.run(q.refresh)
@@ -133,6 +145,16 @@ func (q *RedisQueue) beatAll() time.Duration {
 		q.mu.Unlock()
 	}
 	return lapse
+}
+
+// unitsCame makes those ask who wait for a unit. The caller holds mu.
+func (q *RedisQueue) unitsCame() {
+	for _, l := range q.lines {
+		if l.exhausted {
+			l.exhausted = false
+			l.askNow()
+		}
+	}
 }
 
 // heard notes how a call went, and tells the observer what came of it.
@@ -158,6 +180,11 @@ func (q *RedisQueue) unready(known view) {
 		return // it has learnt them meanwhile
 	}
 	q.ready = false
+	q.beatSoon()
+}
+
+// beatSoon makes the keeper look again.
+func (q *RedisQueue) beatSoon() {
 	select {
 	case q.poke <- struct{}{}:
 	default:

@@ -163,7 +163,7 @@ func (l *line) plan() step {
 	}
 	s.claim = &claimCall{
 		place: place{first.ticket, first.arrival}, shard: first.shard, bucket: l.bucket, view: q.view,
-		permit: first.wantsPermit, closes: q.config.window + max(q.config.margin, first.patience), hold: q.health.hold(),
+		permit: first.wantsPermit, closes: q.config.window + max(q.config.margin, first.patience), hold: q.health.hold(), lease: q.lease(),
 	}
 	if first.wantsPermit {
 		s.claim.closes = q.config.permitLease
@@ -245,12 +245,13 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 			s.first.ticket, s.first.told = formatTicket(s.first.shard, q.config.pod, q.tickets.Add(1)), false
 		}
 	case "exhausted":
-		if q.config.failExhausted {
-			l.refuseAll(&gatewayqueue.ExhaustedError{ResetAfter: r.wait})
-		}
-		l.refuseLate(r.wait, "the budget")
+		q.beatSoon() // with the longer lease
+		q.exhausted(r.wait)
 	default:
 		l.meetHead(s.first, r.head)
+	}
+	if r.code == "granted" && !s.claim.permit && r.left <= q.config.reserveOf(q.view.total) { // the last unit
+		q.exhausted(time.Duration(r.reset-r.now) * time.Millisecond)
 	}
 	l.refuseLate(r.shut, "the bucket's window")
 	return events
@@ -286,6 +287,16 @@ func (l *line) meetHead(first *waiter, head string) {
 	l.waiters = slices.Insert(slices.Delete(l.waiters, i, i+1), 0, w)
 }
 
+// exhausted refuses those who cannot, or need not, wait for the reset.
+func (q *RedisQueue) exhausted(reset time.Duration) {
+	for _, l := range q.lines {
+		l.refuseIf(&gatewayqueue.ExhaustedError{ResetAfter: reset}, func(w *waiter) bool {
+			return q.config.failExhausted && w.patience == 0
+		})
+		l.refuseLate(reset, "the budget")
+	}
+}
+
 // refuseLate refuses those whose deadline ends before the wait is over.
 func (l *line) refuseLate(wait time.Duration, reason string) {
 	if wait <= 0 {
@@ -293,7 +304,7 @@ func (l *line) refuseLate(wait time.Duration, reason string) {
 	}
 	end := time.Now().Add(wait)
 	l.refuseIf(&gatewayqueue.DeadlineError{Wait: wait, Reason: reason}, func(w *waiter) bool {
-		return !w.deadline.IsZero() && w.deadline.Before(end)
+		return !w.deadline.IsZero() && w.deadline.Before(end) && w.patience == 0 // else it has paid
 	})
 }
 

@@ -213,9 +213,6 @@ func (c *config) stateHold() time.Duration {
 	return max(c.window+c.margin, c.permitGood(), c.podLease)
 }
 
-// limitsHold is the same for a change of max_concurrency.
-func (c *config) limitsHold() time.Duration { return max(c.window+c.margin, c.podLease) }
-
 // permitGood is how long a permit may be used after its last renewal: its
 // lease's last window is there for the window that an IDENTIFY sent at the
 // last moment needs.

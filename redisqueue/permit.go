@@ -131,6 +131,7 @@ func (p *permit) abandon(ctx context.Context) error {
 	if l := q.lines[p.bucket]; l != nil {
 		l.askNow()
 	}
+	q.unitsCame()
 	return nil
 }
 
@@ -144,13 +145,12 @@ func (q *RedisQueue) renewPermits() {
 	q.mu.Unlock()
 	for _, p := range permits {
 		sent := time.Now()
-		if sent.Sub(p.granted)+q.config.permitLease > gatewayqueue.PermitBound {
-			if sent.After(p.Deadline()) {
-				q.expire(p)
-			}
+		good := min(q.config.permitGood(), gatewayqueue.PermitBound-sent.Sub(p.granted))
+		if good <= 0 {
+			q.expire(p)
 			continue
 		}
-		r, err := q.store.renew(q.ctx, p)
+		r, err := q.store.renew(q.ctx, p, q.config.permitLease-q.config.permitGood()+good)
 		q.heard(nil, err)
 		if err != nil {
 			return // the others would fare no better; the next beat tries again
@@ -160,7 +160,7 @@ func (q *RedisQueue) renewPermits() {
 			continue
 		}
 		q.mu.Lock()
-		p.deadline = sent.Add(q.config.permitGood())
+		p.deadline = sent.Add(good)
 		q.mu.Unlock()
 	}
 }

@@ -77,7 +77,7 @@ type claimCall struct {
 	view          view
 	permit        bool
 	closes        time.Duration // for how long a grant closes the bucket
-	hold          time.Duration
+	hold, lease   time.Duration
 	next          string // the pod's next ticket in this line
 	others        []place
 }
@@ -106,7 +106,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	}
 	const fleetHold = 17 // its place in args
 	args := []any{
-		c.ticket, c.score(), c.shard, c.bucket, s.config.pod, ms(s.config.podLease),
+		c.ticket, c.score(), c.shard, c.bucket, s.config.pod, ms(c.lease),
 		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(step),
 		s.config.reserveOf(c.view.total), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0,
 	}
@@ -145,8 +145,8 @@ func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
 	return s.settle(ctx, identifiedScript, p, s.config.window+s.config.permitMargin)
 }
 
-func (s *store) renew(ctx context.Context, p *permit) (settled, error) {
-	return s.settle(ctx, renewScript, p, s.config.permitLease)
+func (s *store) renew(ctx context.Context, p *permit, closes time.Duration) (settled, error) {
+	return s.settle(ctx, renewScript, p, closes)
 }
 
 func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration) (settled, error) {
@@ -183,13 +183,13 @@ type beatReply struct {
 }
 
 // beat says that the pod lives; lines are its first tickets by bucket.
-func (s *store) beat(ctx context.Context, v view, lines []beatLine) (beatReply, error) {
+func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []beatLine) (beatReply, error) {
 	refresh := time.Duration(0)
 	if s.config.source != nil {
 		refresh = s.config.refresh
 	}
 	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining()}
-	args := []any{s.config.pod, ms(s.config.podLease), v.maxConcurrency, v.epoch, v.seq, ms(refresh)}
+	args := []any{s.config.pod, ms(lease), v.maxConcurrency, v.epoch, v.seq, ms(refresh)}
 	for _, l := range lines {
 		keys = append(keys, s.keys.queue(l.bucket))
 		args = append(args, l.ticket)
@@ -228,13 +228,13 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	if s.config.freshStart && known.epoch == "" {
 		hold = 0
 	}
-	keys := []string{s.keys.limits(), s.keys.remaining()}
+	keys := []string{s.keys.limits(), s.keys.remaining(), s.keys.opens()}
 	for b := range buckets {
 		keys = append(keys, s.keys.slot(b), s.keys.queue(b))
 	}
 	args := []any{
 		kind, known.epoch, known.seq, remembered, known.reset, randomTail(),
-		ms(hold), ms(s.config.limitsHold()), ms(s.config.refresh), "", 0, 0, 0,
+		ms(hold), ms(s.config.podLease), ms(s.config.refresh), "", 0, 0, 0,
 	}
 	if limit != nil {
 		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.ResetAfter), limit.MaxConcurrency)

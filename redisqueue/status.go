@@ -19,8 +19,11 @@ const statusPlaces = 10
 // for one call, two the first time, and does not try again.
 func (q *RedisQueue) Status(ctx context.Context) (gatewayqueue.Status, error) {
 	q.mu.Lock()
-	buckets := q.view.maxConcurrency
+	buckets, closed := q.view.maxConcurrency, q.closed
 	q.mu.Unlock()
+	if closed {
+		return gatewayqueue.Status{}, gatewayqueue.ErrClosed
+	}
 	for range 3 { // the limits may change between two calls
 		status, err := q.store.status(ctx, buckets)
 		if err != nil {
