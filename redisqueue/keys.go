@@ -37,7 +37,7 @@ func formatTicket(shard int, pod string, n uint64) string {
 func parseTicket(ticket string) (shard int, pod string, n uint64, ok bool) {
 	id, rest, found := strings.Cut(ticket, "@")
 	i := strings.LastIndexByte(rest, '#')
-	if !found || i < 0 || !name.MatchString(rest[:i]) {
+	if !found || i < 0 {
 		return 0, "", 0, false
 	}
 	shard, err := strconv.Atoi(id)
@@ -51,7 +51,7 @@ func parseTicket(ticket string) (shard int, pod string, n uint64, ok bool) {
 	return shard, rest[:i], n, true
 }
 
-// randomTail makes names and epochs unique: 8 hexadecimal digits.
+// randomTail makes pods and epochs unique: 8 hexadecimal digits.
 func randomTail() string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails, says crypto/rand

@@ -65,8 +65,9 @@ func defaults() config {
 // a token or a release: old and new deploys must share one queue.
 func WithApp(id string) Option { return func(c *config) { c.app = id } }
 
-// WithPod names this pod in tickets, logs and status. Names must differ between
-// pods; the default is the host's name and a random tail.
+// WithPod names this pod in tickets, logs and status; the default is the host's
+// name. A random tail is added, so that a pod that starts again under its old
+// name is not taken for the one that died.
 func WithPod(name string) Option { return func(c *config) { c.pod = name } }
 
 // WithLimit gives the limits by hand, as they are now. They are used when the
@@ -144,7 +145,7 @@ func (c *config) validate() error {
 		c.permitLease = defaultPermitWindows * c.window
 	}
 	if c.pod == "" {
-		c.pod = defaultPod()
+		c.pod = hostName()
 	}
 	bad := func(field string, value any, want string) error {
 		return &gatewayqueue.InvalidError{Field: field, Value: value, Want: want}
@@ -174,6 +175,7 @@ func (c *config) validate() error {
 	case c.observe == nil:
 		return bad("observer", "nil", "a function; leave the option out for none")
 	}
+	c.pod += "-" + randomTail()
 	return validateLimit(c.limit)
 }
 
@@ -193,15 +195,14 @@ func validateLimit(l gatewayqueue.SessionStartLimit) error {
 	return nil
 }
 
-// defaultPod is the host's name, made fit for a key, and a random tail: two
-// processes of one host must differ.
-func defaultPod() string {
+// hostName is the host's name, made fit for a key.
+func hostName() string {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
 		host = "pod"
 	}
 	host = unfit.ReplaceAllString(host, "-")
-	return host[:min(len(host), 50)] + "-" + randomTail()
+	return host[:min(len(host), 64)]
 }
 
 var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]`)
