@@ -51,7 +51,7 @@ func runChild(ctx context.Context, input io.Reader, output io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer redis.Close() //nolint:errcheck // The process ends.
+	defer redis.Close() // The process ends.
 	meter := &store.Meter{}
 	redis.Client.AddHook(meter)
 	queue, err := newQueue(s, redis.Client)
@@ -71,7 +71,7 @@ func runChild(ctx context.Context, input io.Reader, output io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
-		_, _ = io.Copy(io.Discard, orders) //nolint:errcheck // Any end is the end.
+		_, _ = io.Copy(io.Discard, orders) // Any end is the end.
 		cancel()
 	}()
 	p.bringUp(ctx)
@@ -90,5 +90,5 @@ type teller struct {
 func (t *teller) tell(e event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_ = t.to.Encode(e) //nolint:errcheck // Nobody listens any more: the end of input follows.
+	_ = t.to.Encode(e) // Nobody listens any more: the end of input follows.
 }

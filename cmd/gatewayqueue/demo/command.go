@@ -71,7 +71,7 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 	}
 	defer watch.close()
 	for _, line := range c.intro(redis) {
-		fmt.Fprintln(out, line) //nolint:errcheck // The terminal.
+		fmt.Fprintln(out, line)
 	}
 	screen := newScreen(c, out, judge, watch, cancel)
 	f.note = screen.note
@@ -102,7 +102,7 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 		if err := r.timeline().Save(c.Plot); err != nil {
 			return fmt.Errorf("--plot: %w", err)
 		}
-		fmt.Fprintf(out, "The timeline is in %s.\n", c.Plot) //nolint:errcheck // The terminal.
+		fmt.Fprintf(out, "The timeline is in %s.\n", c.Plot)
 	}
 	return r.verdict()
 }
@@ -137,7 +137,7 @@ func tidy(c config, redis *store.Store, out io.Writer) error {
 	var err error
 	if !redis.Embedded() {
 		if c.Keep {
-			fmt.Fprintf(out, "The demo's keys are kept: redis-cli -u %s --scan --pattern '%s'\n", redis, store.Pattern(c.App)) //nolint:errcheck // The terminal.
+			fmt.Fprintf(out, "The demo's keys are kept: redis-cli -u %s --scan --pattern '%s'\n", redis, store.Pattern(c.App))
 		} else {
 			ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 			defer cancel()

@@ -52,9 +52,9 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.Total, "total", 1, 1_000_000, "the daily budget")
 	cli.Int(flags, &c.Remaining, "remaining", 0, 1_000_000, "what is left of it today (default: all of it)")
 	cli.Duration(flags, &c.Window, "window", 50*time.Millisecond, time.Minute, "Discord's window; shorter ones are for tests")
-	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "what the queue adds to a window (default with acquire: "+cli.Short(gatewayqueue.IdentifiedMargin)+")")
-	cli.Choice(flags, &c.Mode, "mode", []string{modeWait, modeAcquire}, "whether a shard is connected before it queues (wait), or dials\nonce it has a permit (acquire)")
-	cli.Duration(flags, &c.Dial, "dial", 0, time.Minute, "median time of a simulated dial; given with --mode wait, the shard\ndials after its grant, and the judge sees why that is wrong")
+	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "what the queue adds to a window\n(default "+cli.Short(c.Margin)+"; with --mode acquire "+cli.Short(gatewayqueue.IdentifiedMargin)+")")
+	cli.Choice(flags, &c.Mode, "mode", []string{modeWait, modeAcquire}, "whether a shard is connected before it queues (wait),\nor dials once it has a permit (acquire)")
+	cli.Duration(flags, &c.Dial, "dial", 0, time.Minute, "median time of a simulated dial (default "+cli.Short(c.Dial)+" with\n--mode acquire). With --mode wait it comes after the\ngrant, and the judge sees why that is wrong")
 	flags.BoolVar(&c.Processes, "processes", false, "make every pod a process of its own")
 	flags.BoolVar(&c.KillPod, "kill-pod", false, "kill one pod half-way (SIGKILL with --processes); another one\ntakes its shards over")
 	flags.StringVar(&c.Redis, "redis", "", "`URL` of a real server, redis://[[user]:password@]host:port[/db]\n(default: one embedded in the demo)")
@@ -63,7 +63,9 @@ func (c *config) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Plot, "plot", "", "draw the timeline into `FILE`, .svg or .png")
 	flags.BoolVar(&c.Plain, "plain", false, "print lines rather than a live view; so it is where the\noutput is no terminal")
 	cli.Int(flags, &c.Seed, "seed", 0, 1<<30, "for dial times and who comes first")
-	flags.Lookup("remaining").DefValue = "" // said in words
+	for _, name := range []string{"remaining", "margin", "dial"} {
+		flags.Lookup(name).DefValue = "" // said in words
+	}
 }
 
 // settle fills in the defaults that depend on other flags, and refuses flags

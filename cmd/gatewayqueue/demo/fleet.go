@@ -72,7 +72,7 @@ func (f *fleet) share(i int) []int {
 
 func (f *fleet) enlist(ctx context.Context, name string, shards []int) (member, error) {
 	s := f.template
-	s.Pod, s.Shards, s.Seed = name, shards, uint64(f.Seed)<<16+uint64(len(f.specs)) //nolint:gosec // Not negative.
+	s.Pod, s.Shards, s.Seed = name, shards, uint64(f.Seed)<<16+uint64(len(f.specs)) // Not negative.
 	m, err := f.recruit(ctx, s)
 	if err != nil {
 		return nil, err

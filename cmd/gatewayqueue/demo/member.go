@@ -49,7 +49,7 @@ func newThread(ctx context.Context, s spec, judge *gatewaytest.Judge, explain fu
 	}
 	t := &thread{done: make(chan struct{})}
 	t.ctx, t.cancel = context.WithCancel(ctx)
-	t.close = func() error { defer client.Close(); return queue.Close() } //nolint:errcheck // Nothing to lose.
+	t.close = func() error { defer client.Close(); return queue.Close() } // Nothing to lose.
 	t.pod = pod{spec: s, queue: queue, meter: meter, explain: explain, tell: t.alive(tell)}
 	t.identify = func(_ context.Context, shard int) (gatewaytest.Ruling, error) {
 		t.mu.Lock()
@@ -95,7 +95,7 @@ func (t *thread) stop() {
 	case <-t.done:
 	case <-time.After(stopWithin):
 	}
-	_ = t.close() //nolint:errcheck // A cut pod cannot say good-bye.
+	_ = t.close() // A cut pod cannot say good-bye.
 }
 
 func (t *thread) calls() int64 { return t.meter.Calls() }

@@ -95,18 +95,18 @@ func (c *child) listen(output io.Reader, tell func(event), isReady func()) (fini
 	return finished
 }
 
-func (c *child) start() { fmt.Fprintln(c.input, "start") } //nolint:errcheck // A dead process is noticed by its end.
+func (c *child) start() { fmt.Fprintln(c.input, "start") } // A dead process is noticed by its end.
 
 // kill returns when the process is gone and all that it said was heard.
 func (c *child) kill() {
 	c.quiet.Store(true)
-	_ = c.cmd.Process.Kill() //nolint:errcheck // It may be gone already.
+	_ = c.cmd.Process.Kill() // It may be gone already.
 	<-c.gone
 }
 
 // stop closes its input, which it takes as the order to end.
 func (c *child) stop() {
-	_ = c.input.Close() //nolint:errcheck // As above.
+	_ = c.input.Close() // As above.
 	select {
 	case <-c.gone:
 	case <-time.After(stopWithin):

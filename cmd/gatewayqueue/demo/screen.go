@@ -66,7 +66,7 @@ func (l *lines) end() {}
 func (l *lines) print(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintln(l.out, text) //nolint:errcheck // A closed pipe ends the program by itself.
+	fmt.Fprintln(l.out, text) // A closed pipe ends the program by itself.
 }
 
 // refusal is why the judge would not have an identify.
@@ -93,19 +93,18 @@ func (c *config) title() string {
 
 // intro is what runs, and how to look at it from another terminal.
 func (c *config) intro(redis *store.Store) []string {
-	scan := "redis-cli -u " + redis.String() + " --scan --pattern '" + store.Pattern(c.App) + "'"
-	kind := "Redis is at " + redis.String()
-	if redis.Embedded() {
-		scan = "redis-cli -u " + redis.String() + " --scan"
-		kind = "Redis is embedded"
+	lines := []string{"gatewayqueue demo: " + c.title()}
+	if redis.Embedded() { // it has this one application only
+		lines = append(lines,
+			"Redis is embedded, the application is "+c.App+". To look at it meanwhile:",
+			"  redis-cli -u "+redis.String()+" --scan")
+	} else {
+		lines = append(lines,
+			"Redis is at "+redis.String()+", the application is "+c.App+". To look at it meanwhile:",
+			"  redis-cli -u "+redis.String()+" --scan --pattern '"+store.Pattern(c.App)+"'",
+			"  scripts/inspect --app "+c.App+" -u "+redis.String())
 	}
-	return []string{
-		"gatewayqueue demo: " + c.title(),
-		kind + ", the application is " + c.App + ". To look at it meanwhile:",
-		"  " + scan,
-		"  gatewayqueue status --redis " + redis.String() + " --app " + c.App + " --watch",
-		"",
-	}
+	return append(lines, "  gatewayqueue status --redis "+redis.String()+" --app "+c.App+" --watch", "")
 }
 
 func count(n int, one string) string {

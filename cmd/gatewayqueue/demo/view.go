@@ -25,7 +25,7 @@ func (v *view) begin(l *ledger) {
 	v.ledger = l
 	go func() {
 		defer close(v.ended)
-		_ = v.live.Run() //nolint:errcheck // The run goes on without a view.
+		_ = v.live.Run() // The run goes on without a view.
 	}()
 }
 

@@ -73,4 +73,4 @@ func (w *watch) now() snapshot {
 	return s
 }
 
-func (w *watch) close() { _ = w.queue.Close() } //nolint:errcheck // It only looked.
+func (w *watch) close() { _ = w.queue.Close() } // It only looked.

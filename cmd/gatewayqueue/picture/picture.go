@@ -55,7 +55,6 @@ const (
 	slotColumn   = 7
 	barColumn    = 12
 	timeColumn   = 8
-	holderColumn = 16
 	narrow       = 64 // below it the bar is left out
 )
 
@@ -102,7 +101,8 @@ func columns(width int, bucket, slot, bar, left, holder, line string) string {
 	if width >= narrow {
 		row.WriteString(pad(bar, barColumn))
 	}
-	row.WriteString(padLeft(left, timeColumn) + "  " + pad(clip(holder, holderColumn), holderColumn) + "  " + line)
+	room := min(30, max(16, width/5-4)) // pods may have long names
+	row.WriteString(padLeft(left, timeColumn) + "  " + pad(clip(holder, room), room) + "  " + line)
 	return clip(row.String(), width)
 }
 
@@ -168,7 +168,11 @@ func Drained(s gatewayqueue.Status, step time.Duration, waiting func(gatewayqueu
 	var longest time.Duration
 	for _, b := range s.Buckets {
 		if n := waiting(b); n > 0 {
-			longest = max(longest, max(b.Closed, s.Hold)+time.Duration(n-1)*step)
+			first := max(b.Closed, s.Hold)
+			if b.Permit { // for as long as its lease at the most, but its holder will identify soon
+				first = step
+			}
+			longest = max(longest, first+time.Duration(n-1)*step)
 		}
 	}
 	return longest

@@ -87,7 +87,7 @@ func watch(parent context.Context, out io.Writer, c config, look func() (gateway
 	})
 
 	go func() {
-		_ = repeat(ctx, c.Watch, func() error { //nolint:errcheck // It ends with ctx.
+		_ = repeat(ctx, c.Watch, func() error { // It ends with ctx.
 			s, err := look()
 			if next := *last.Load(); err != nil { // Redis is away: show what was there
 				next.err = err

@@ -42,7 +42,6 @@ func (e *explained) Unwrap() error { return e.err }
 var advised = []struct{ code, do string }{
 	{"NOAUTH", "put the password into the URL, redis://:PASSWORD@HOST:PORT"},
 	{"WRONGPASS", "user or password in the URL are not this server's"},
-	{"without any password configured", "the server wants no password: take it out of the URL"},
 	{"invalid password", "the password in the URL is not this server's"},
 	{"NOPERM", "allow this user +ping +exists +scan +del +eval +evalsha and ~identify:* (ACL SETUSER)"},
 	{"MOVED", "this is a cluster: give the URL of a server that is not"},

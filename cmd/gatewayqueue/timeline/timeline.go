@@ -73,12 +73,12 @@ func (t Timeline) Save(file string) error {
 		return fmt.Errorf("a timeline is drawn as .svg or .png, not %q", ext)
 	}
 	t.draw(draw.New(canvas))
-	out, err := os.Create(file) //nolint:gosec // The user names the file.
+	out, err := os.Create(file) // The user names the file.
 	if err != nil {
 		return err
 	}
 	if _, err := canvas.WriteTo(out); err != nil {
-		_ = out.Close() //nolint:errcheck // The first error counts.
+		_ = out.Close() // The first error counts.
 		return err
 	}
 	return out.Close()

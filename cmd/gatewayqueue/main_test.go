@@ -1,0 +1,76 @@
+// The program as a user runs it: built, started, and judged by its output and
+// exit status.
+
+package main_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// program is the built binary.
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "gatewayqueue")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir) //nolint:errcheck // The system's temporary directory.
+		program = filepath.Join(dir, "gatewayqueue")
+		if runtime.GOOS == "windows" {
+			program += ".exe"
+		}
+		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// result is what a run left behind.
+type result struct {
+	out, err string
+	code     int
+}
+
+// command prepares the program. It has no terminal, and an environment that the
+// machine's does not leak into.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = append(os.Environ(), "REDIS_URL=", "NO_COLOR=")
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+func run(t *testing.T, args ...string) result {
+	t.Helper()
+	return finish(t, command(t, args...), func() {})
+}
+
+// finish starts cmd, calls meanwhile, and waits for the end.
+func finish(t *testing.T, cmd *exec.Cmd, meanwhile func()) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	require.NoError(t, cmd.Start())
+	meanwhile()
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}

@@ -1,0 +1,124 @@
+package main_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+// queueOf has shards of one pod identify, or wait, in a real Redis.
+func queueOf(t *testing.T, server *redistest.Server, app string, shards ...int) {
+	t.Helper()
+	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 700, ResetAfter: time.Hour, MaxConcurrency: 2}
+	q, err := redisqueue.New(server.Client(t), redisqueue.WithApp(app), redisqueue.WithPod("pod-1"),
+		redisqueue.WithLimit(limit), redisqueue.WithFreshStart(), redisqueue.WithWindow(time.Minute))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, q.Close()) })
+	for _, shard := range shards {
+		go q.Wait(t.Context(), shard) //nolint:errcheck // Those in line end with the test.
+	}
+	require.Eventually(t, func() bool {
+		s, err := q.Status(t.Context())
+		if err != nil {
+			return false
+		}
+		there := s.Waiting()
+		for _, b := range s.Buckets {
+			if b.Holder != "" {
+				there++
+			}
+		}
+		return there == len(shards)
+	}, 5*time.Second, 10*time.Millisecond)
+}
+
+func TestStatusShowsARunningQueue(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	queueOf(t, server, "1234", 0, 2, 4)
+
+	got := run(t, "status", "--redis", "redis://"+server.Addr, "--app", "1234")
+	assert.Zero(t, got.code, got.err)
+	assert.Contains(t, got.out, "queue  1234  max_concurrency 2, 1 pod, at ")
+	assert.Contains(t, got.out, "2 in line")
+	assert.Contains(t, got.out, "699 of 1000 left, resets in ")
+	assert.Regexp(t, `(?m)^ +0  closed .* s  \d@pod-1 +2: \d@pod-1 \d@pod-1$`, got.out)
+	assert.Regexp(t, `(?m)^ +1  open +-$`, got.out)
+	assert.NotContains(t, got.out, "\x1b")
+
+	again := run(t, "status", "--redis", "redis://"+server.Addr)
+	assert.Contains(t, again.out, "queue  1234 ", "the only queue needs no --app")
+}
+
+func TestStatusAsJSON(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	queueOf(t, server, "1234", 1, 3)
+	got := run(t, "status", "--redis", "redis://"+server.Addr, "--json")
+	require.Zero(t, got.code, got.err)
+	var s gatewayqueue.Status
+	require.NoError(t, json.Unmarshal([]byte(got.out), &s))
+	assert.Equal(t, "1234", s.App)
+	assert.Equal(t, 699, s.Budget.Remaining)
+	require.Len(t, s.Buckets, 2)
+	assert.Equal(t, 1, s.Buckets[1].Waiting)
+	assert.Positive(t, s.Buckets[1].Closed)
+}
+
+func TestWatchedJSONIsOneSnapshotALine(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	queueOf(t, server, "1234", 0)
+	cmd := command(t, "status", "--json", "--watch=100ms")
+	cmd.Env = append(cmd.Env, "REDIS_URL=redis://"+server.Addr)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	for range 3 {
+		require.True(t, lines.Scan())
+		var s gatewayqueue.Status
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &s))
+		assert.Equal(t, "1234", s.App)
+	}
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	for lines.Scan() { //nolint:revive // Until it has ended.
+	}
+	_ = cmd.Wait() //nolint:errcheck // The exit status is looked at.
+	assert.Equal(t, 130, cmd.ProcessState.ExitCode())
+}
+
+func TestStatusOfNoQueueSaysWhatThereIs(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	url := "redis://" + server.Addr
+	fails := func(want string, args ...string) {
+		t.Helper()
+		got := run(t, append([]string{"status", "--redis", url}, args...)...)
+		assert.Equal(t, result{"", "gatewayqueue status: " + want + "\n", 1}, got)
+	}
+	fails("there is no queue in Redis at " + url + ": is it the right server and database? A queue is there from the first Wait of a pod")
+	queueOf(t, server, "a")
+	queueOf(t, server, "a", 0)
+	fails("application x has no queue in Redis at "+url+": --app may be a", "--app", "x")
+	queueOf(t, server, "b", 0)
+	fails("Redis at " + url + " has 2 queues: choose one with --app: a, b")
+}
+
+func TestStatusOfAKeyOfTheWrongType(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	require.NoError(t, server.Client(t).Set(t.Context(), "identify:{a}:limits", "text", 0).Err())
+	got := run(t, "status", "--redis", "redis://"+server.Addr)
+	assert.Equal(t, 1, got.code)
+	assert.Contains(t, got.err, "a key under identify:{a}: holds another type")
+}

@@ -1,0 +1,82 @@
+package main_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"demo --shard 3":                      "gatewayqueue demo: there is no flag --shard: gatewayqueue demo --help lists them",
+		"demo -x":                             "gatewayqueue demo: there is no flag -x: gatewayqueue demo --help lists them",
+		"demo --shards":                       "gatewayqueue demo: --shards has no value: want shards to bring up",
+		"demo --shards many":                  `gatewayqueue demo: --shards is "many": want a whole number from 1 to 4096`,
+		"demo --shards 0":                     `gatewayqueue demo: --shards is "0": want a whole number from 1 to 4096`,
+		"demo --shards 99999999999999999999":  `gatewayqueue demo: --shards is "99999999999999999999": want a whole number from 1 to 4096`,
+		"demo --max-concurrency -1":           `gatewayqueue demo: --max-concurrency is "-1": want a whole number from 1 to 1024`,
+		"demo --pods 0":                       `gatewayqueue demo: --pods is "0": want a whole number from 1 to 128`,
+		"demo --pods 17":                      "gatewayqueue demo: --pods is 17: want 1 to --shards, which is 16",
+		"demo --remaining 1001":               "gatewayqueue demo: --remaining is 1001: want 0 to --total, which is 1000",
+		"demo --total 0":                      `gatewayqueue demo: --total is "0": want a whole number from 1 to 1000000`,
+		"demo --window 5":                     `gatewayqueue demo: --window is "5": want a time with its unit from 50ms to 1m, such as 5s`,
+		"demo --window 1h":                    `gatewayqueue demo: --window is "1h": want a time with its unit from 50ms to 1m, such as 5s`,
+		"demo --margin -1s":                   `gatewayqueue demo: --margin is "-1s": want a time with its unit from 0s to 1m, such as 250ms`,
+		"demo --dial soon":                    `gatewayqueue demo: --dial is "soon": want a time with its unit from 0s to 1m, such as 150ms`,
+		"demo --mode both":                    `gatewayqueue demo: --mode is "both": want wait or acquire`,
+		"demo --app a/b":                      `gatewayqueue demo: --app is "a/b": want 1 to 64 letters, digits, dots, dashes or underscores`,
+		"demo --plot x.gif":                   `gatewayqueue demo: --plot is "x.gif": want a file that ends in .svg or .png`,
+		"demo --plot no/such/x.svg":           `gatewayqueue demo: --plot is "no/such/x.svg": want a file in a directory that exists`,
+		"demo --kill-pod=perhaps":             `gatewayqueue demo: --kill-pod is "perhaps": want true or false`,
+		"demo --kill-pod --shards 1 --pods 1": "gatewayqueue demo: --kill-pod needs 2 --shards or more: it kills half-way",
+		"demo --keep":                         "gatewayqueue demo: --keep needs --redis: the embedded Redis ends with the demo",
+		"demo now":                            `gatewayqueue demo: argument "now" is not wanted: gatewayqueue demo takes only flags`,
+		"status --watch 2s":                   `gatewayqueue status: argument "2s" is not wanted: a time for --watch is written as --watch=2s`,
+		"status --watch=1ms":                  `gatewayqueue status: --watch is "1ms": want a time with its unit from 100ms to 1h, such as 1s`,
+		"status now":                          `gatewayqueue status: argument "now" is not wanted: gatewayqueue status takes only flags`,
+		"statsu":                              `gatewayqueue: there is no command "statsu": did you mean status?`,
+		"launch":                              `gatewayqueue: there is no command "launch": gatewayqueue --help lists them`,
+	} {
+		got := run(t, strings.Fields(line)...)
+		assert.Equal(t, result{"", want + "\n", 2}, got, line)
+	}
+}
+
+func TestHelpFitsATerminal(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"--help", "demo --help", "status --help"} {
+		got := run(t, strings.Fields(line)...)
+		assert.Zero(t, got.code)
+		assert.NotContains(t, got.out, "pod ", "the command of a demo's processes is hidden")
+		for _, l := range strings.Split(got.out, "\n") {
+			assert.LessOrEqual(t, len(l), 96, "%s: %s", line, l)
+		}
+	}
+}
+
+func TestTroubleWithRedisIsOneLineAndExits1(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"demo", "status"} {
+		for url, want := range map[string]string{
+			"localhost:6379":        `the Redis URL "localhost:6379" is not one`,
+			"redis://127.0.0.1:1":   "nothing listens there: start redis-server",
+			"redis://x.invalid:123": "there is no such host",
+		} {
+			got := run(t, command, "--redis", url)
+			assert.Equal(t, 1, got.code, url)
+			assert.Empty(t, got.out)
+			assert.Contains(t, got.err, want)
+			assert.Equal(t, 1, strings.Count(got.err, "\n"), "one line: %s", got.err)
+		}
+	}
+}
+
+func TestPlotThatCannotBeWrittenIsKnownBeforeTheDemo(t *testing.T) {
+	t.Parallel()
+	got := run(t, "demo", "--plot", filepath.Join(t.TempDir(), "missing", "x.png"))
+	assert.Equal(t, 2, got.code)
+	assert.Empty(t, got.out)
+}
