@@ -240,10 +240,16 @@ func TestManyClientsAtOnceWhileTheServerRestarts(t *testing.T) {
 		s.Reconnect()
 		s.Restart()
 	}
-	for range 50 { // Those that connected since the last one.
-		s.Drop(false)
-		time.Sleep(2 * time.Millisecond)
+	left := make(chan struct{})
+	go func() { clients.Wait(); close(left) }()
+	for {
+		s.Drop(false) // Those that connected since the last one.
+		select {
+		case <-left:
+			s.Drop(false)
+			assert.Empty(t, s.Sessions())
+			return
+		case <-time.After(2 * time.Millisecond):
+		}
 	}
-	clients.Wait()
-	assert.Empty(t, s.Sessions())
 }

@@ -207,7 +207,7 @@ func TestPresenceAfterReadyIsIgnored(t *testing.T) {
 }
 
 func TestSilentConnectionIsClosedAndItsSessionEnds(t *testing.T) {
-	s := newServer(t, gatewaytest.WithHeartbeat(50*time.Millisecond))
+	s := newServer(t, gatewaytest.WithHeartbeat(250*time.Millisecond))
 	c, session := bringUp(t, s, 0, 1)
 	assert.Equal(t, 4009, c.closeCode())
 	assert.Equal(t, 1, s.Stats().Timeouts)
@@ -217,15 +217,33 @@ func TestSilentConnectionIsClosedAndItsSessionEnds(t *testing.T) {
 }
 
 func TestConnectionThatSendsHeartbeatsStays(t *testing.T) {
-	t.Parallel() // It must outlast two intervals, and those a busy machine.
-	s := newServer(t, gatewaytest.WithHeartbeat(500*time.Millisecond))
-	c, _ := bringUp(t, s, 0, 1)
-	for range 6 {
-		time.Sleep(200 * time.Millisecond)
-		c.send(1, 1)
-		assert.Equal(t, 11, c.read().Op)
+	const interval = 250 * time.Millisecond
+	// A machine so busy that the test itself is late with a heartbeat shows
+	// nothing; it gets another try.
+	for range 10 {
+		s := newServer(t, gatewaytest.WithHeartbeat(interval))
+		c, _ := bringUp(t, s, 0, 1)
+		start, last, late := time.Now(), time.Now(), false
+		for !late && time.Since(start) < 4*interval {
+			time.Sleep(interval / 4)
+			err := c.ws.Write(soon(t), websocket.MessageText, []byte(`{"op":1,"d":1}`))
+			var ack []byte
+			if err == nil {
+				_, ack, err = c.ws.Read(soon(t))
+			}
+			late = time.Since(last) > interval
+			last = time.Now()
+			if !late {
+				require.NoError(t, err)
+				assert.Contains(t, string(ack), `"op":11`)
+			}
+		}
+		if !late {
+			assert.Zero(t, s.Stats().Timeouts)
+			return
+		}
 	}
-	assert.Zero(t, s.Stats().Timeouts)
+	t.Skip("too busy a machine to send heartbeats in time")
 }
 
 func TestDelaysAreKept(t *testing.T) {
