@@ -224,7 +224,7 @@ func (q *InMemoryQueue) note(t *ticket, kind EventKind, now time.Time) {
 func (q *InMemoryQueue) settle(t *ticket, what EventKind) {
 	now := q.lock()
 	defer q.unlock()
-	if t.reported || q.closed {
+	if t.reported {
 		return
 	}
 	t.reported = true

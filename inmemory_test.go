@@ -159,9 +159,14 @@ func TestTimersRunOnlyWhileSomeoneWaits(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Equal(t, 1, q.armed(), "three in one line")
+		old := q.buckets[0]
+		require.NoError(t, q.Update(t.Context(), SessionStartLimit{Total: 3, Remaining: 2, MaxConcurrency: 1, ResetAfter: time.Hour}))
+		assert.False(t, old.alarm.timer.Stop(), "a bucket of the old mapping")
+		assert.Equal(t, 1, q.armed(), "the same three, after an update")
 		cancel()
 		synctest.Wait()
 		assert.Zero(t, q.armed(), "all have left")
+		require.NoError(t, q.Update(t.Context(), SessionStartLimit{Total: 3, Remaining: 2, MaxConcurrency: 2, ResetAfter: time.Hour}))
 
 		require.NoError(t, q.Wait(t.Context(), 0))
 		require.NoError(t, q.Wait(t.Context(), 1))

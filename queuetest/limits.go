@@ -14,6 +14,7 @@ var limits = []scenario{
 	{"ALineThatIsSplitKeepsItsOrder", aLineThatIsSplitKeepsItsOrder, 0},
 	{"APermitOfTheOldBucketsClosesTheNewOnes", aPermitOfTheOldBucketsClosesTheNewOnes, 0},
 	{"AnAbandonedPermitOfTheOldBucketsOpensTheNewOnes", anAbandonedPermitOfTheOldBuckets, 0},
+	{"AnIdentifiedPermitOfTheOldBucketsKeepsItsWindow", anIdentifiedPermitOfTheOldBuckets, 0},
 	{"TwoChangesInARowKeepTheWindow", twoChangesInARowKeepTheWindow, 0},
 	{"LiftingTheLimitForAWhileKeepsTheWindow", liftingTheLimitForAWhileKeepsTheWindow, alone},
 	{"AnUpdateThatChangesNothingClosesNothing", anUpdateThatChangesNothingClosesNothing, 0},
@@ -101,6 +102,20 @@ func anAbandonedPermitOfTheOldBuckets(t *testing.T, h Harness) {
 	for _, c := range line {
 		// A shared queue may have closed all for a window at the change.
 		c.granted(now, max(now, h.Window+h.Margin)+h.Notice)
+	}
+}
+
+func anIdentifiedPermitOfTheOldBuckets(t *testing.T, h Harness) {
+	w := h.open(t, full(2))
+	p := w.acquire(0)
+	p.grantedOnce(0)
+	w.until(h.Window / 2)
+	sent := w.now()
+	p.identified()
+	w.rebucket(3)
+	for _, c := range w.waits(0, 1, 2) {
+		// A shared queue may have closed all for a window at the change.
+		c.granted(sent+h.Window, w.now()+h.Window+h.Margin+h.Notice)
 	}
 }
 

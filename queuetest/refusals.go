@@ -17,6 +17,7 @@ var refusals = []scenario{
 	{"AWindowBeyondTheDeadlineFailsAtOnce", aWindowBeyondTheDeadlineFailsAtOnce, 0},
 	{"AResetBeyondTheDeadlineFailsAtOnce", aResetBeyondTheDeadlineFailsAtOnce, 0},
 	{"ABudgetThatIsSpentFailsThoseInLine", aBudgetThatIsSpentFailsThoseInLine, 0},
+	{"AnUpdateThatMovesTheResetFailsThoseInLine", anUpdateThatMovesTheReset, alone},
 	{"ADeadlineThatIsLateEnoughIsMet", aDeadlineThatIsLateEnoughIsMet, 0},
 	{"ADeadlinePassesInLine", aDeadlinePassesInLine, 0},
 	{"APermitThatMayBeAbandonedIsWorthWaitingFor", aPermitThatMayBeAbandoned, 0},
@@ -100,6 +101,18 @@ func aBudgetThatIsSpentFailsThoseInLine(t *testing.T, h Harness) {
 	last.grantedAfter(first.at)
 	w.tooLate(hasty.refused(last.at-h.Slack, last.at+h.Notice), 3*h.Window, 100*h.Window)
 	patient.waiting()
+}
+
+func anUpdateThatMovesTheReset(t *testing.T, h Harness) {
+	w := h.open(t, limit(2, 2, 10, 5*h.Window))
+	w.wait(0).grantedOnce(0)
+	hasty := w.waitIn(w.deadline(10*h.Window), w.queue, 2)
+	w.wait(1).granted(0, h.Window/2)
+	w.until(h.Window / 2)
+	hasty.waiting() // the reset would be in time
+	now := w.now()
+	w.update(limit(2, 0, 10, 100*h.Window))
+	w.tooLate(hasty.refused(now, now+h.Notice), 3*h.Window, 100*h.Window)
 }
 
 func aDeadlineThatIsLateEnoughIsMet(t *testing.T, h Harness) {

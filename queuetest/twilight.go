@@ -22,6 +22,7 @@ var twilight = []scenario{
 	{"TheLowerShardGetsTheOnlyUnit", theLowerShardGetsTheOnlyUnit, alone | virtual},
 	{"TheBudgetIsFullAgainAtTheReset", theBudgetIsFullAgainAtTheReset, 0},
 	{"TheDayStartsAtTheFirstGrant", theDayStartsAtTheFirstGrant, virtual},
+	{"EveryDayStartsAtItsFirstGrant", everyDayStartsAtItsFirstGrant, virtual},
 	{"OnlyAFullBucketWaits", onlyAFullBucketWaits, 0},
 
 	{"AnIdleBucketGrantsAtOnce", anIdleBucketGrantsAtOnce, 0},
@@ -103,6 +104,17 @@ func theDayStartsAtTheFirstGrant(t *testing.T, h Harness) {
 	first := w.wait(0)
 	first.grantedOnce(gatewayqueue.LimitPeriod / 2)
 	w.wait(0).grantedOnce(first.at + gatewayqueue.LimitPeriod)
+}
+
+func everyDayStartsAtItsFirstGrant(t *testing.T, h Harness) {
+	w := h.open(t, limit(1, 0, 1, h.Window))
+	w.until(gatewayqueue.LimitPeriod / 2)
+	first := w.wait(0)
+	first.grantedOnce(gatewayqueue.LimitPeriod / 2)
+	w.until(2 * gatewayqueue.LimitPeriod)
+	second := w.wait(0)
+	second.grantedOnce(2 * gatewayqueue.LimitPeriod)
+	w.wait(0).grantedOnce(second.at + gatewayqueue.LimitPeriod)
 }
 
 func onlyAFullBucketWaits(t *testing.T, h Harness) {
