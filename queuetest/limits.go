@@ -83,7 +83,7 @@ func aPermitOfTheOldBucketsClosesTheNewOnes(t *testing.T, h Harness) {
 	sent := w.now()
 	p.identified()
 	for _, c := range line {
-		c.grantedAfterIdentified(sent)
+		c.granted(sent+h.Window, sent+h.Window+h.PermitMargin+h.Notice+h.Drain)
 	}
 }
 
@@ -101,7 +101,7 @@ func anAbandonedPermitOfTheOldBuckets(t *testing.T, h Harness) {
 	p.abandon()
 	for _, c := range line {
 		// A shared queue may have closed all for a window at the change.
-		c.granted(now, max(now, h.Window+h.Margin)+h.Notice)
+		c.granted(now, max(now, h.Window+h.Margin)+h.Notice+h.Drain)
 	}
 }
 
@@ -115,7 +115,7 @@ func anIdentifiedPermitOfTheOldBuckets(t *testing.T, h Harness) {
 	w.rebucket(3)
 	for _, c := range w.waits(0, 1, 2) {
 		// A shared queue may have closed all for a window at the change.
-		c.granted(sent+h.Window, w.now()+h.Window+h.Margin+h.Notice)
+		c.granted(sent+h.Window, w.now()+h.Window+h.Margin+h.Notice+h.Drain)
 	}
 }
 

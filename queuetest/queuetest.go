@@ -67,6 +67,11 @@ type Harness struct {
 	// Notice is how long, besides, what another caller did may go unnoticed
 	// by those who wait: an abandoned permit, or new limits.
 	Notice time.Duration
+
+	// Drain is how long, besides, new buckets may stay closed after the last
+	// permit of the old ones was reported. A queue that does not tell such
+	// permits apart waits for the ends of their leases.
+	Drain time.Duration
 }
 
 // needs are what a scenario cannot do without.
