@@ -141,7 +141,7 @@ func TestInterruptedDemoExits130AndLeavesNoKeys(t *testing.T) {
 			require.NoError(t, cmd.Process.Signal(os.Interrupt))
 		})
 		assert.Equal(t, 130, got.code)
-		assert.Equal(t, "gatewayqueue demo: stopped by interrupt\n", got.err)
+		assert.Equal(t, "gatewayqueue demo: stopped (interrupt)\n", got.err)
 		assert.NotContains(t, got.out, "gave up")
 		assert.Zero(t, client.DBSize(t.Context()).Val())
 	}

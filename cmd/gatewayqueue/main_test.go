@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(dir) //nolint:errcheck // The system's temporary directory.
+		defer os.RemoveAll(dir) // The system's temporary directory.
 		program = filepath.Join(dir, "gatewayqueue")
 		if runtime.GOOS == "windows" {
 			program += ".exe"

@@ -91,9 +91,9 @@ func TestWatchedJSONIsOneSnapshotALine(t *testing.T) {
 		assert.Equal(t, "1234", s.App)
 	}
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	for lines.Scan() { //nolint:revive // Until it has ended.
+	for lines.Scan() { // Until it has ended.
 	}
-	_ = cmd.Wait() //nolint:errcheck // The exit status is looked at.
+	_ = cmd.Wait() // The exit status is looked at.
 	assert.Equal(t, 130, cmd.ProcessState.ExitCode())
 }
 

@@ -39,7 +39,7 @@ func BadFlag(flag string, value any, want string) error {
 // Signalled is the cause of a context that a signal has ended.
 type Signalled struct{ Signal os.Signal }
 
-func (e Signalled) Error() string { return "stopped by " + e.Signal.String() }
+func (e Signalled) Error() string { return "stopped (" + e.Signal.String() + ")" }
 
 // OneLine is the text of an error, also of one that joins several.
 func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

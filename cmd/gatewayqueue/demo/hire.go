@@ -34,7 +34,7 @@ func (f *fleet) hire(redis *store.Store) (func(), error) {
 		return nil, fmt.Errorf("--processes: the judge cannot listen on 127.0.0.1: %w", err)
 	}
 	court := &http.Server{Handler: f.judge, ReadHeaderTimeout: time.Minute}
-	go court.Serve(listener) // Ends with Close.
+	go func() { _ = court.Serve(listener) }() // ends with Close
 	f.template.Judge = "http://" + listener.Addr().String()
 	f.recruit = func(ctx context.Context, s spec) (member, error) {
 		crashed := func(err error) {

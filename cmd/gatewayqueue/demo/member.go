@@ -25,7 +25,6 @@ type member interface {
 // thread is a member that is a goroutine.
 type thread struct {
 	pod
-	store  *store.Store
 	close  func() error
 	cancel context.CancelFunc
 	ctx    context.Context

@@ -24,8 +24,8 @@ func sampleReport() *report {
 		status: gatewayqueue.Status{Budget: gatewayqueue.BudgetStatus{Remaining: 95}},
 		failed: map[int]event{},
 	}
-	for shard, at := range []time.Duration{0, 0, 5253, 5260, 10213} {
-		at *= time.Millisecond
+	for shard, ms := range []int{0, 0, 5253, 5260, 10213} {
+		at := time.Duration(ms) * time.Millisecond
 		refused := shard == 4
 		pod := r.pods[shard%2]
 		r.grants = append(r.grants, grant{Shard: shard, Pod: pod, At: at})

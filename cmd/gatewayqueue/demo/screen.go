@@ -29,7 +29,7 @@ func newScreen(c config, out io.Writer, judge *gatewaytest.Judge, w *watch, canc
 		return &lines{config: c, out: out}
 	}
 	v := &view{config: c, judge: judge, watch: w, ended: make(chan struct{})}
-	v.live = picture.NewLive(out, v.draw, func(bool) { cancel(cli.Interrupted) })
+	v.live = picture.NewLive(out, picture.Below, v.draw, func(bool) { cancel(cli.Interrupted) })
 	return v
 }
 

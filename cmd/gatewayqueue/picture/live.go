@@ -16,9 +16,14 @@ import (
 // sent to the terminal.
 const frameEvery = 100 * time.Millisecond
 
-// Live is a picture that is drawn anew ten times a second, below what was
-// printed before it. Its last frame stays.
+// Live is a picture that is drawn anew ten times a second.
 type Live struct{ program *tea.Program }
+
+// Where a live picture is.
+const (
+	Below         = false // what was printed before; its last frame stays
+	WholeTerminal = true  // it gives way to what was there before
+)
 
 // IsTerminal reports whether w is a terminal on which a picture can move.
 func IsTerminal(w io.Writer) bool {
@@ -26,14 +31,14 @@ func IsTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(file.Fd()) && os.Getenv("TERM") != "dumb"
 }
 
-// NewLive makes a live picture. draw is called for each frame with the size of
+// NewLive makes a live picture, Below or on the WholeTerminal. draw is called for each frame with the size of
 // the terminal; interrupt when the user asks to end, with q (enough is true) or Ctrl-C.
-func NewLive(out io.Writer, draw func(width, height int) []string, interrupt func(enough bool)) *Live {
+func NewLive(out io.Writer, whole bool, draw func(width, height int) []string, interrupt func(enough bool)) *Live {
 	options := []tea.ProgramOption{tea.WithOutput(out), tea.WithoutSignalHandler()}
 	if !term.IsTerminal(os.Stdin.Fd()) {
 		options = append(options, tea.WithInput(nil))
 	}
-	return &Live{tea.NewProgram(&live{draw: draw, interrupt: interrupt}, options...)}
+	return &Live{tea.NewProgram(&live{whole: whole, draw: draw, interrupt: interrupt}, options...)}
 }
 
 // Run draws until Stop is called, and leaves the terminal as it was.
@@ -50,6 +55,7 @@ func (l *Live) Println(line string) { l.program.Println(line) }
 
 // live is Bubble Tea's model of it.
 type live struct {
+	whole         bool
 	draw          func(width, height int) []string
 	interrupt     func(enough bool)
 	width, height int
@@ -77,7 +83,7 @@ func (m *live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 func (m *live) View() tea.View {
 	if m.width == 0 { // not yet told
-		return tea.NewView("")
+		return tea.View{AltScreen: m.whole}
 	}
 	// A picture as high as the terminal would scroll at its last line. The
 	// empty one at the end is where printing goes on after it.
@@ -87,7 +93,9 @@ func (m *live) View() tea.View {
 	for i, line := range lines {
 		lines[i] = clip(line, m.width)
 	}
-	return tea.NewView(strings.Join(lines, "\n"))
+	view := tea.NewView(strings.Join(lines, "\n"))
+	view.AltScreen = m.whole
+	return view
 }
 
 // Width is how many columns out has, or 100 where it is no terminal.

@@ -4,6 +4,7 @@ package picture
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,7 @@ const (
 	bucketColumn = 6
 	slotColumn   = 7
 	barColumn    = 12
-	timeColumn   = 8
+	timeColumn   = 10
 	narrow       = 64 // below it the bar is left out
 )
 
@@ -122,14 +123,18 @@ func Line(b gatewayqueue.BucketStatus) string {
 	return text.String()
 }
 
+// podTail is what a queue adds to its pod's name, so that a pod that starts again
+// is another one.
+var podTail = regexp.MustCompile(`-[0-9a-f]{8}$`)
+
 // Place is a ticket as a person reads it, shard@pod: without the zeros that make
-// tickets sort by shard, and the counter that tells one pod's tickets of the
-// same shard apart.
+// tickets sort by shard, the tail of the pod's name, and the counter that tells
+// a pod's tickets of the same shard apart.
 func Place(ticket string) string {
 	place, _, _ := strings.Cut(ticket, "#")
 	shard, pod, found := strings.Cut(place, "@")
 	if number, err := strconv.Atoi(shard); found && err == nil {
-		return strconv.Itoa(number) + "@" + pod
+		return strconv.Itoa(number) + "@" + podTail.ReplaceAllString(pod, "")
 	}
 	return place
 }

@@ -30,7 +30,7 @@ func status() gatewayqueue.Status {
 		Budget: gatewayqueue.BudgetStatus{Total: 1000, Remaining: 750, MaxConcurrency: 5, Reset: now.Add(23*time.Hour + 59*time.Minute)},
 		Buckets: []gatewayqueue.BucketStatus{
 			{Bucket: 0},
-			{Bucket: 1, Closed: 2625 * time.Millisecond, Holder: "00001@pod-1#7", Waiting: 2, Line: place("00005@pod-2#1", "00009@pod-3#2")},
+			{Bucket: 1, Closed: 2625 * time.Millisecond, Holder: "00001@pod-1#7", Waiting: 2, Line: place("00005@pod-2#1", "00009@pod-3-89abcdef#2")},
 			{Bucket: 2, Closed: 9 * time.Second, Holder: "00002@pod-1#8", Permit: true},
 			{Bucket: 3, Closed: 5250 * time.Millisecond, Holder: "00003@a-pod-with-a-very-long-name-5d8f#1", Waiting: 1200, Line: place("00007@pod-2#2")},
 			{Bucket: 4, Closed: time.Second},
@@ -121,6 +121,6 @@ func TestSecondsAreReadable(t *testing.T) {
 
 func TestPlaceIsReadable(t *testing.T) {
 	assert.Equal(t, "12@web-3", picture.Place("00012@web-3#44"))
-	assert.Equal(t, "0@web-3", picture.Place("00000@web-3#1"))
+	assert.Equal(t, "0@web-3", picture.Place("00000@web-3-0123cdef#1"))
 	assert.Equal(t, "edited by hand", picture.Place("edited by hand"))
 }

@@ -24,10 +24,14 @@ var (
 	warn = lipgloss.NewStyle().Foreground(lipgloss.Red)
 )
 
-// Dim, Good and Bad style what is of little interest, well, and not well.
-func Dim(s string) string  { return dim.Render(s) }
+// Dim styles what is of little interest.
+func Dim(s string) string { return dim.Render(s) }
+
+// Good styles what is as it should be.
 func Good(s string) string { return open.Render(s) }
-func Bad(s string) string  { return warn.Render(s) }
+
+// Bad styles what is not.
+func Bad(s string) string { return warn.Render(s) }
 
 const labelColumn = 7
 

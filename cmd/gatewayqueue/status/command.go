@@ -42,8 +42,10 @@ func Command() *cobra.Command {
 		Long: `Look at a running queue: its budget, and for each bucket whether it is open, for
 how long it is closed and by whom, and who waits. It only reads.
 
-A place in a line is written as shard@pod. A bucket is closed for a window after
-an IDENTIFY; "permit" means that its holder is still dialling.`,
+A bucket is closed for a window after an IDENTIFY; "permit" means that its holder
+is still dialling, "held" that all buckets are closed for a window after a change
+of limits or a loss of state. A place in a line is written as shard@pod, without
+the tail that makes the pod's name unique; --json has whole tickets.`,
 		Example: `  gatewayqueue status --redis redis://127.0.0.1:6379 --app 1234567890
   gatewayqueue status --watch            anew every second, until q or Ctrl-C
   gatewayqueue status --json | jq .budget.remaining`,

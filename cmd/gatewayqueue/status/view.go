@@ -71,7 +71,7 @@ func watch(parent context.Context, out io.Writer, c config, look func() (gateway
 	}
 	var last atomic.Pointer[snapshot]
 	last.Store(&snapshot{status: first, at: time.Now()})
-	live := picture.NewLive(out, func(width, height int) []string {
+	live := picture.NewLive(out, picture.WholeTerminal, func(width, height int) []string {
 		seen := last.Load()
 		var trouble []string
 		if seen.err != nil {

@@ -30,6 +30,7 @@ func TestBadURLIsRefusedWithoutItsPassword(t *testing.T) {
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--requirepass", "s3cret")
 	admin := server.Client(t, func(o *redis.Options) { o.Password = "s3cret" })
 	require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "poor", "on", ">pw", "~*", "+get").Err())
@@ -55,6 +56,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 }
 
 func TestServerThatDoesNotAnswerIsNotWaitedForForever(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Pause()
 	start := time.Now()
@@ -73,6 +75,7 @@ func TestEmbeddedRedisExpiresKeysByItself(t *testing.T) {
 }
 
 func TestOnlyTheApplicationsOwnKeysAreRemoved(t *testing.T) {
+	t.Parallel()
 	s, err := store.Open(t.Context(), "redis://"+redistest.Start(t).Addr)
 	require.NoError(t, err)
 	defer s.Close()

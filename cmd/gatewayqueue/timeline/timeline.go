@@ -46,15 +46,17 @@ type Timeline struct {
 
 // Sizes of the picture.
 const (
-	width       = 25 * vg.Centimeter
-	legendWidth = 2.9 * vg.Centimeter
-	frameHeight = 3 * vg.Centimeter // title and axis
-	leastRows   = 4 * vg.Centimeter
-	mostRows    = 40 * vg.Centimeter
-	perRow      = 0.9 * vg.Centimeter
-	edge        = 0.35 * vg.Centimeter
+	mm = vg.Inch / 25.4
+
+	width       = 250 * mm
+	legendWidth = 29 * mm
+	frameHeight = 30 * mm // title and axis
+	leastRows   = 40 * mm
+	mostRows    = 400 * mm
+	perRow      = 9 * mm
+	edge        = 3.5 * mm
 	dpi         = 150
-	perLegend   = 0.55 * vg.Centimeter
+	perLegend   = 5.5 * mm
 )
 
 // Save writes the picture. The file's ending, .svg or .png, says how.
@@ -89,7 +91,7 @@ func (t Timeline) draw(c draw.Canvas) {
 	p := plot.New()
 	p.Title.Text = t.Title
 	p.Title.TextStyle.Font.Size = 14
-	p.Title.Padding = 3 * vg.Millimeter
+	p.Title.Padding = 3 * mm
 	p.X.Label.Text = fmt.Sprintf("seconds since the start; a bar is the window of %v that an IDENTIFY closes", t.Window)
 	p.Y.Label.Text = "bucket"
 	p.X.Min, p.X.Max = 0, t.end().Seconds()
@@ -99,14 +101,14 @@ func (t Timeline) draw(c draw.Canvas) {
 	}
 	p.Y.Scale = plot.InvertedScale{Normalizer: plot.LinearScale{}} // bucket 0 on top
 	p.Y.Tick.Marker = plot.ConstantTicks(bucketTicks(t.Buckets))
-	p.Y.LineStyle.Width, p.Y.Tick.LineStyle.Width = 0, 0
+	p.Y.Width, p.Y.Tick.LineStyle.Width = 0, 0
 	p.Y.Padding = 0
 	p.Add(rows{t})
 
 	legend := plot.NewLegend()
 	legend.Top, legend.Left = true, true
-	legend.Padding = 1 * vg.Millimeter
-	legend.ThumbnailWidth = 4 * vg.Millimeter
+	legend.Padding = 1 * mm
+	legend.ThumbnailWidth = 4 * mm
 	most := int((c.Max.Y - c.Min.Y - frameHeight) / perLegend)
 	for i, pod := range t.Pods {
 		if i == most {
@@ -120,7 +122,7 @@ func (t Timeline) draw(c draw.Canvas) {
 	}
 	inner := draw.Crop(c, edge, -edge, edge, -edge)
 	p.Draw(draw.Crop(inner, 0, -legendWidth, 0, 0))
-	legend.Draw(draw.Crop(inner, inner.Max.X-inner.Min.X-legendWidth+3*vg.Millimeter, 0, 0, -1.1*vg.Centimeter))
+	legend.Draw(draw.Crop(inner, inner.Max.X-inner.Min.X-legendWidth+3*mm, 0, 0, -11*mm))
 }
 
 // end is where the time axis ends: the last window is shown in part only, it
