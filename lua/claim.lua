@@ -22,10 +22,11 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
+local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
 local limits = redis.call('HMGET', KEYS[4], 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until')
-local seq, buckets, total = tonumber(limits[2]), tonumber(limits[3]), tonumber(limits[4])
-local reset, closed = tonumber(limits[5] or '0'), tonumber(limits[6] or '0')
+local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
+local reset, closed = whole(limits[5] or '0'), whole(limits[6] or '0')
 if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
   return redis.error_reply('BADVALUE ' .. KEYS[4])
 end
@@ -41,8 +42,9 @@ if not known or not (left or over) then
   left = 0
   return reply('resync', 0)
 end
-left = over and total or tonumber(left)
+left = over and total or whole(left)
 if not left then return redis.error_reply('BADVALUE ' .. KEYS[2]) end
+if not whole(redis.call('HGET', KEYS[5], ARGV[3]) or '0') then return redis.error_reply('BADVALUE ' .. KEYS[5]) end
 
 local paid = redis.call('GET', KEYS[8])
 if paid == 'left' or paid == 'identified' then return reply('gone', 0) end
@@ -51,7 +53,7 @@ local mine = slot == ARGV[1] or slot == ARGV[1] .. ' permit'
 local held = slot and string.sub(slot, -7) == ' permit'
 shut = ttl == -1 and tonumber(ARGV[13]) or math.max(ttl, 1) -- a key with PTTL 0 still exists
 if not slot then -- expired, or deleted by hand: opens knows
-  local opens = tonumber(redis.call('HGET', KEYS[7], ARGV[4]) or '0')
+  local opens = whole(redis.call('HGET', KEYS[7], ARGV[4]) or '0')
   if not opens then return redis.error_reply('BADVALUE ' .. KEYS[7]) end
   shut = opens - now
 end
@@ -64,7 +66,7 @@ if ARGV[18] ~= '0' then redis.call('HSET', KEYS[4], 'closed_until', ms(closed), 
 for i = 19, #ARGV, 2 do
   redis.call('ZADD', KEYS[3], 'NX', ARGV[i] == '' and ms(now) or ARGV[i], ARGV[i + 1])
 end
-local granted = paid and (mine or shut <= 0)
+local granted = paid and (mine and closed <= now or shut <= 0)
 if not granted then
   local added = redis.call('ZADD', KEYS[3], 'NX', ARGV[2] == '' and ms(now) or ARGV[2], ARGV[1])
   back = ARGV[2] ~= '' and added or 0

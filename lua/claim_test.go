@@ -1,0 +1,392 @@
+package lua_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/gatewayqueue/gatewayqueue/lua"
+)
+
+// claim as pod a calls it for shard 1, with 10 units left and nobody else there.
+var claim = script{
+	text: lua.Claim,
+	keys: func(a args) []string {
+		return []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "pods", "opens", "paid:" + a["ticket"]}
+	},
+	args: []string{
+		"ticket=00001@a#1", "arrival=", "shard=1", "bucket=0", "pod=a", "lease=30000",
+		"max_concurrency=1", "epoch=e", "seq=5", "mode=wait", "closes=5250",
+		"hold=0", "step=5250", "reserve=0", "period=86400000", "paid=60000", "next=", "fleet=0",
+	},
+	reply: []string{"code", "now", "wait", "ahead", "remaining", "seq", "head", "back", "shut", "reset"},
+	state: state{
+		"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000",
+		"remaining": "10 ttl=60000",
+	},
+}
+
+// What a grant to that call leaves behind.
+var granted = state{
+	"limits":         "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000",
+	"remaining":      "9 ttl=60000",
+	"slot:0":         "00001@a#1 ttl=5250",
+	"opens":          "0=@5250",
+	"pods":           "a=@30000",
+	"spent":          "1=1 ttl=60000",
+	"paid:00001@a#1": "granted e @60000 ttl=60000",
+}
+
+// with lays one state over another.
+func with(s, over state) state {
+	all := make(state)
+	for _, from := range []state{s, over} {
+		for key, text := range from {
+			all[key] = text
+		}
+	}
+	return all
+}
+
+func TestClaimGrants(t *testing.T) {
+	claim.run(t, []contract{
+		{
+			name:  "TheFirstGetsTheSlot",
+			reply: "granted wait=5250 ahead=0 remaining=9 seq=6 head= back=0 shut=5250 reset=@60000",
+			after: granted,
+		},
+		{
+			name:  "APermitIsMarkedInTheSlot",
+			call:  args{"mode": "permit", "closes": "10000"},
+			reply: "granted wait=10000 remaining=9 shut=0",
+			after: with(granted, state{"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000"}),
+		},
+		{
+			name:  "TheFirstGrantBeginsThePeriod",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10", "remaining": "10"},
+			reply: "granted remaining=9 reset=@86400000",
+			after: with(granted, state{
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e @86400000 ttl=60000",
+			}),
+		},
+		{
+			name: "ANewPeriodIsFullAgain",
+			seed: state{
+				"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1",
+				"remaining": "", "spent": "4=7 1=2",
+			},
+			reply: "granted remaining=9 reset=@86400000",
+			after: with(granted, state{
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e @86400000 ttl=60000",
+			}),
+		},
+		{
+			name: "ANewPeriodMindsNotWhatIsLeftOfTheOld",
+			seed: state{
+				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1", "remaining": "0",
+			},
+			reply: "granted remaining=9 reset=@86400000",
+			after: with(granted, state{
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e @86400000 ttl=60000",
+			}),
+		},
+		{
+			name:  "RemainingWithoutATTLGetsItBack",
+			seed:  state{"remaining": "4"},
+			reply: "granted remaining=3",
+			after: with(granted, state{"remaining": "3 ttl=60000"}),
+		},
+		{
+			name:  "SpentCountsUp",
+			seed:  state{"spent": "1=3 2=1 ttl=60000"},
+			reply: "granted",
+			after: with(granted, state{"spent": "1=4 2=1 ttl=60000"}),
+		},
+		{
+			name:  "TheReplyLooksAheadForThePodsNext",
+			seed:  state{"queue:0": "00009@b#1=@-3 00001@a#1=@-9 00002@a#2=@-2", "pods": "b=@30000"},
+			call:  args{"arrival": "@-9", "next": "00002@a#2"},
+			reply: "granted ahead=1 wait=10500 back=0",
+			after: with(granted, state{"queue:0": "00009@b#1=@-3 00002@a#2=@-2", "pods": "a=@30000 b=@30000"}),
+		},
+		{
+			name:  "APaidTicketNeedsNoUnit",
+			seed:  state{"remaining": "0 ttl=60000", "paid:00001@a#1": "granted e @60000 ttl=60000"},
+			reply: "granted remaining=0 seq=6",
+			after: with(granted, state{"remaining": "0 ttl=60000", "spent": ""}),
+		},
+		{
+			name:  "TheOthersOfThePodTakeTheirPlaces",
+			call:  args{"others": "@-7 00003@a#3 '' 00002@a#2", "arrival": "@-8"},
+			reply: "granted ahead=0",
+			after: with(granted, state{"queue:0": "00003@a#3=@-7 00002@a#2=@0"}),
+		},
+	})
+}
+
+func TestAClaimThatIsSentAgain(t *testing.T) {
+	claim.run(t, []contract{
+		{
+			name: "SpendsOneUnit", times: 4,
+			reply: "granted remaining=9 seq=9 reset=@60000",
+			after: with(granted, state{"limits": "epoch=e seq=9 max_concurrency=1 total=10 reset_at=@60000"}),
+		},
+		{
+			name: "SpendsOneUnitForAPermit", times: 3, call: args{"mode": "permit", "closes": "10000"},
+			reply: "granted remaining=9 seq=8",
+			after: with(granted, state{
+				"limits": "epoch=e seq=8 max_concurrency=1 total=10 reset_at=@60000",
+				"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000",
+			}),
+		},
+		{
+			name: "ClosesTheBucketForAWholeWindowAgain",
+			seed: state{
+				"slot:0": "00001@a#1 ttl=2000", "opens": "0=@2000", "paid:00001@a#1": "granted e @60000 ttl=30000",
+				"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000",
+			},
+			reply: "granted remaining=9 seq=6",
+			after: granted,
+		},
+		{
+			name: "IsWaitedForWhereItsSlotIsOverAndAnothersHasBegun",
+			seed: state{
+				"slot:0": "00002@b#1 ttl=20000", "opens": "0=@20000", "paid:00001@a#1": "granted e @60000 ttl=30000",
+			},
+			reply: "wait wait=~20000 ahead=0 head=00001@a#1 shut=~20000 seq=5",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name: "DoesNotOpenABucketThatIsHeldClosed", // by new limits, under which its window means nothing
+			seed: state{
+				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@20000",
+				"slot:0": "00001@a#1 ttl=10000", "opens": "0=@10000", "paid:00001@a#1": "granted e @60000 ttl=30000",
+			},
+			reply: "wait wait=~20000 shut=~20000 seq=5",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "IsGoneAfterItLeft",
+			seed:  state{"paid:00001@a#1": "left ttl=30000"},
+			reply: "gone",
+		},
+		{
+			name:  "IsGoneAfterItIdentified",
+			seed:  state{"paid:00001@a#1": "identified ttl=30000", "slot:0": "00001@a#1 ttl=20000"},
+			reply: "gone",
+		},
+		{
+			name: "TakesItsPlaceOnce", times: 3,
+			seed:  state{"slot:0": "00002@b#1 ttl=20000"},
+			reply: "wait ahead=0 seq=5 back=0",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+	})
+}
+
+func TestClaimWaits(t *testing.T) {
+	claim.run(t, []contract{
+		{
+			name:  "ForTheSlot",
+			seed:  state{"slot:0": "00002@b#1 ttl=20000", "opens": "0=@20000"},
+			reply: "wait wait=~20000 ahead=0 remaining=10 seq=5 head=00001@a#1 back=0 shut=~20000 reset=@60000",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "ForASlotWithoutATTLAWindow",
+			seed:  state{"slot:0": "by-hand"},
+			reply: "wait wait=5250 shut=5250",
+			after: state{"slot:0": "by-hand ttl=5250", "queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "ForASlotThatWasDeleted", // opens remembers it
+			seed:  state{"opens": "0=@20000 1=@90000"},
+			reply: "wait wait=~20000 shut=~20000",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "WhileEveryBucketIsClosed",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@20000"},
+			reply: "wait wait=~20000 shut=~20000",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "WhileThePodWantsNoGrant",
+			call:  args{"hold": "700"},
+			reply: "wait wait=700 shut=700",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "AskingOften,WhileAPermitIsOut",
+			seed:  state{"slot:0": "00002@b#1 permit ttl=20000"},
+			reply: "wait wait=1050 ahead=0 shut=0",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "NotSoOften,FurtherBack",
+			seed:  state{"slot:0": "00002@b#1 permit ttl=20000", "queue:0": "00003@b#2=@-5 00004@b#3=@-4", "pods": "b=@30000"},
+			reply: "wait wait=10500 ahead=2 head=00003@b#2",
+			after: state{"queue:0": "00003@b#2=@-5 00004@b#3=@-4 00001@a#1=@0", "pods": "a=@30000 b=@30000"},
+		},
+		{
+			name:  "BehindTheFirstThoughTheSlotIsFree",
+			seed:  state{"queue:0": "00009@b#1=@-1", "pods": "b=@30000"},
+			reply: "wait wait=5250 ahead=1 head=00009@b#1",
+			after: state{"queue:0": "00009@b#1=@-1 00001@a#1=@0", "pods": "a=@30000 b=@30000"},
+		},
+		{
+			name:  "BehindTheLowerShardOfTheSameMillisecond",
+			seed:  state{"queue:0": "00000@b#1=@0", "pods": "b=@30000"},
+			call:  args{"arrival": "@0"},
+			reply: "wait ahead=1 head=00000@b#1 back=1",
+			after: state{"queue:0": "00000@b#1=@0 00001@a#1=@0", "pods": "a=@30000 b=@30000"},
+		},
+		{
+			name:  "BeforeTheHigherShardOfTheSameMillisecond",
+			seed:  state{"queue:0": "00010@b#1=@0 00002@b#2=@0", "pods": "b=@30000"},
+			call:  args{"arrival": "@0"},
+			reply: "granted",
+			after: with(granted, state{"queue:0": "00010@b#1=@0 00002@b#2=@0", "pods": "a=@30000 b=@30000"}),
+		},
+		{
+			name:  "ThatOneSaysItsRealHead", // after a restart that tells its places
+			seed:  state{"slot:0": "00002@b#1 ttl=20000"},
+			call:  args{"others": "@-9 00007@a#7"},
+			reply: "wait ahead=1 head=00007@a#7 wait=~25250",
+			after: state{"queue:0": "00007@a#7=@-9 00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "ThenClosesEveryBucketOfAServerThatDidNotKnowTheScript",
+			call:  args{"fleet": "5250"},
+			reply: "wait wait=5250 shut=5250",
+			after: state{
+				"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0",
+				"queue:0": "00001@a#1=@0", "pods": "a=@30000",
+			},
+		},
+	})
+}
+
+func TestClaimPassesOverTheDead(t *testing.T) {
+	var many []string
+	for i := range 70 {
+		many = append(many, fmt.Sprintf("%05d@dead#1=@-900", i))
+	}
+	claim.run(t, []contract{
+		{
+			name:  "WhoseLeaseHasEnded",
+			seed:  state{"queue:0": "00009@dead#1=@-900 00008@dead#2=@-800 00007@never#1=@-700", "pods": "dead=@-100"},
+			reply: "granted",
+			after: with(granted, state{"queue:0": "", "pods": "a=@30000 dead=@-100"}),
+		},
+		{
+			name:  "AndNotTheLiving",
+			seed:  state{"queue:0": "00009@dead#1=@-900 00008@b#2=@-800 00007@dead#3=@-700", "pods": "dead=@-100 b=@30000"},
+			reply: "wait ahead=2 head=00008@b#2", // the third is passed over when it stands first
+			after: state{"queue:0": "00008@b#2=@-800 00007@dead#3=@-700 00001@a#1=@0", "pods": "a=@30000 b=@30000 dead=@-100"},
+		},
+		{
+			name:  "NorTicketsThatNobodyCanHaveWritten",
+			seed:  state{"queue:0": "nonsense=@-900 00008@#2=@-800 5=@-700"},
+			reply: "granted",
+			after: with(granted, state{"queue:0": ""}),
+		},
+		{
+			name:  "SomeAtATime",
+			seed:  state{"queue:0": strings.Join(many, " ")},
+			reply: "wait wait=1 head= ahead=6",
+			after: state{"queue:0": strings.Join(many[64:], " ") + " 00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "WhoGetTheirPlacesBack",
+			seed:  state{"slot:0": "00002@b#1 ttl=20000", "queue:0": "00005@b#2=@-100", "pods": "b=@30000"},
+			call:  args{"arrival": "@-500"},
+			reply: "wait back=1 ahead=0 head=00001@a#1",
+			after: state{"queue:0": "00001@a#1=@-500 00005@b#2=@-100", "pods": "a=@30000 b=@30000"},
+		},
+	})
+}
+
+func TestClaimMindsTheBudget(t *testing.T) {
+	line := state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"}
+	claim.run(t, []contract{
+		{
+			name: "Exhausted", seed: state{"remaining": "0 ttl=60000"},
+			reply: "exhausted wait=~60000 remaining=0 ahead=0 reset=@60000", after: line,
+		},
+		{
+			name: "Overdrawn", seed: state{"remaining": "-5 ttl=60000"},
+			reply: "exhausted wait=~60000 remaining=-5", after: line,
+		},
+		{
+			name: "TheReserveIsNotGranted", seed: state{"remaining": "3 ttl=60000"}, call: args{"reserve": "3"},
+			reply: "exhausted remaining=3", after: line,
+		},
+		{
+			name: "AllAboveTheReserveIs", seed: state{"remaining": "4 ttl=60000"}, call: args{"reserve": "3"},
+			reply: "granted remaining=3", after: with(granted, state{"remaining": "3 ttl=60000"}),
+		},
+		{
+			name: "APermitThatIsOutMayGiveItsUnitBack", seed: state{"remaining": "0 ttl=60000", "slot:0": "00002@b#1 permit ttl=20000"},
+			reply: "wait wait=1050", after: line,
+		},
+		{
+			name: "ATotalOfNothing", seed: state{"remaining": "0", "limits": "epoch=e seq=5 max_concurrency=1 total=0"},
+			reply: "exhausted wait=60000", after: line,
+		},
+	})
+}
+
+func TestClaimAsksToSyncFirst(t *testing.T) {
+	claim.run(t, []contract{
+		{name: "WithoutLimits", seed: state{"limits": ""}, reply: "resync"},
+		{name: "WithoutTheBudget", seed: state{"remaining": ""}, reply: "resync"},
+		{name: "WithoutABudgetThatNeverBegan", seed: state{"remaining": "", "limits": "epoch=e seq=5 max_concurrency=1 total=10"}, reply: "resync"},
+		{name: "WithAnotherEpoch", call: args{"epoch": "d"}, reply: "resync"},
+		{name: "WithNoEpochYet", call: args{"epoch": "", "max_concurrency": "0", "seq": "0"}, reply: "resync"},
+		{name: "WithASeqThatWentBack", call: args{"seq": "6"}, reply: "resync seq=5"},
+		{name: "WithAnotherMaxConcurrency", call: args{"max_concurrency": "2"}, reply: "resync"},
+		{name: "WithAPaidTicketToo", call: args{"seq": "6"}, seed: state{"paid:00001@a#1": "granted e @60000 ttl=9000", "slot:0": "00001@a#1 ttl=9000"}, reply: "resync"},
+	})
+}
+
+func TestClaimRefusesWhatItCannotUseAndWritesNothing(t *testing.T) {
+	limits := func(over string) state {
+		fields := map[string]string{}
+		for _, word := range strings.Fields("epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 " + over) {
+			f, v := cut(word)
+			fields[f] = v
+		}
+		var words []string
+		for f, v := range fields {
+			words = append(words, f+"="+v)
+		}
+		return state{"limits": strings.Join(words, " ")}
+	}
+	contracts := []contract{
+		{name: "RemainingABC", seed: state{"remaining": "abc ttl=60000"}, reply: "BADVALUE remaining"},
+		{name: "RemainingOneAndAHalf", seed: state{"remaining": "1.5 ttl=60000"}, reply: "BADVALUE remaining"},
+		{name: "RemainingInHexadecimal", seed: state{"remaining": "0x10 ttl=60000"}, reply: "BADVALUE remaining"},
+		{name: "RemainingTooLarge", seed: state{"remaining": "99999999999999999999 ttl=60000"}, reply: "BADVALUE remaining"},
+		{name: "OpensABC", seed: state{"opens": "0=abc"}, reply: "BADVALUE opens"},
+		{name: "SpentABC", seed: state{"spent": "1=abc"}, reply: "BADVALUE spent"},
+		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
+		{name: "RemainingOfAWrongType", seed: state{"remaining": "!list"}, reply: "WRONGTYPE"},
+		{name: "SlotOfAWrongType", seed: state{"slot:0": "!list"}, reply: "WRONGTYPE"},
+		{name: "OpensOfAWrongType", seed: state{"opens": "!string"}, reply: "WRONGTYPE"},
+		{name: "SpentOfAWrongType", seed: state{"spent": "!string"}, reply: "WRONGTYPE"},
+		{name: "PodsOfAWrongType", seed: state{"pods": "!string"}, reply: "WRONGTYPE"},
+		{name: "PaidOfAWrongType", seed: state{"paid:00001@a#1": "!list"}, reply: "WRONGTYPE"},
+		{name: "QueueOfAWrongType", seed: state{"queue:0": "!string"}, reply: "WRONGTYPE", after: state{"pods": "a=@30000"}},
+	}
+	for _, bad := range []string{
+		"seq=abc", "seq=", "seq=1.5", "seq=99999999999999999999", "max_concurrency=0", "max_concurrency=-1", "max_concurrency=x",
+		"total=abc", "total=-1", "total=1.5", "reset_at=x", "reset_at=99999999999999999999", "closed_until=soon",
+	} {
+		contracts = append(contracts, contract{name: "Limits" + bad, seed: limits(bad), reply: "BADVALUE limits"})
+	}
+	claim.run(t, contracts)
+}

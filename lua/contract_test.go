@@ -1,0 +1,321 @@
+// The scripts' contracts, as tables: what Redis holds, a call, its reply, and
+// what Redis holds then. Every table runs on miniredis, on every version of a
+// real server, and on a Cluster.
+
+package lua_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
+)
+
+// state is what Redis holds, by key without its prefix, in words:
+//
+//	"slot:0":  "00001@a#1 permit ttl=10000"   a string and its TTL in ms
+//	"limits":  "epoch=e seq=5 reset_at=@60000" a hash; @ is a time, in ms from now
+//	"queue:0": "00001@a#1=@-100"               a sorted set
+//	"pods":    "!string"                       a key of a wrong type
+//	"spent":   ""                              no such key
+type state map[string]string
+
+// args are a call's arguments by name, over those of the script's usual call.
+// "others" are all that follow.
+type args map[string]string
+
+type contract struct {
+	name  string
+	seed  state // over the script's usual state
+	call  args
+	times int    // how often the very same call is sent; once, if 0
+	reply string // of the last: its code, and the fields that matter; ~ is a time that runs out
+	after state  // what then differs from the state before
+}
+
+// script is one of the scripts, its usual call and the names of what it takes
+// and answers.
+type script struct {
+	text  string
+	keys  func(args) []string // without their prefix
+	args  []string            // name=default
+	reply []string
+	state state
+}
+
+const prefix = "identify:{app}:"
+
+// run holds the script to its contracts on every server.
+func (s script) run(t *testing.T, contracts []contract) {
+	t.Parallel()
+	on := func(t *testing.T, client redis.UniversalClient) {
+		for _, c := range contracts {
+			t.Run(c.name, func(t *testing.T) { s.check(t, client, c) })
+		}
+	}
+	t.Run("miniredis", func(t *testing.T) {
+		server := miniredis.RunT(t)
+		server.ClockTTL(true)
+		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+		t.Cleanup(func() { require.NoError(t, client.Close()) })
+		on(t, client)
+	})
+	redistest.Each(t, func(t *testing.T, b redistest.Binary) { on(t, b.Start(t).Client(t)) })
+	t.Run("cluster", func(t *testing.T) { on(t, redistest.StartCluster(t, 1, 0).Client(t)) })
+}
+
+func (s script) check(t *testing.T, client redis.UniversalClient, c contract) {
+	ctx := t.Context()
+	require.NoError(t, client.FlushAll(ctx).Err())
+	w := world{t: t, client: client, start: serverTime(t, client)}
+	before := maps.Clone(s.state)
+	maps.Copy(before, c.seed)
+	for _, key := range slices.Sorted(maps.Keys(before)) {
+		w.seed(key, before[key])
+	}
+
+	call := make(args)
+	var values []any
+	for _, a := range s.args {
+		name, value, _ := strings.Cut(a, "=")
+		if given, ok := c.call[name]; ok {
+			value = given
+		}
+		call[name] = value
+		values = append(values, w.absolute(value))
+	}
+	for _, other := range strings.Fields(c.call["others"]) {
+		values = append(values, w.absolute(strings.TrimPrefix(other, "''")))
+	}
+	call["others"] = c.call["others"]
+	var keys []string
+	for _, key := range s.keys(call) {
+		keys = append(keys, prefix+key)
+	}
+	var raw any
+	var err error
+	for range max(1, c.times) {
+		raw, err = client.Eval(ctx, s.text, keys, values...).Result()
+	}
+	w.elapsed = serverTime(t, client) - w.start
+	w.checkReply(s.reply, c.reply, raw, err)
+
+	want := maps.Clone(before)
+	maps.Copy(want, c.after)
+	maps.DeleteFunc(want, func(_, text string) bool { return text == "" })
+	got := w.keys()
+	require.Equal(t, slices.Sorted(maps.Keys(want)), got, "the keys that are left")
+	for _, key := range got {
+		w.checkKey(key, want[key])
+	}
+}
+
+// world is one case at work.
+type world struct {
+	t       *testing.T
+	client  redis.UniversalClient
+	start   int64 // ms on the server's clock
+	elapsed int64 // since, when the call had been answered
+}
+
+func serverTime(t *testing.T, client redis.UniversalClient) int64 {
+	now, err := client.Time(t.Context()).Result()
+	require.NoError(t, err)
+	return now.UnixMilli()
+}
+
+// absolute makes a time of @100.
+func (w world) absolute(text string) string {
+	if offset, ok := strings.CutPrefix(text, "@"); ok {
+		n, err := strconv.ParseInt(offset, 10, 64)
+		require.NoError(w.t, err, text)
+		return strconv.FormatInt(w.start+n, 10)
+	}
+	return text
+}
+
+// value is a string's words, times made absolute, and its TTL.
+func (w world) value(text string) (words []string, ttl time.Duration) {
+	for _, word := range strings.Fields(text) {
+		if ms, ok := strings.CutPrefix(word, "ttl="); ok {
+			n, err := strconv.Atoi(ms)
+			require.NoError(w.t, err, text)
+			ttl = time.Duration(n) * time.Millisecond
+			continue
+		}
+		words = append(words, word)
+	}
+	return words, ttl
+}
+
+func (w world) seed(key, text string) {
+	ctx, full := w.t.Context(), prefix+key
+	words, ttl := w.value(text)
+	var err error
+	switch kind := kindOf(key); {
+	case text == "":
+	case text == "!string":
+		err = w.client.Set(ctx, full, "x", 0).Err()
+	case text == "!list":
+		err = w.client.RPush(ctx, full, "x").Err()
+	case kind == "string":
+		for i := range words {
+			words[i] = w.absolute(words[i])
+		}
+		err = w.client.Set(ctx, full, strings.Join(words, " "), ttl).Err()
+	default:
+		for _, word := range words {
+			field, value := cut(word)
+			if value = w.absolute(value); kind == "hash" {
+				err = w.client.HSet(ctx, full, field, value).Err()
+			} else {
+				score, _ := strconv.ParseFloat(value, 64)
+				err = w.client.ZAdd(ctx, full, redis.Z{Score: score, Member: field}).Err()
+			}
+			require.NoError(w.t, err)
+		}
+		if ttl > 0 {
+			err = w.client.PExpire(ctx, full, ttl).Err()
+		}
+	}
+	require.NoError(w.t, err, key)
+}
+
+func kindOf(key string) string {
+	switch name, _, _ := strings.Cut(key, ":"); name {
+	case "limits", "spent", "opens":
+		return "hash"
+	case "queue", "pods":
+		return "zset"
+	}
+	return "string"
+}
+
+// cut takes field=value apart at the last sign.
+func cut(word string) (field, value string) {
+	i := strings.LastIndexByte(word, '=')
+	return word[:i], word[i+1:]
+}
+
+func (w world) keys() []string {
+	keys, err := w.client.Keys(w.t.Context(), "*").Result()
+	require.NoError(w.t, err)
+	for i, key := range keys {
+		keys[i] = strings.TrimPrefix(key, prefix)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (w world) checkKey(key, want string) {
+	ctx, full, kind := context.Background(), prefix+key, kindOf(key)
+	if strings.HasPrefix(want, "!") {
+		return // it was of a wrong type and is still there
+	}
+	words, ttl := w.value(want)
+	switch kind {
+	case "string":
+		got, err := w.client.Get(ctx, full).Result()
+		require.NoError(w.t, err, key)
+		gotWords := strings.Fields(got)
+		require.Len(w.t, gotWords, len(words), "%s is %q: want %q", key, got, want)
+		for i, word := range words {
+			w.same(key, word, gotWords[i])
+		}
+	default:
+		got := make(map[string]string)
+		var err error
+		if kind == "hash" {
+			got, err = w.client.HGetAll(ctx, full).Result()
+		} else {
+			var members []redis.Z
+			members, err = w.client.ZRangeWithScores(ctx, full, 0, -1).Result()
+			for _, z := range members {
+				got[z.Member.(string)] = strconv.FormatFloat(z.Score, 'f', -1, 64)
+			}
+		}
+		require.NoError(w.t, err, key)
+		require.Len(w.t, got, len(words), "%s is %v: want %s", key, got, want)
+		for _, word := range words {
+			field, value := cut(word)
+			require.Contains(w.t, got, field, key)
+			w.same(key+" "+field, value, got[field])
+		}
+	}
+	left, err := w.client.PTTL(ctx, full).Result()
+	require.NoError(w.t, err)
+	if ttl == 0 {
+		require.Negative(w.t, left, "%s has a TTL", key)
+		return
+	}
+	w.same("the end of "+key, fmt.Sprintf("@%d", ttl.Milliseconds()), strconv.FormatInt(serverTime(w.t, w.client)+left.Milliseconds(), 10))
+}
+
+// same compares a value; a time may be later by what the case has taken, and a
+// time that runs out shorter.
+func (w world) same(what, want, got string) {
+	w.t.Helper()
+	const rounding = 2
+	if want == "" || want[0] != '@' && want[0] != '~' {
+		require.Equal(w.t, want, got, what)
+		return
+	}
+	n, err := strconv.ParseInt(got, 10, 64)
+	require.NoError(w.t, err, "%s is %s: want a time", what, got)
+	at, err := strconv.ParseInt(want[1:], 10, 64)
+	require.NoError(w.t, err, what)
+	low, high := at, at+w.elapsed
+	if want[0] == '~' {
+		low, high = at-w.elapsed, at
+	} else {
+		n -= w.start
+	}
+	require.True(w.t, low-rounding <= n && n <= high+2*rounding, "%s is %d: want %d to %d", what, n, low, high)
+}
+
+// checkReply compares a reply with words such as
+//
+//	granted remaining=4 reset=@60000
+//
+// or with an error.
+func (w world) checkReply(names []string, want string, raw any, err error) {
+	w.t.Helper()
+	words := strings.Fields(want)
+	if err != nil {
+		text := err.Error()
+		require.True(w.t, strings.Contains(text, words[0]), "the error is %q: want %q", text, want)
+		if len(words) > 1 {
+			require.True(w.t, strings.HasSuffix(text, prefix+words[1]), "the error is %q: want %q", text, want)
+		}
+		return
+	}
+	values, ok := raw.([]any)
+	require.True(w.t, ok, "the reply is %v", raw)
+	got := make(map[string]string)
+	for i, v := range values {
+		name := names[min(i, len(names)-1)]
+		if i >= len(names) {
+			got[name] += " " // the last takes all that follow
+		}
+		got[name] += fmt.Sprint(v)
+	}
+	require.Equal(w.t, words[0], got[names[0]], "the reply is %v", got)
+	if slices.Contains(names, "now") {
+		w.same("now", "@0", got["now"])
+	}
+	for _, word := range words[1:] {
+		name, value, _ := strings.Cut(word, "=")
+		require.Contains(w.t, got, name, "the reply is %v", got)
+		w.same(name, strings.ReplaceAll(value, ",", " "), got[name])
+	}
+}
