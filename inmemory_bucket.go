@@ -24,56 +24,6 @@ type past struct {
 	permits map[*ticket]struct{} // those still out
 }
 
-// lock locks the queue and brings it up to date.
-func (q *InMemoryQueue) lock() time.Time {
-	q.mu.Lock()
-	now := time.Now()
-	if q.budget.refill(now) {
-		q.doubt()
-		q.serveAll(now)
-	}
-	return now
-}
-
-// unlock unlocks the queue, and then tells what happened meanwhile.
-func (q *InMemoryQueue) unlock() {
-	if q.observer == nil {
-		q.mu.Unlock()
-		return
-	}
-	q.unlockAndTell()
-}
-
-// unlockAndTell is apart from unlock so that a waiting caller fits in the 2 KiB
-// of stack that a goroutine begins with: a million of them take 3 GB, not 5.
-func (q *InMemoryQueue) unlockAndTell() {
-	events := q.events
-	q.events = nil
-	if e := q.budget.event(); e != q.told {
-		q.told = e
-		events = append(events, e)
-	}
-	q.mu.Unlock()
-	for _, e := range events {
-		q.observer(e)
-	}
-}
-
-// tellOf reports what happened to a caller; not under the lock.
-func (q *InMemoryQueue) tellOf(t *ticket, kind EventKind, bucket int) {
-	if q.observer == nil {
-		return
-	}
-	e := Event{Kind: kind, ShardID: t.shard, Bucket: bucket}
-	switch kind {
-	case EventGranted:
-		e.Elapsed = t.granted.Sub(t.arrival)
-	case EventLeft:
-		e.Elapsed, e.Err = time.Since(t.arrival), t.err
-	}
-	q.observer(e)
-}
-
 // enter puts t in line, from where it may be granted at once.
 func (q *InMemoryQueue) enter(t *ticket, now time.Time) error {
 	if q.closed {
@@ -152,7 +102,7 @@ func (q *InMemoryQueue) grant(t *ticket, now time.Time) {
 	q.grants++
 	t.granted = now
 	if t.ready != nil {
-		close(t.ready)
+		defer close(t.ready) // last: it lets the caller read what is set below
 	}
 	if q.maxConcurrency == 0 {
 		return
@@ -211,13 +161,6 @@ func (q *InMemoryQueue) expire(t *ticket, now time.Time) {
 	q.budget.settle(t)
 	t.expired = true
 	q.note(t, EventExpired, now)
-}
-
-// note keeps an event of a permit until the queue is unlocked.
-func (q *InMemoryQueue) note(t *ticket, kind EventKind, now time.Time) {
-	if q.observer != nil {
-		q.events = append(q.events, Event{Kind: kind, ShardID: t.shard, Bucket: t.bucket.id, Elapsed: now.Sub(t.granted)})
-	}
 }
 
 // settle hears what became of a permit.
