@@ -148,11 +148,11 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 // ended is why ctx has ended, as both its cause and its error; nil if it has
 // not.
 func ended(ctx context.Context) error {
-	err := ctx.Err()
-	if cause := context.Cause(ctx); cause != err {
-		return errors.Join(cause, err)
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause // says it all
 	}
-	return err
+	return errors.Join(cause, err)
 }
 
 // Update puts a limit in force, as Discord reports it now: total, remaining and

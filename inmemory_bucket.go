@@ -102,7 +102,7 @@ func (q *InMemoryQueue) grant(t *ticket, now time.Time) {
 	q.grants++
 	t.granted = now
 	if t.ready != nil {
-		defer close(t.ready) // last: it lets the caller read what is set below
+		defer close(t.ready) // last: from then on the caller reads t
 	}
 	if q.maxConcurrency == 0 {
 		return

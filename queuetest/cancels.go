@@ -59,8 +59,10 @@ func aCancelledWaiterLeavesAnExhaustedQueue(t *testing.T, h Harness) {
 	w := h.open(t, limit(1, 0, 10, 3*h.Window))
 	leaver, next := w.wait(0), w.wait(1)
 	w.until(h.Window)
-	leaver.leave(nil)
-	leaver.refused(h.Window, w.now())
+	leaver.leave(errWeary)
+	if err := leaver.refused(h.Window, w.now()); !errors.Is(err, errWeary) {
+		t.Fatalf("the error is %q: want the cause of the context", err)
+	}
 	next.granted(3*h.Window, 3*h.Window+h.Notice)
 	w.remaining(9)
 }

@@ -2,7 +2,12 @@
 
 package queuetest
 
-import "testing"
+import (
+	"errors"
+	"testing"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
 
 var lines = []scenario{
 	{"FirstComeFirstServed", firstComeFirstServed, 0},
@@ -45,7 +50,9 @@ func aPodThatLeavesHoldsNobodyUp(t *testing.T, h Harness) {
 	if err := w.pods[1].Close(); err != nil {
 		t.Fatal(err)
 	}
-	gone.refused(0, w.now())
+	if err := gone.refused(0, w.now()); !errors.Is(err, gatewayqueue.ErrClosed) {
+		t.Fatalf("the error is %q: want ErrClosed", err)
+	}
 	next.granted(first.at+h.Window, max(first.at+h.Window+h.Margin, w.now())+h.Notice)
 	w.remaining(998)
 }
