@@ -65,6 +65,15 @@ func TestPausedServerAnswersAfterResume(t *testing.T) {
 	s.Pause() // a paused server must not outlive its test either
 }
 
+func TestEachVersionSpeaksTLS(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b redistest.Binary) {
+		s := b.StartTLS(t, "--requirepass", "secret")
+		if err := s.Client(t, func(o *redis.Options) { o.Password = "secret" }).Ping(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestClusterFailsOver(t *testing.T) {
 	c := redistest.StartCluster(t, 3, 1)
 	// By default go-redis asks a dead master's slots of nobody else for 60 s.

@@ -49,13 +49,17 @@ func (b Binary) Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	port := reservePort(t)
 	s := b.newServer(t, port)
-	s.args = append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.Dir,
-		"--save", "", "--appendonly", "no", "--daemonize", "no",
-		"--repl-diskless-sync-delay", "0", // 5 s by default, all of it idle
-	}, args...)
+	s.args = append(append(s.defaults(), "--port", strconv.Itoa(port)), args...)
 	s.start(nil)
 	return s
+}
+
+func (s *Server) defaults() []string {
+	return []string{
+		"--bind", "127.0.0.1", "--dir", s.Dir,
+		"--save", "", "--appendonly", "no", "--daemonize", "no",
+		"--repl-diskless-sync-delay", "0", // 5 s by default, all of it idle
+	}
 }
 
 func (b Binary) newServer(t testing.TB, port int) *Server {
