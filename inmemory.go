@@ -148,9 +148,13 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 // ended is why ctx has ended, as both its cause and its error; nil if it has
 // not.
 func ended(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
+	err := ctx.Err()
+	if err == nil {
+		return nil
+	}
+	cause := context.Cause(ctx)
 	if errors.Is(cause, err) {
-		return cause // says it all
+		return cause
 	}
 	return errors.Join(cause, err)
 }
