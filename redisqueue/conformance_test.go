@@ -36,6 +36,7 @@ func TestConformanceOnMiniredisInVirtualTime(t *testing.T) {
 		PermitMargin: gatewayqueue.IdentifiedMargin,
 		Slack:        5 * time.Millisecond,
 		Notice:       2 * time.Second,
+		Drain:        2 * gatewayqueue.IdentifyDelay, // a permit's lease
 	})
 }
 
@@ -58,6 +59,7 @@ func TestConformanceOnRealRedis(t *testing.T) {
 		PermitMargin: gatewayqueue.IdentifiedMargin,
 		Slack:        window / 10,
 		Notice:       window,
+		Drain:        2 * window,
 	})
 }
 

@@ -222,13 +222,21 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 		q.unready(s.claim.view)
 		return nil
 	}
-	events := q.remember(s.claim.view, r.seq, r.left, r.reset)
-	l.ask = time.Now().Add(min(r.wait, maxSleep) + time.Millisecond) // a key lives to the end of its last millisecond
-	l.ahead, l.exhausted = r.ahead, r.code == "exhausted"
 	for _, w := range append(s.others, s.first) {
 		if w.arrival == 0 {
 			w.arrival = r.now
 		}
+	}
+	if q.view.epoch != s.claim.view.epoch || q.view.maxConcurrency != s.claim.view.maxConcurrency {
+		if r.code == "granted" {
+			l.grant(s, sent)
+		}
+		return nil // the rest is of a state, or of limits, that are no more
+	}
+	events := q.remember(s.claim.view, r.seq, r.left, r.reset)
+	l.ask = time.Now().Add(min(r.wait, maxSleep) + time.Millisecond) // a key lives to the end of its last millisecond
+	l.ahead, l.exhausted = r.ahead, r.code == "exhausted"
+	for _, w := range append(s.others, s.first) {
 		w.told = true
 	}
 	slices.SortStableFunc(l.waiters, (*waiter).compare)

@@ -186,7 +186,9 @@ func (q *RedisQueue) accept(w *waiter) bool {
 		return true
 	}
 	if q.closed {
-		return true // its ticket is given back; leave the verdict to the caller
+		q.giveBack(w)
+		w.state, w.err = refused, gatewayqueue.ErrClosed
+		return false
 	}
 	w.patience = late + late/2
 	w.state, w.done = waiting, make(chan struct{})

@@ -42,13 +42,13 @@ type waiter struct {
 	err error // why it was refused
 }
 
-// compare orders waiters as their tickets stand in Redis: by arrival, then by
-// shard. Those who have not arrived stand last.
+// compare orders waiters as Redis orders their tickets: by arrival, then as text
+// (which has the shard in front). Those who have not arrived stand last.
 func (w *waiter) compare(v *waiter) int {
 	if w.arrival != v.arrival && (w.arrival == 0 || v.arrival == 0) {
 		return cmp.Compare(v.arrival, w.arrival)
 	}
-	return cmp.Or(cmp.Compare(w.arrival, v.arrival), cmp.Compare(w.shard, v.shard))
+	return cmp.Or(cmp.Compare(w.arrival, v.arrival), cmp.Compare(w.ticket, v.ticket))
 }
 
 // refuse ends the wait with an error.
