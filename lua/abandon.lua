@@ -4,19 +4,23 @@
 -- ARGV  1 bucket  2 TTL of paid (ms)  3 the pod, if it leaves with them, or ''  4... tickets
 -- Reply {'left', how many units went back}
 
-local limits = redis.call('HMGET', KEYS[4], 'epoch', 'reset_at', 'total')
-local slot, left = redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]))
-local granted = 'granted ' .. (limits[1] or '') .. ' ' .. (limits[2] or '') -- in this period
-local units = 0
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+
+local limits = redis.call('HMGET', KEYS[4], 'epoch', 'total')
+local slot, left, counted = redis.call('GET', KEYS[1]), whole(redis.call('GET', KEYS[2])), redis.call('HLEN', KEYS[5])
+local total, units = whole(limits[2]) or 0, 0
 
 for i = 4, #ARGV do
   local paid = redis.call('GET', KEYS[i + 4])
   redis.call('ZREM', KEYS[3], ARGV[i])
   if paid ~= 'identified' then
     redis.call('SET', KEYS[i + 4], 'left', 'PX', ARGV[2])
-    if paid == granted and left and left + units < (tonumber(limits[3]) or 0) then
+    local epoch, reset = string.match(paid or '', '^granted (%S+) (%d+)$')
+    if epoch == limits[1] and tonumber(reset) > now and left and left + units < total then -- of a period that lasts
       redis.call('INCR', KEYS[2])
-      redis.call('HINCRBY', KEYS[5], tostring(tonumber(string.match(ARGV[i], '^%d+'))), -1)
+      if counted > 0 then redis.call('HINCRBY', KEYS[5], tostring(tonumber(string.match(ARGV[i], '^%d+'))), -1) end
       units = units + 1
     end
     if slot == ARGV[i] or slot == ARGV[i] .. ' permit' then

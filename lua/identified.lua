@@ -10,11 +10,12 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
+local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
 local limits = redis.call('HMGET', KEYS[2], 'epoch', 'seq', 'max_concurrency', 'closed_until')
 local slot, paid = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[4])
-local seq = tonumber(limits[2] or '0') or 0
-if paid == 'identified' then return {'identified', ms(now), ms(seq)} end
+local seq = whole(limits[2])
+if paid == 'identified' then return {'identified', ms(now), ms(seq or 0)} end
 local mine = not slot or slot == ARGV[1] or slot == ARGV[1] .. ' permit'
 local code = 'identified'
 
@@ -23,11 +24,11 @@ if mine then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
   redis.call('HSET', KEYS[3], ARGV[2], ms(now + ARGV[3]))
 end
-if limits[1] then
+if limits[1] and seq then -- else claim reports them
   seq = redis.call('HINCRBY', KEYS[2], 'seq', 1)
   if not mine or limits[3] ~= ARGV[4] then
     code = 'late'
-    redis.call('HSET', KEYS[2], 'closed_until', ms(math.max(tonumber(limits[4] or '0') or 0, now + ARGV[3])))
+    redis.call('HSET', KEYS[2], 'closed_until', ms(math.max(whole(limits[4]) or 0, now + ARGV[3])))
   end
 end
-return {code, ms(now), ms(seq)}
+return {code, ms(now), ms(seq or 0)}

@@ -17,13 +17,14 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
+local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
 local f = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'refresh_at')
-local seq, buckets, total = tonumber(f[2]), tonumber(f[3]), tonumber(f[4])
-local reset, closed, ask = tonumber(f[5] or '0'), tonumber(f[6] or '0'), tonumber(f[7] or '0') or 0
+local seq, buckets, total = whole(f[2]), whole(f[3]), whole(f[4])
+local reset, closed, ask = whole(f[5] or '0'), whole(f[6] or '0'), whole(f[7] or '0') or 0
 local text, ttl = redis.call('GET', KEYS[2]), redis.call('PTTL', KEYS[2])
-local left = tonumber(text)
-local sane = seq and reset and closed and buckets and buckets >= 1 and buckets % 1 == 0 and total and total >= 0
+local left = whole(text)
+local sane = seq and reset and closed and buckets and buckets >= 1 and buckets <= 4096 and total and total >= 0
 local update, given = ARGV[1] == 'update', ARGV[10] ~= ''
 if f[1] and not sane and not update then return redis.error_reply('BADVALUE ' .. KEYS[1]) end
 if text and not left and not update then return redis.error_reply('BADVALUE ' .. KEYS[2]) end
@@ -50,7 +51,8 @@ local given_left, given_reset = tonumber(ARGV[11]), 0
 if given and given_left < tonumber(ARGV[10]) then given_reset = now + ARGV[12] end
 if lost then
   code, epoch, seq = 'seeded', ARGV[6], math.max(seq or 0, tonumber(ARGV[3]))
-  if over or not sane then left, reset = nil, 0 end
+  if over or not sane then reset = 0 end
+  if over then left = nil end -- else it is the lowest known, also where limits are missing
   if left and ttl > 0 then reset = math.max(reset, now + ttl) end
   closed = math.max(sane and closed or 0, tonumber(ARGV[7]) > 0 and now + ARGV[7] or 0)
   lower(given_left, given_reset)

@@ -150,7 +150,7 @@ func (q *RedisQueue) renewPermits() {
 			q.expire(p)
 			continue
 		}
-		r, err := q.store.renew(q.ctx, p, q.config.permitLease-q.config.permitGood()+good)
+		r, err := q.store.renew(q.ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(p.Deadline()))
 		q.heard(nil, err)
 		if err != nil {
 			return // the others would fare no better; the next beat tries again

@@ -145,13 +145,20 @@ func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
 	return s.settle(ctx, identifiedScript, p, s.config.window+s.config.permitMargin)
 }
 
-func (s *store) renew(ctx context.Context, p *permit, closes time.Duration) (settled, error) {
-	return s.settle(ctx, renewScript, p, closes)
+// renew closes the permit's bucket for longer; good says that the permit's
+// deadline has not passed, so that nobody else can have had the bucket.
+func (s *store) renew(ctx context.Context, p *permit, closes time.Duration, good bool) (settled, error) {
+	flag := 0
+	if good {
+		flag = 1
+	}
+	return s.settle(ctx, renewScript, p, closes, flag)
 }
 
-func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration) (settled, error) {
+func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration, more ...any) (settled, error) {
 	keys := []string{s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket)}
-	r := s.run(ctx, script, keys, p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL))
+	args := append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, more...)
+	r := s.run(ctx, script, keys, args...)
 	code, _, seq := r.text(), r.int64(), r.int64()
 	return settled{code, seq}, r.done()
 }

@@ -1,0 +1,96 @@
+package lua_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gatewayqueue/gatewayqueue/lua"
+)
+
+// beat as pod a sends it that has no lines.
+var beat = script{
+	text: lua.Beat,
+	keys: func(a args) []string {
+		keys := []string{"limits", "pods", "remaining"}
+		for i := range strings.Fields(a["others"]) {
+			keys = append(keys, "queue:"+string(rune('0'+i)))
+		}
+		return keys
+	},
+	args:  []string{"pod=a", "lease=30000", "max_concurrency=3", "epoch=e", "seq=5", "refresh=0"},
+	reply: []string{"code", "now", "remaining", "seq", "refresh", "lapse", "lines"},
+	state: state{
+		"limits":    "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@-1",
+		"remaining": "7 ttl=60000",
+	},
+}
+
+func TestBeat(t *testing.T) {
+	alive := state{"pods": "a=@30000"}
+	both := state{"pods": "a=@30000 b=@20000"}
+	beat.run(t, []contract{
+		{name: "RenewsTheLease", reply: "ok remaining=7 seq=5 refresh=0 lapse=", after: alive},
+		{name: "RenewsIt", seed: state{"pods": "a=@9 b=@20000"}, reply: "ok", after: both},
+		{name: "ForgetsTheLongDead", seed: state{"pods": "old=@-60500 dead=@-50000"}, reply: "ok", after: state{"pods": "a=@30000 dead=@-50000"}},
+		{name: "SaysThatTheBudgetIsMissing", seed: state{"remaining": ""}, reply: "ok remaining=", after: alive},
+		{name: "SaysThatLimitsAreMissing", seed: nothing, reply: "resync seq=0", after: alive},
+		{name: "SaysThatTheEpochIsAnother", call: args{"epoch": "d"}, reply: "resync", after: alive},
+		{name: "SaysThatSeqWentBack", call: args{"seq": "6"}, reply: "resync seq=5", after: alive},
+		{name: "SaysThatMaxConcurrencyIsAnother", call: args{"max_concurrency": "2"}, reply: "resync", after: alive},
+		{
+			name: "LetsOnePodAskTheSource", call: args{"refresh": "600000"}, reply: "ok refresh=1",
+			after: with(alive, state{"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@10000"}),
+		},
+		{
+			name: "AndNotTheNext", call: args{"refresh": "600000"}, times: 2, reply: "ok refresh=0",
+			after: with(alive, state{"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@10000"}),
+		},
+		{
+			name: "AndNoneBeforeItMustResync", call: args{"refresh": "600000", "epoch": "d"}, reply: "resync refresh=0", after: alive,
+		},
+		{
+			name:  "NamesTheLinesThatShallAsk", // 1: first, 2: not first, 3: has lost its place
+			seed:  state{"queue:0": "00000@a#1=@-9", "queue:1": "00004@b#1=@-9 00001@a#2=@-8", "pods": "b=@20000"},
+			call:  args{"others": "00000@a#1 00001@a#2 00002@a#3"},
+			reply: "ok lapse=~20000 lines=1,3",
+			after: both,
+		},
+		{
+			name:  "PassesOverTheDead",
+			seed:  state{"queue:0": "00003@dead#1=@-9 00006@dead#2=@-8 00000@a#1=@-7", "pods": "dead=@-1"},
+			call:  args{"others": "00000@a#1"},
+			reply: "ok lapse= lines=1",
+			after: state{"queue:0": "00000@a#1=@-7", "pods": "a=@30000 dead=@-1"},
+		},
+		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
+		{name: "PodsOfAWrongType", seed: state{"pods": "!string"}, reply: "WRONGTYPE"},
+	})
+}
+
+func TestStatusReadsAllAndWritesNothing(t *testing.T) {
+	status := script{
+		text: lua.Status,
+		keys: func(args) []string {
+			return []string{"limits", "remaining", "spent", "pods", "opens", "slot:0", "queue:0", "slot:1", "queue:1"}
+		},
+		args:  []string{"places=1"},
+		reply: []string{"at", "limits", "remaining", "ttl", "spent", "pods", "opens", "buckets"},
+		state: state{},
+	}
+	full := state{
+		"limits": "epoch=e", "remaining": "7", "spent": "4=2 ttl=60000", "pods": "a=10", "opens": "0=77",
+		"slot:1": "00001@a#1 permit", "queue:1": "00003@a#3=5 00005@a#4=6",
+	}
+	status.run(t, []contract{
+		{name: "NothingAtAll", reply: "@0 limits=[] remaining= ttl=-2 spent=[] pods=[] opens=[] buckets=[,-2,0],[,-2,0]"},
+		{
+			name: "AFullQueue", seed: full,
+			reply: "@0 limits=[epoch,e] remaining=7 ttl=-1 spent=[4,2] pods=[a,10] opens=[0,77] buckets=[,-2,0],[00001@a#1,permit,-1,2,00003@a#3,5]",
+		},
+		{
+			name: "OnlyTheLengthOfLines", seed: full, call: args{"places": "0"},
+			reply: "@0 buckets=[,-2,0],[00001@a#1,permit,-1,2]",
+		},
+		{name: "SlotOfAWrongType", seed: state{"slot:0": "!list"}, reply: "WRONGTYPE"},
+	})
+}

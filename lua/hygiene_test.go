@@ -1,0 +1,96 @@
+package lua_test
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue/lua"
+)
+
+var scripts = map[string]string{
+	"claim": lua.Claim, "identified": lua.Identified, "renew": lua.Renew, "abandon": lua.Abandon,
+	"beat": lua.Beat, "sync": lua.Sync, "status": lua.Status,
+}
+
+// The scripts by their hashes, so that none changes by accident.
+var hashes = map[string]string{
+	"claim":      "e277c75f3272c43bcba1af64be292eb0e4ada186",
+	"identified": "bf42addc72fc99de4565b4b06d5b20b06daf0e07",
+	"renew":      "88bfe302cffb280c5cdc11fe7da7c5c6c1a8eb64",
+	"abandon":    "8281cae3304d95efd63166e291232f98c5740a94",
+	"beat":       "4f5930b589277a6586865981a9ba63b06f2b429b",
+	"sync":       "425ced2d23008bd2746876bf83cbf7b30524203e",
+	"status":     "ebe66f36b3e46e942a90c466c4ac9390a6793ab5",
+}
+
+func TestNoScriptChangesByAccident(t *testing.T) {
+	for name, text := range scripts {
+		sum := sha1.Sum([]byte(text))
+		if got := hex.EncodeToString(sum[:]); got != hashes[name] {
+			t.Errorf(`%[1]s.lua has changed. If that is meant, put
+
+	%[1]q: %[2]q,
+
+into hashes. Mind what a running fleet makes of it: old and new pods share one
+queue while they are rolled out, so both scripts must understand the same keys
+and values. To a server the new script is unknown; the first claim that meets
+NOSCRIPT takes it for a server that may have lost the last grants, and closes
+every bucket for one window.`, name, got)
+		}
+	}
+}
+
+// What is not there on every server, behind every proxy or in miniredis, see
+// docs/design.md.
+var forbidden = []string{"#!", "cjson", "cmsgpack", "struct.", "bit.", "unpack", "'PUBLISH'", "'SCRIPT'", "redis.pcall", "redis.replicate_commands", "goto ", "redis.sha1hex"}
+
+func TestScriptsKeepToWhatEveryServerHas(t *testing.T) {
+	for name, text := range scripts {
+		for _, word := range forbidden {
+			assert.NotContains(t, text, word, "%s.lua", name)
+		}
+		assert.LessOrEqual(t, strings.Count(text, "'TIME'"), 1, "%s.lua reads the time more than once", name)
+		assert.NotContains(t, text, "\t", "%s.lua: indent with two spaces", name)
+	}
+}
+
+var (
+	call     = regexp.MustCompile(`redis\.call\(\s*('?\w+'?)(?:,\s*([^,)]+))?`)
+	key      = regexp.MustCompile(`^KEYS\[[^\]]+\]$`)
+	numbered = regexp.MustCompile(`KEYS\[(\d+)\]`)
+	declared = regexp.MustCompile(`(\d+) [a-z]+`)
+)
+
+func TestEveryKeyIsDeclaredAndWrittenOut(t *testing.T) {
+	for name, text := range scripts {
+		header, _, found := strings.Cut(text, "\n\n")
+		require.True(t, found, "%s.lua has no header", name)
+		for _, word := range []string{"-- KEYS ", "-- ARGV ", "-- Reply "} {
+			assert.Contains(t, header, word, "%s.lua", name)
+		}
+		keys := regexp.MustCompile(`-- KEYS (.*)`).FindStringSubmatch(header)[1]
+		most := 0
+		for _, d := range declared.FindAllStringSubmatch(strings.ReplaceAll(keys, "...", ""), -1) {
+			n, _ := strconv.Atoi(d[1])
+			most = max(most, n)
+		}
+		for _, k := range numbered.FindAllStringSubmatch(text, -1) {
+			n, _ := strconv.Atoi(k[1])
+			assert.LessOrEqual(t, n, most, "%s.lua uses KEYS[%d], which its header does not declare", name, n)
+		}
+		calls := call.FindAllStringSubmatch(text, -1)
+		assert.Len(t, calls, strings.Count(text, "redis.call("), "%s.lua: a call that this test cannot read", name)
+		for _, c := range calls {
+			if c[1] != "'TIME'" {
+				assert.Regexp(t, key, c[2], "%s.lua calls %s with a key that it does not write as KEYS[n]", name, c[1])
+			}
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package lua_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gatewayqueue/gatewayqueue/lua"
+)
+
+var (
+	settleKeys = func(a args) []string {
+		return []string{"slot:" + a["bucket"], "limits", "opens", "paid:" + a["ticket"]}
+	}
+	settleReply = []string{"code", "now", "seq"}
+
+	// A permit of shard 1, as its claim left it.
+	held = state{
+		"limits":         "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000",
+		"remaining":      "9 ttl=60000",
+		"slot:0":         "00001@a#1 permit ttl=10000",
+		"opens":          "0=@10000",
+		"paid:00001@a#1": "granted e @60000 ttl=60000",
+		"spent":          "1=1 ttl=60000",
+	}
+
+	identified = script{
+		text: lua.Identified, keys: settleKeys, reply: settleReply, state: held,
+		args: []string{"ticket=00001@a#1", "bucket=0", "window=5050", "max_concurrency=1", "paid=60000"},
+	}
+	renew = script{
+		text: lua.Renew, keys: settleKeys, reply: settleReply, state: held,
+		args: []string{"ticket=00001@a#1", "bucket=0", "lease=10000", "max_concurrency=1", "paid=60000", "good=1"},
+	}
+	abandon = script{
+		text: lua.Abandon,
+		keys: func(a args) []string {
+			keys := []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "opens", "pods"}
+			for _, ticket := range strings.Fields(a["others"]) {
+				keys = append(keys, "paid:"+ticket)
+			}
+			return keys
+		},
+		args:  []string{"bucket=0", "paid=60000", "pod="},
+		reply: []string{"code", "units"},
+		state: held,
+	}
+)
+
+func limitsWith(fields string) string {
+	return "epoch=e max_concurrency=1 total=10 reset_at=@60000 " + fields
+}
+
+func TestIdentified(t *testing.T) {
+	told := state{
+		"slot:0": "00001@a#1 ttl=5050", "opens": "0=@5050", "paid:00001@a#1": "identified ttl=60000",
+		"limits": limitsWith("seq=7"),
+	}
+	others := state{
+		"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000",
+	}
+	identified.run(t, []contract{
+		{name: "StartsTheWindow", reply: "identified seq=7", after: told},
+		{name: "StartsItOnce", times: 3, reply: "identified seq=7", after: told},
+		{
+			name: "SentAgainLaterStartsNoOther", seed: state{"slot:0": "00001@a#1 ttl=900", "opens": "0=@900", "paid:00001@a#1": "identified ttl=30000"},
+			reply: "identified seq=6",
+		},
+		{name: "ThoughTheLeaseHasEnded", seed: state{"slot:0": "", "opens": "0=@-9"}, reply: "identified seq=7", after: told},
+		{
+			name: "TooLateClosesEveryBucket", seed: state{"slot:0": "00002@b#1 ttl=4000", "opens": "0=@4000"},
+			reply: "late seq=7", after: others,
+		},
+		{
+			name:  "TooLateOpensNoneThatIsClosedForLonger",
+			seed:  state{"slot:0": "00002@b#1 ttl=4000", "opens": "0=@4000", "limits": limitsWith("seq=6 closed_until=@9000")},
+			reply: "late seq=7", after: with(others, state{"limits": limitsWith("seq=7 closed_until=@9000")}),
+		},
+		{
+			name: "UnderOtherLimitsClosesEveryBucket", call: args{"max_concurrency": "2"},
+			reply: "late seq=7", after: with(told, state{"limits": limitsWith("seq=7 closed_until=@5050")}),
+		},
+		{
+			name: "WhereAllStateWasLost", seed: state{"limits": "", "remaining": "", "slot:0": "", "opens": "", "paid:00001@a#1": "", "spent": ""},
+			reply: "identified seq=0", after: with(told, state{"limits": ""}),
+		},
+		{name: "ASlotOfAWrongType", seed: state{"slot:0": "!list"}, reply: "WRONGTYPE"},
+		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
+		{name: "WhateverTheLimitsSay", seed: state{"limits": limitsWith("seq=abc closed_until=x")}, reply: "identified seq=0", after: with(told, state{"limits": limitsWith("seq=abc closed_until=x")})},
+	})
+}
+
+func TestRenew(t *testing.T) {
+	lease := state{"limits": limitsWith("seq=7")}
+	renew.run(t, []contract{
+		{name: "KeepsTheBucketClosed", seed: state{"slot:0": "00001@a#1 permit ttl=3000", "opens": "0=@3000"}, reply: "renewed seq=7", after: with(held, lease)},
+		{
+			name:  "WhereAllStateWasLost",
+			seed:  state{"limits": "", "remaining": "", "slot:0": "", "opens": "", "paid:00001@a#1": "", "spent": ""},
+			reply: "renewed seq=0",
+			after: state{"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "paid:00001@a#1": "granted ttl=60000"},
+		},
+		{name: "IsGoneOnceAnotherHasTheBucket", seed: state{"slot:0": "00002@b#1 ttl=4000"}, reply: "gone seq=6"},
+		{name: "IsGoneOnceAnotherHasAPermit", seed: state{"slot:0": "00002@b#1 permit ttl=4000"}, reply: "gone seq=6"},
+		{name: "BringsALostSlotBack", seed: state{"slot:0": ""}, reply: "renewed seq=7", after: with(held, lease)},
+		{name: "IsGoneOnceAnotherMayHaveHadTheBucket", seed: state{"slot:0": ""}, call: args{"good": "0"}, reply: "gone seq=6"},
+		{name: "ButNotWhileTheSlotSaysOtherwise", call: args{"good": "0"}, reply: "renewed seq=7", after: with(held, lease)},
+		{name: "IsGoneOnceItWasAbandoned", seed: state{"paid:00001@a#1": "left ttl=30000", "slot:0": ""}, reply: "gone seq=6"},
+		{name: "IsGoneOnceItIdentified", seed: state{"paid:00001@a#1": "identified ttl=30000", "slot:0": "00001@a#1 ttl=4000"}, reply: "gone seq=6"},
+		{
+			name: "ClosesEveryBucketUnderOtherLimits", call: args{"max_concurrency": "2"}, reply: "renewed seq=7",
+			after: state{"limits": limitsWith("seq=7 closed_until=@10000")},
+		},
+		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
+	})
+}
+
+func TestAbandon(t *testing.T) {
+	back := state{
+		"slot:0": "", "opens": "", "remaining": "10 ttl=60000", "spent": "1=0 ttl=60000", "paid:00001@a#1": "left ttl=60000",
+	}
+	one := args{"others": "00001@a#1"}
+	abandon.run(t, []contract{
+		{name: "GivesSlotAndUnitBack", call: one, reply: "left units=1", after: back},
+		{name: "GivesThemBackOnce", call: one, times: 3, reply: "left units=0", after: back},
+		{name: "AlsoThoseOfAGrantNobodyTook", call: one, seed: state{"slot:0": "00001@a#1 ttl=5250"}, reply: "left units=1", after: back},
+		{
+			name: "GivesUpPlaces", call: args{"others": "00002@a#2 00003@a#3"},
+			seed:  state{"queue:0": "00002@a#2=@-9 00003@a#3=@-8 00004@b#1=@-7"},
+			reply: "left units=0",
+			after: state{"queue:0": "00004@b#1=@-7", "paid:00002@a#2": "left ttl=60000", "paid:00003@a#3": "left ttl=60000"},
+		},
+		{
+			name: "LeavesTheSlotOfAnother", call: one, seed: state{"slot:0": "00002@b#1 ttl=5000"},
+			reply: "left units=1", after: with(back, state{"slot:0": "00002@b#1 ttl=5000", "opens": "0=@10000"}),
+		},
+		{
+			name: "GivesNothingBackAfterIdentified", call: one, seed: state{"paid:00001@a#1": "identified ttl=30000", "slot:0": "00001@a#1 ttl=5000"},
+			reply: "left units=0",
+		},
+		{
+			name: "GivesNoUnitBackInAnotherPeriod", call: one,
+			seed: state{"paid:00001@a#1": "granted e @-9 ttl=30000"}, reply: "left units=0",
+			after: with(back, state{"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000"}),
+		},
+		{
+			name: "GivesNoUnitBackInAnotherEpoch", call: one,
+			seed: state{"paid:00001@a#1": "granted d @60000 ttl=30000"}, reply: "left units=0",
+			after: with(back, state{"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000"}),
+		},
+		{
+			name: "GivesItBackThoughFreshFiguresHaveMovedTheReset", call: one,
+			seed:  state{"paid:00001@a#1": "granted e @59000 ttl=30000"},
+			reply: "left units=1", after: back,
+		},
+		{
+			name: "GivesNoMoreBackThanTheTotal", call: one, seed: state{"remaining": "10 ttl=60000"},
+			reply: "left units=0", after: with(back, state{"spent": "1=1 ttl=60000"}),
+		},
+		{
+			name: "CreatesNoBudget", call: one, seed: state{"remaining": ""},
+			reply: "left units=0", after: with(back, state{"remaining": "", "spent": "1=1 ttl=60000"}),
+		},
+		{
+			name: "CreatesNoSpent", call: one, seed: state{"spent": ""}, reply: "left units=1", after: with(back, state{"spent": ""}),
+		},
+		{
+			name: "TakesThePodAlong", call: args{"pod": "a"}, seed: state{"pods": "a=@30000 b=@30000"},
+			reply: "left units=0", after: state{"pods": "b=@30000"},
+		},
+		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, call: one, reply: "WRONGTYPE"},
+		{name: "QueueOfAWrongType", seed: state{"queue:0": "!string"}, call: one, reply: "WRONGTYPE"},
+		{name: "ABudgetThatIsNone", seed: state{"remaining": "1.5 ttl=60000"}, call: one, reply: "left units=0", after: with(back, state{"remaining": "1.5 ttl=60000", "spent": "1=1 ttl=60000"})},
+	})
+}

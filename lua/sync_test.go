@@ -1,0 +1,281 @@
+package lua_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gatewayqueue/gatewayqueue/lua"
+)
+
+// sync as a pod calls it that meets a queue with the figures of its limit
+// source. "pairs" is for how many buckets it gives slots and queues.
+var sync = script{
+	text: lua.Sync,
+	keys: func(a args) []string {
+		keys := []string{"limits", "remaining", "opens"}
+		for _, bucket := range strings.Split(a["pairs"], "") {
+			keys = append(keys, "slot:"+bucket, "queue:"+bucket)
+		}
+		return keys
+	},
+	args: []string{
+		"kind=meet", "epoch=", "seq=0", "left=", "reset_at=0", "new=n", "hold=5250", "settle=3000", "refresh=600000",
+		"total=10", "remaining=10", "reset_after=0", "max_concurrency=1",
+	},
+	reply: []string{"code", "now", "epoch", "seq", "max_concurrency", "total", "remaining", "reset_at", "closed_until"},
+	state: state{
+		"limits":    "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0",
+		"remaining": "7 ttl=60000",
+	},
+}
+
+// The call of a pod that has been there before.
+func knows(over args) args {
+	all := args{"epoch": "e", "seq": "5", "left": "7", "reset_at": "@60000"}
+	for name, value := range over {
+		all[name] = value
+	}
+	return all
+}
+
+var nothing = state{"limits": "", "remaining": ""}
+
+func TestSyncLearns(t *testing.T) {
+	sync.run(t, []contract{
+		{name: "WhatIsInForce", reply: "ok epoch=e seq=5 max_concurrency=2 total=10 remaining=7 reset_at=@60000 closed_until=0"},
+		{name: "WhatIsInForceThoughItKnewAnotherEpoch", call: args{"epoch": "d", "seq": "99", "left": "9", "reset_at": "@60000"}, reply: "ok epoch=e seq=5 remaining=7"},
+		{name: "WithoutFigures", call: args{"total": ""}, reply: "ok remaining=7"},
+		{
+			name:  "ThatAPeriodIsOver",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@-1 closed_until=0", "remaining": ""},
+			reply: "ok remaining=10 seq=5",
+		},
+		{
+			name:  "TheLowestThatAnyPodRemembers",
+			call:  args{"epoch": "d", "seq": "99", "left": "3", "reset_at": "@90000"},
+			reply: "changed epoch=e seq=5 remaining=3 reset_at=@90000",
+			after: state{
+				"limits":    "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@90000 closed_until=0",
+				"remaining": "3 ttl=90000",
+			},
+		},
+		{
+			name: "NothingFromAPeriodThatIsOver",
+			call: args{"epoch": "d", "left": "3", "reset_at": "@-1"}, reply: "ok remaining=7",
+		},
+	})
+}
+
+func TestSyncSeedsWhatIsMissing(t *testing.T) {
+	sync.run(t, []contract{
+		{
+			name: "ANewQueue", seed: nothing,
+			reply: "seeded epoch=n seq=0 max_concurrency=1 total=10 remaining=10 reset_at=0 closed_until=@5250",
+			after: state{
+				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=@5250 refresh_at=@600000",
+				"remaining": "10",
+			},
+		},
+		{
+			name: "AFreshOneIsOpenAtOnce", seed: nothing, call: args{"hold": "0"},
+			reply: "seeded closed_until=0",
+			after: state{"limits": "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=0 refresh_at=@600000", "remaining": "10"},
+		},
+		{
+			name: "ARunningPeriod", seed: nothing, call: args{"remaining": "4", "reset_after": "9000"},
+			reply: "seeded remaining=4 reset_at=@9000",
+			after: state{
+				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=@9000 closed_until=@5250 refresh_at=@600000",
+				"remaining": "4 ttl=9000",
+			},
+		},
+		{
+			name: "OnlyOnce", seed: nothing, times: 2,
+			reply: "ok epoch=n",
+			after: state{
+				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=@5250 refresh_at=@600000",
+				"remaining": "10",
+			},
+		},
+		{
+			name: "NoHigherThanThePodRemembers", seed: nothing, call: knows(args{"left": "3"}),
+			reply: "seeded epoch=n seq=5 remaining=3 reset_at=@60000 closed_until=@5250",
+			after: state{
+				"limits":    "epoch=n seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
+				"remaining": "3 ttl=60000",
+			},
+		},
+		{
+			name: "FullAfterAPeriodThatIsOver", seed: nothing, call: knows(args{"left": "3", "reset_at": "@-1"}),
+			reply: "seeded remaining=10 reset_at=0",
+			after: state{
+				"limits":    "epoch=n seq=5 max_concurrency=1 total=10 reset_at=0 closed_until=@5250 refresh_at=@600000",
+				"remaining": "10",
+			},
+		},
+		{
+			name: "LimitsButNotTheBudgetThatIsLeft", seed: state{"limits": ""},
+			reply: "seeded epoch=n remaining=7 reset_at=@60000",
+			after: state{
+				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
+				"remaining": "7 ttl=60000",
+			},
+		},
+		{
+			name: "TheBudgetInARunningPeriod", seed: state{"remaining": ""}, call: args{"remaining": "6", "reset_after": "50000"},
+			reply: "seeded epoch=n seq=5 remaining=6 reset_at=@60000",
+			after: state{
+				"limits":    "epoch=n seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
+				"remaining": "6 ttl=60000",
+			},
+		},
+		{
+			name: "AnewWhereTheSeqWentBack", call: knows(args{"seq": "9", "left": "4"}), // a replica that lagged
+			reply: "seeded epoch=n seq=9 remaining=4 closed_until=@5250 max_concurrency=1",
+			after: state{
+				"limits":    "epoch=n seq=9 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
+				"remaining": "4 ttl=60000",
+			},
+		},
+	})
+}
+
+func TestSyncAsksForFigures(t *testing.T) {
+	sync.run(t, []contract{
+		{
+			name: "OnePod", seed: nothing, call: args{"total": ""},
+			reply: "ask", after: state{"limits": "refresh_at=@10000"},
+		},
+		{
+			name: "AndLetsTheOthersWait", seed: nothing, call: args{"total": ""}, times: 2,
+			reply: "busy", after: state{"limits": "refresh_at=@10000"},
+		},
+		{
+			name: "TheNextIfThatOneDied", seed: state{"limits": "refresh_at=@-1", "remaining": ""}, call: args{"total": ""},
+			reply: "ask", after: state{"limits": "refresh_at=@10000"},
+		},
+		{
+			name: "ForALostBudget", seed: state{"remaining": ""}, call: knows(args{"total": ""}),
+			reply: "ask", after: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 refresh_at=@10000"},
+		},
+	})
+}
+
+func TestSyncUpdates(t *testing.T) {
+	update := func(over args) args {
+		all := knows(args{"kind": "update", "pairs": "01", "max_concurrency": "2"})
+		for name, value := range over {
+			all[name] = value
+		}
+		return all
+	}
+	limits := func(over string) string {
+		return "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 refresh_at=@600000" + over
+	}
+	sync.run(t, []contract{
+		{
+			name: "LowersWhatIsLeft", call: update(args{"remaining": "2", "reset_after": "50000"}),
+			reply: "changed epoch=e seq=6 remaining=2 reset_at=@60000",
+			after: state{"limits": limits(""), "remaining": "2 ttl=60000"},
+		},
+		{
+			name: "DoesNotRaiseItWithinAPeriod", call: update(args{"remaining": "9", "reset_after": "50000"}),
+			reply: "changed seq=6 remaining=7", after: state{"limits": limits("")},
+		},
+		{
+			name: "NorAfterADeletedTTL", seed: state{"remaining": "7"}, call: update(args{"remaining": "9", "reset_after": "50000"}),
+			reply: "changed remaining=7", after: state{"limits": limits(""), "remaining": "7 ttl=60000"},
+		},
+		{
+			name: "RaisesItInANewPeriod",
+			seed: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@-1 closed_until=0", "remaining": "0"},
+			call: update(args{"remaining": "9", "reset_after": "50000"}), reply: "changed remaining=9 reset_at=@50000",
+			after: state{
+				"limits":    "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@50000 closed_until=0 refresh_at=@600000",
+				"remaining": "9 ttl=50000",
+			},
+		},
+		{
+			name: "ChangesTheTotal", call: update(args{"total": "5", "remaining": "5"}),
+			reply: "changed total=5 remaining=5",
+			after: state{
+				"limits":    "epoch=e seq=6 max_concurrency=2 total=5 reset_at=@60000 closed_until=0 refresh_at=@600000",
+				"remaining": "5 ttl=60000",
+			},
+		},
+		{
+			name: "NeedsTheKeysOfAllBucketsToChangeTheirNumber", call: update(args{"max_concurrency": "3", "pairs": "0"}),
+			reply: "buckets max_concurrency=2",
+		},
+		{
+			name: "NeedsNoneToKeepIt", call: update(args{"pairs": "0"}), reply: "changed", after: state{"limits": limits("")},
+		},
+		{
+			name: "ClosesAllUntilTheOldWindowsAreOver",
+			seed: state{
+				"slot:0": "00000@a#1 permit ttl=9000", "slot:1": "00001@a#2 ttl=4000", "opens": "0=@9000 1=@20000",
+				"queue:0": "00002@a#3=@-5", "queue:1": "00003@a#4=@-4",
+			},
+			call: update(args{"max_concurrency": "3"}), reply: "changed max_concurrency=3 closed_until=@20000",
+			after: state{
+				"limits":  "epoch=e seq=6 max_concurrency=3 total=10 reset_at=@60000 closed_until=@20000 refresh_at=@600000",
+				"queue:0": "", "queue:1": "",
+			},
+		},
+		{
+			name: "ClosesAllForAMoment", // until the pods have told their places
+			call: update(args{"max_concurrency": "1"}), reply: "changed closed_until=@3000",
+			after: state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 closed_until=@3000 refresh_at=@600000"},
+		},
+		{
+			name: "SeedsWhereThereIsNothing", seed: nothing, call: args{"kind": "update", "remaining": "4", "reset_after": "9000"},
+			reply: "seeded epoch=n remaining=4 reset_at=@9000",
+			after: state{
+				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=@9000 closed_until=@5250 refresh_at=@600000",
+				"remaining": "4 ttl=9000",
+			},
+		},
+		{
+			name: "RepairsLimitsThatWereEdited",
+			seed: state{"limits": "epoch=e seq=x max_concurrency=0 total=? reset_at=never", "remaining": "7 ttl=60000"},
+			call: update(nil), reply: "seeded epoch=n seq=5 max_concurrency=2 total=10 remaining=7",
+			after: state{
+				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
+				"remaining": "7 ttl=60000",
+			},
+		},
+		{
+			name: "RepairsABudgetThatWasEdited", seed: state{"remaining": "abc ttl=60000"}, call: update(args{"left": ""}),
+			reply: "seeded remaining=10",
+			after: state{
+				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
+				"remaining": "10 ttl=60000",
+			},
+		},
+	})
+}
+
+func TestSyncRefusesWhatItCannotUse(t *testing.T) {
+	contracts := []contract{
+		{name: "RemainingABC", seed: state{"remaining": "abc ttl=60000"}, reply: "BADVALUE remaining"},
+		{name: "RemainingOneAndAHalf", seed: state{"remaining": "1.5 ttl=60000"}, reply: "BADVALUE remaining"},
+		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
+		{name: "RemainingOfAWrongType", seed: state{"remaining": "!list"}, reply: "WRONGTYPE"},
+	}
+	usual := map[string]string{"epoch": "e", "seq": "5", "max_concurrency": "2", "total": "10", "reset_at": "@60000", "closed_until": "0"}
+	for _, bad := range []string{
+		"seq=abc", "seq=1.5", "max_concurrency=0", "max_concurrency=-1", "max_concurrency=1.5", "max_concurrency=99999", "max_concurrency=x",
+		"total=abc", "total=-1", "total=1.5", "reset_at=x", "closed_until=soon",
+	} {
+		field, value := cut(bad)
+		var words []string
+		for f, v := range usual {
+			if f == field {
+				v = value
+			}
+			words = append(words, f+"="+v)
+		}
+		contracts = append(contracts, contract{name: "Limits" + bad, seed: state{"limits": strings.Join(words, " ")}, reply: "BADVALUE limits"})
+	}
+	sync.run(t, contracts)
+}
