@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"image/png"
 	"io"
 	"os"
@@ -100,8 +101,14 @@ func TestBudgetThatDoesNotLastIsKept(t *testing.T) {
 	t.Parallel()
 	got := run(t, quick("--remaining", "6", "--total", "10")...)
 	assert.Zero(t, got.code, got.err)
-	assert.Equal(t, "6 of 16; 10 must wait for the budget's reset", figure(t, got, "shards up"))
-	assert.Equal(t, "6 before, 0 after", figure(t, got, "budget"))
+	var up, waiting, after int
+	_, err := fmt.Sscanf(figure(t, got, "shards up"), "%d of 16; %d must wait for the budget's reset", &up, &waiting)
+	require.NoError(t, err)
+	_, err = fmt.Sscanf(figure(t, got, "budget"), "6 before, %d after", &after)
+	require.NoError(t, err)
+	assert.Positive(t, up)
+	assert.Equal(t, 6, up+after, "each unit was spent on one shard, or not at all")
+	assert.Equal(t, 16, up+waiting)
 	assert.Equal(t, "0", figure(t, got, "over budget"))
 	assert.Contains(t, got.out, "gave up: gatewayqueue: the budget is exhausted")
 }
@@ -187,4 +194,21 @@ func TestDemoOnARealServer(t *testing.T) {
 	assert.Equal(t, 1, got.code)
 	assert.Contains(t, got.err, "user or password in the URL are not this server's")
 	assert.NotContains(t, got.err, "wr0ng")
+}
+
+func TestDemoOutlivesItsRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t) // it saves nothing
+	client := server.Client(t)
+	cmd := command(t, quick("--redis", "redis://"+server.Addr)...)
+	got := finish(t, cmd, func() {
+		awaitQueue(t, client)
+		server.Kill()
+		time.Sleep(time.Second) // for longer than the demo would have taken: it has to wait
+		server.Restart()
+	})
+	assertAllUp(t, got)
+	assert.Contains(t, got.out, "no answer from Redis, and nobody is granted anything")
+	assert.Contains(t, got.out, "Redis answers again")
+	assert.Equal(t, "1000 before, 984 after", figure(t, got, "budget"), "the state was lost, the count was not")
 }

@@ -74,7 +74,7 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 		fmt.Fprintln(out, line)
 	}
 	screen := newScreen(c, out, judge, watch, cancel)
-	f.note = screen.note
+	f.note, watch.note = screen.note, screen.note
 	f.ledger = newLedger(c.Shards, c.MaxConcurrency, screen.shard)
 	screen.begin(f.ledger)
 	closeJudge, err := f.hire(redis)
@@ -83,10 +83,10 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 	}
 	defer closeJudge()
 
-	go watch.poll(ctx, c.pollEvery())
+	stopWatching := watch.start(ctx, c.pollEvery())
 	runErr := f.run(ctx)
 	calls := f.stop()
-	watch.look(context.WithoutCancel(ctx))
+	stopWatching()
 	screen.end()
 	if runErr != nil {
 		return runErr

@@ -51,7 +51,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.Pods, "pods", 1, 128, "pods that share the shards")
 	cli.Int(flags, &c.Total, "total", 1, 1_000_000, "the daily budget")
 	cli.Int(flags, &c.Remaining, "remaining", 0, 1_000_000, "what is left of it today (default: all of it)")
-	cli.Duration(flags, &c.Window, "window", 50*time.Millisecond, time.Minute, "Discord's window; shorter ones are for tests")
+	cli.Duration(flags, &c.Window, "window", 50*time.Millisecond, 30*time.Second, "Discord's window; shorter ones are for tests")
 	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "what the queue adds to a window\n(default "+cli.Short(c.Margin)+"; with --mode acquire "+cli.Short(gatewayqueue.IdentifiedMargin)+")")
 	cli.Choice(flags, &c.Mode, "mode", []string{modeWait, modeAcquire}, "whether a shard is connected before it queues (wait),\nor dials once it has a permit (acquire)")
 	cli.Duration(flags, &c.Dial, "dial", 0, time.Minute, "median time of a simulated dial (default "+cli.Short(c.Dial)+" with\n--mode acquire). With --mode wait it comes after the\ngrant, and the judge sees why that is wrong")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
@@ -50,7 +51,7 @@ func (v *view) draw(width, height int) []string {
 		picture.Row("judge", v.judgeText(), width),
 	}
 	if seen.err != nil {
-		lines = append(lines, picture.Row("Redis", picture.Bad(seen.err.Error()), width))
+		lines = append(lines, picture.Row("Redis", picture.Bad(cli.OneLine(seen.err)), width))
 	}
 	frame.Lines = height - len(lines) - 2 // the budget, and a blank line
 	return append(lines, picture.Queue(seen.status, frame)...)

@@ -4,21 +4,25 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
 // watch takes snapshots.
 type watch struct {
-	queue interface {
-		gatewayqueue.Statuser
-		Close() error
-	}
-	last atomic.Pointer[snapshot]
+	queue  *redisqueue.RedisQueue
+	client *redis.Client
+	last   atomic.Pointer[snapshot]
+	note   func(string)
 }
 
 // snapshot is what was seen, and when.
@@ -28,13 +32,14 @@ type snapshot struct {
 	err    error // why there is nothing newer
 }
 
-func newWatch(template spec, redis *store.Store) (*watch, error) {
+func newWatch(template spec, server *store.Store) (*watch, error) {
 	template.Pod = "watch"
-	queue, err := newQueue(template, redis.Client)
+	client := server.Impatient()
+	queue, err := newQueue(template, client)
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{queue: queue}
+	w := &watch{queue: queue, client: client}
 	w.last.Store(&snapshot{at: time.Now()})
 	return w, nil
 }
@@ -44,12 +49,23 @@ func (c *config) pollEvery() time.Duration {
 	return min(250*time.Millisecond, max(50*time.Millisecond, c.Window/20))
 }
 
-func (w *watch) poll(ctx context.Context, every time.Duration) {
-	for {
-		w.look(ctx)
-		if sleep(ctx, every) != nil {
-			return
+// start looks at the queue until it is stopped, which takes a last look.
+func (w *watch) start(parent context.Context, every time.Duration) (stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			w.look(ctx)
+			if sleep(ctx, every) != nil {
+				return
+			}
 		}
+	}()
+	return func() {
+		cancel()
+		<-stopped
+		w.look(context.WithoutCancel(parent))
 	}
 }
 
@@ -57,13 +73,22 @@ func (w *watch) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
 	status, err := w.queue.Status(ctx)
-	if err != nil {
-		old := *w.last.Load()
-		old.err = err
-		w.last.Store(&old)
-		return
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return // the demo ends
 	}
-	w.last.Store(&snapshot{status: status, at: time.Now()})
+	seen := *w.last.Load()
+	wasAway := seen.err != nil
+	if err == nil {
+		seen = snapshot{status: status, at: time.Now()}
+	}
+	seen.err = err
+	w.last.Store(&seen)
+	switch {
+	case err != nil && !wasAway:
+		w.note("no answer from Redis, and nobody is granted anything: " + cli.OneLine(err))
+	case err == nil && wasAway:
+		w.note("Redis answers again")
+	}
 }
 
 // now is the last snapshot as it is by now, if nobody came or went.
@@ -73,4 +98,4 @@ func (w *watch) now() snapshot {
 	return s
 }
 
-func (w *watch) close() { _ = w.queue.Close() } // It only looked.
+func (w *watch) close() { _, _ = w.queue.Close(), w.client.Close() } // it only looked

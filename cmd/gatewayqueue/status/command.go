@@ -86,7 +86,9 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 	if c.App, err = choose(ctx, c, redis); err != nil {
 		return err
 	}
-	queue, err := redisqueue.New(redis.Client, redisqueue.WithApp(c.App))
+	client := redis.Impatient()
+	defer client.Close()
+	queue, err := redisqueue.New(client, redisqueue.WithApp(c.App))
 	if err != nil {
 		return err
 	}

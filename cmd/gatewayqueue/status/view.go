@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -75,7 +74,7 @@ func watch(parent context.Context, out io.Writer, c config, look func() (gateway
 		seen := last.Load()
 		var trouble []string
 		if seen.err != nil {
-			trouble = strings.Split(picture.Row("Redis", picture.Bad(seen.err.Error()), width), "\n")
+			trouble = []string{picture.Row("Redis", picture.Bad(cli.OneLine(seen.err)), width)}
 		}
 		return append(draw(picture.Later(seen.status, time.Since(seen.at)), width, height-len(trouble)), trouble...)
 	}, func(enough bool) {

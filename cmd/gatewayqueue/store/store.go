@@ -65,6 +65,14 @@ func Client(rawURL string) (*redis.Client, error) {
 	return redis.NewClient(options), nil
 }
 
+// Impatient makes a client that reports at once that the server is away, where
+// others try again for some seconds. It is for those who only look.
+func (s *Store) Impatient() *redis.Client {
+	options := *s.Client.Options()
+	options.MaxRetries, options.DialerRetries = -1, 1
+	return redis.NewClient(&options)
+}
+
 // Embed starts a Redis inside this process, on a free port of the loopback
 // interface, so that redis-cli and other processes can use it too.
 func Embed() (*Store, error) {

@@ -61,7 +61,8 @@ const (
 
 // Save writes the picture. The file's ending, .svg or .png, says how.
 func (t Timeline) Save(file string) error {
-	height := frameHeight + min(mostRows, max(leastRows, vg.Length(t.Buckets)*perRow))
+	wanted := max(leastRows, vg.Length(t.Buckets)*perRow, vg.Length(len(t.Pods)+1)*perLegend)
+	height := frameHeight + min(mostRows, wanted)
 	var canvas interface {
 		vg.CanvasSizer
 		io.WriterTo
@@ -102,7 +103,7 @@ func (t Timeline) draw(c draw.Canvas) {
 	p.Y.Scale = plot.InvertedScale{Normalizer: plot.LinearScale{}} // bucket 0 on top
 	p.Y.Tick.Marker = plot.ConstantTicks(bucketTicks(t.Buckets))
 	p.Y.Width, p.Y.Tick.LineStyle.Width = 0, 0
-	p.Y.Padding = 0
+	p.Y.Padding = 2 * mm
 	p.Add(rows{t})
 
 	legend := plot.NewLegend()
