@@ -96,11 +96,11 @@ func (c *config) intro(redis *store.Store) []string {
 	lines := []string{"gatewayqueue demo: " + c.title()}
 	if redis.Embedded() { // it has this one application only
 		lines = append(lines,
-			"Redis is embedded, the application is "+c.App+". To look at it meanwhile:",
+			"Redis is embedded, application "+c.App+". Meanwhile, look with:",
 			"  redis-cli -u "+redis.String()+" --scan")
 	} else {
 		lines = append(lines,
-			"Redis is at "+redis.String()+", the application is "+c.App+". To look at it meanwhile:",
+			"Redis at "+redis.String()+", application "+c.App+". Meanwhile, look with:",
 			"  redis-cli -u "+redis.String()+" --scan --pattern '"+store.Pattern(c.App)+"'",
 			"  scripts/inspect --app "+c.App+" -u "+redis.String())
 	}

@@ -85,9 +85,9 @@ func (w *watch) look(ctx context.Context) {
 	w.last.Store(&seen)
 	switch {
 	case err != nil && !wasAway:
-		w.note("no answer from Redis, and nobody is granted anything: " + cli.OneLine(err))
+		w.note("Redis is away: " + cli.OneLine(err))
 	case err == nil && wasAway:
-		w.note("Redis answers again")
+		w.note("Redis is back")
 	}
 }
 
