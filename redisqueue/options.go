@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"regexp"
 	"time"
@@ -29,7 +30,7 @@ type config struct {
 	permitMargin  time.Duration
 	permitLease   time.Duration
 	podLease      time.Duration
-	reserve       int // -1: by total
+	reserve       int // or reserveByTotal
 	freshStart    bool
 	failExhausted bool
 	log           *slog.Logger
@@ -42,6 +43,7 @@ const (
 	DefaultPodLease      = 3 * time.Second
 	DefaultRefresh       = 10 * time.Minute
 	defaultPermitWindows = 2 // a permit's lease, in windows
+	reserveByTotal       = math.MinInt
 )
 
 func defaults() config {
@@ -54,7 +56,7 @@ func defaults() config {
 		margin:       gatewayqueue.GrantMargin,
 		permitMargin: gatewayqueue.IdentifiedMargin,
 		podLease:     DefaultPodLease,
-		reserve:      -1,
+		reserve:      reserveByTotal,
 		log:          slog.New(slog.DiscardHandler),
 		observe:      func(gatewayqueue.Event) {},
 	}
@@ -168,7 +170,7 @@ func (c *config) validate() error {
 			c.window+c.permitMargin, gatewayqueue.PermitBound))
 	case c.podLease < 50*time.Millisecond || c.podLease > time.Minute:
 		return bad("pod lease", c.podLease, "50ms to 1m")
-	case c.reserve < -1:
+	case c.reserve < 0 && c.reserve != reserveByTotal:
 		return bad("reserve", c.reserve, "0 or more")
 	case c.log == nil:
 		return bad("logger", "nil", "a *slog.Logger; leave the option out for silence")

@@ -2,8 +2,8 @@ package redisqueue
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // RedisQueue is one pod's part of a queue that lives in Redis. It implements
@@ -51,7 +52,7 @@ func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
 	for _, opt := range opts {
 		opt(&config)
 	}
-	if client == nil {
+	if v := reflect.ValueOf(client); client == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, &gatewayqueue.InvalidError{Field: "client", Value: "nil", Want: "a Redis client"}
 	}
 	if err := config.validate(); err != nil {
@@ -95,8 +96,8 @@ func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool) (*wa
 	if err := gatewayqueue.CheckShard(shardID); err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, ended(ctx, nil)
+	if err := ctxerr.Ended(ctx); err != nil {
+		return nil, err
 	}
 	w := &waiter{
 		shard: shardID, ticket: formatTicket(shardID, q.config.pod, q.tickets.Add(1)),
@@ -165,7 +166,7 @@ func (q *RedisQueue) leave(ctx context.Context, w *waiter) error {
 	}
 	w.state = refused
 	q.mu.Unlock()
-	err := ended(ctx, q.health.last())
+	err := ctxerr.Ended(ctx, q.health.last())
 	q.observeLeft(w, err)
 	return err
 }
@@ -203,16 +204,6 @@ func (q *RedisQueue) observeLeft(w *waiter, err error) {
 	q.config.observe(gatewayqueue.Event{
 		Kind: gatewayqueue.EventLeft, ShardID: w.shard, Bucket: w.bucket, Elapsed: time.Since(w.since), Err: err,
 	})
-}
-
-// ended is the error of a call whose context has ended: its cause, and the last
-// error of Redis, so that errors.Is finds both.
-func ended(ctx context.Context, last error) error {
-	cause, err := context.Cause(ctx), ctx.Err()
-	if errors.Is(cause, err) {
-		err = nil
-	}
-	return errors.Join(cause, err, last)
 }
 
 // closeTimeout bounds how long Close waits for Redis.
