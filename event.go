@@ -6,8 +6,11 @@ import "time"
 type EventKind int
 
 // The events of a queue. Each waiter has one EventWaiting, then one
-// EventGranted or EventLeft; each permit then one EventIdentified,
-// EventAbandoned or EventExpired.
+// EventGranted or EventLeft; one that is refused at once has none. Each permit
+// then has one EventIdentified, EventAbandoned or EventExpired. An idle queue
+// in memory notices an expired permit late, or never; a permit that is reported
+// after it has expired has no second event. EventBudget of several goroutines
+// may come out of order: Status has the truth.
 const (
 	EventWaiting    EventKind = iota + 1 // a caller took its place in a line
 	EventGranted                         // it got the slot; Elapsed is how long it waited

@@ -2,8 +2,9 @@ package gatewayqueue
 
 import (
 	"context"
-	"errors"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // settleTimeout bounds how long Identify waits for the queue to hear what
@@ -36,8 +37,8 @@ func Identify(ctx context.Context, q PermitQueue, shardID int, dial, identify fu
 	if err := dial(ctx); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return errors.Join(context.Cause(ctx), err)
+	if err := ctxerr.Ended(ctx); err != nil {
+		return err
 	}
 	if !time.Now().Before(permit.Deadline()) {
 		return ErrPermitExpired

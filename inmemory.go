@@ -4,9 +4,10 @@ package gatewayqueue
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // InMemoryQueue is the queue of one process: a [PermitQueue], and a [Statuser].
@@ -118,7 +119,7 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 	if err := CheckShard(t.shard); err != nil {
 		return err
 	}
-	if err := ended(ctx); err != nil {
+	if err := ctxerr.Ended(ctx); err != nil {
 		return err
 	}
 	t.deadline, _ = ctx.Deadline()
@@ -134,7 +135,7 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 		select {
 		case <-ready:
 		case <-ctx.Done():
-			q.leave(t, ended(ctx))
+			q.leave(t, ctxerr.Ended(ctx))
 		}
 	}
 	if t.err != nil {
@@ -143,20 +144,6 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 	}
 	q.tellOf(t, EventGranted, t.bucketID())
 	return nil
-}
-
-// ended is why ctx has ended, as both its cause and its error; nil if it has
-// not.
-func ended(ctx context.Context) error {
-	err := ctx.Err()
-	if err == nil {
-		return nil
-	}
-	cause := context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return errors.Join(cause, err)
 }
 
 // Update puts a limit in force, as Discord reports it now: total, remaining and
@@ -171,7 +158,7 @@ func ended(ctx context.Context) error {
 // It returns an [InvalidError], [ErrClosed], or why ctx has ended; nothing has
 // changed then. It does not block.
 func (q *InMemoryQueue) Update(ctx context.Context, limit SessionStartLimit) error {
-	if err := ended(ctx); err != nil {
+	if err := ctxerr.Ended(ctx); err != nil {
 		return err
 	}
 	if err := limit.Validate(); err != nil {

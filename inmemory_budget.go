@@ -16,8 +16,8 @@ type budget struct {
 func (b *budget) set(limit SessionStartLimit, now time.Time) {
 	b.total, b.remaining = limit.Total, limit.Remaining
 	b.reset = time.Time{}
-	if b.remaining != b.total {
-		b.reset = now.Add(limit.ResetAfter)
+	if period := limit.Period(); period > 0 {
+		b.reset = now.Add(period)
 	}
 	// What was lent is not in the new figures, so it must not come back.
 	b.period++

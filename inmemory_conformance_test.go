@@ -29,7 +29,7 @@ func TestInMemoryQueueConformsInRealTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	const window, margin = 200 * time.Millisecond, 20 * time.Millisecond
+	const window, margin = time.Second, 250 * time.Millisecond // a busy machine is late by tenths of a second
 	queuetest.Run(t, queuetest.Harness{
 		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
 			q, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(window),
@@ -42,6 +42,6 @@ func TestInMemoryQueueConformsInRealTime(t *testing.T) {
 		Window:       window,
 		Margin:       margin,
 		PermitMargin: margin,
-		Slack:        15 * time.Millisecond,
+		Slack:        window / 10,
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // statusPlaces is how many places of each line a Status shows.
@@ -15,7 +17,7 @@ const statusPlaces = 10
 // Status implements [Statuser]. It does not block; it returns [ErrClosed], or
 // why ctx has ended.
 func (q *InMemoryQueue) Status(ctx context.Context) (Status, error) {
-	if err := ended(ctx); err != nil {
+	if err := ctxerr.Ended(ctx); err != nil {
 		return Status{}, err
 	}
 	now := q.lock()

@@ -15,9 +15,13 @@ import (
 type SessionStartLimit struct {
 	Total          int           // identifies allowed per period
 	Remaining      int           // identifies left in the current period
-	ResetAfter     time.Duration // until the current period ends; 0 where none has begun
+	ResetAfter     time.Duration // until the current period ends; see Period
 	MaxConcurrency int           // buckets: identifies allowed per window; 0 means no limit
 }
+
+// MaxConcurrencyBound is the largest max_concurrency that is believed. Discord's
+// largest bots have some hundreds.
+const MaxConcurrencyBound = 65536
 
 // DefaultLimit is what Discord grants every bot: 1000 identifies a day, one per
 // window.
@@ -26,7 +30,8 @@ func DefaultLimit() SessionStartLimit {
 }
 
 // Validate returns an [InvalidError] for the first field that is out of range:
-// nothing may be negative, and Remaining may not exceed Total.
+// nothing may be negative, Remaining may not exceed Total, and MaxConcurrency
+// not MaxConcurrencyBound.
 func (l SessionStartLimit) Validate() error {
 	const natural = "0 or more"
 	switch {
@@ -38,10 +43,23 @@ func (l SessionStartLimit) Validate() error {
 		return &InvalidError{Field: "remaining", Value: l.Remaining, Want: fmt.Sprintf("at most total, %d", l.Total)}
 	case l.ResetAfter < 0:
 		return &InvalidError{Field: "reset_after", Value: l.ResetAfter, Want: natural}
-	case l.MaxConcurrency < 0:
-		return &InvalidError{Field: "max_concurrency", Value: l.MaxConcurrency, Want: natural}
+	case l.MaxConcurrency < 0 || l.MaxConcurrency > MaxConcurrencyBound:
+		return &InvalidError{Field: "max_concurrency", Value: l.MaxConcurrency, Want: fmt.Sprintf("0 to %d", MaxConcurrencyBound)}
 	}
 	return nil
+}
+
+// Period is how long the current period lasts yet: 0 while Remaining is Total,
+// because none has begun then, whatever ResetAfter says. Where units are spent
+// but ResetAfter is 0, it is a whole LimitPeriod: the safe side.
+func (l SessionStartLimit) Period() time.Duration {
+	switch {
+	case l.Remaining == l.Total:
+		return 0
+	case l.ResetAfter == 0:
+		return LimitPeriod
+	}
+	return l.ResetAfter
 }
 
 // Bucket is the bucket of a shard: Discord's rate_limit_key. With no limit

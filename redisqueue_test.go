@@ -6,6 +6,7 @@ package gatewayqueue_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -37,6 +38,9 @@ func TestMain(m *testing.M) {
 		runPod(strings.Fields(args))
 		return
 	}
+	// Most tests in real time wait for a clock, and not for a processor.
+	flag.Parse()
+	exitOn(flag.Set("test.parallel", "16"))
 	os.Exit(m.Run())
 }
 

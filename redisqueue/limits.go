@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // sourceTimeout bounds one call of the limit source.
@@ -161,7 +162,7 @@ func (q *RedisQueue) update(ctx context.Context, limit gatewayqueue.SessionStart
 			n++
 		case <-ctx.Done():
 			timer.Stop()
-			return ended(ctx, err)
+			return ctxerr.Ended(ctx, err)
 		case <-q.ctx.Done():
 			timer.Stop()
 			return errors.Join(gatewayqueue.ErrClosed, err)

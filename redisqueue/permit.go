@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // permit is a granted ticket whose shard has not identified yet.
@@ -74,7 +75,7 @@ func (p *permit) settle(ctx context.Context, kind gatewayqueue.EventKind, call f
 	case err := <-told:
 		return err
 	case <-ctx.Done():
-		return ended(ctx, q.health.last())
+		return ctxerr.Ended(ctx, q.health.last())
 	}
 }
 
@@ -97,7 +98,7 @@ func (p *permit) tell(call func(context.Context) error) error {
 		case <-time.After(retryIn(err, n)):
 		case <-ctx.Done():
 			q.config.log.Warn("could not report a permit: its slot expires by itself", "ticket", p.ticket, "error", err)
-			return ended(ctx, err)
+			return ctxerr.Ended(ctx, err)
 		}
 	}
 }

@@ -244,7 +244,7 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 		ms(hold), ms(s.config.podLease), ms(s.config.refresh), "", 0, 0, 0,
 	}
 	if limit != nil {
-		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.ResetAfter), limit.MaxConcurrency)
+		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.Period()), limit.MaxConcurrency)
 	}
 	r := s.run(ctx, syncScript, keys, args...)
 	code, _ := r.text(), r.int64()
