@@ -46,7 +46,7 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 		"remaining is -1: want 0 or more":                      {limit(1, -1, 1, 0)},
 		"remaining is 2: want at most total, 1":                {limit(1, 2, 1, 0)},
 		"reset_after is -1ns: want 0 or more":                  {limit(1, 1, 1, -1)},
-		"max_concurrency is -1: want 0 or more":                {limit(1, 1, -1, 0)},
+		"max_concurrency is -1: want 0 to ":                    {limit(1, 1, -1, 0)},
 		"max_concurrency is 0: want 1 to 4096":                 {limit(1, 1, 0, 0)},
 		"max_concurrency is 4097: want 1 to 4096":              {limit(1, 1, 4097, 0)},
 	} {
