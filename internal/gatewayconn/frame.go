@@ -1,0 +1,126 @@
+// What a WebSocket client sends, frame by frame.
+// https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+
+package gatewayconn
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"math"
+)
+
+const (
+	opIdentify = 2
+	opResume   = 6
+)
+
+// message is as much as matters of what a client sends to the gateway.
+type message struct {
+	Op   int             `json:"op"`
+	Data json.RawMessage `json:"d"`
+}
+
+// shard is the ID of the shard that an IDENTIFY is for; without one it is the
+// only one.
+func (m message) shard() int {
+	var d struct {
+		Shard [2]int `json:"shard"`
+	}
+	_ = json.Unmarshal(m.Data, &d) //nolint:errcheck // Discord closes the connection for it: whose slot it is does not matter.
+	return d.Shard[0]
+}
+
+// reader finds the messages in a stream of masked frames.
+type reader struct {
+	raw    []byte // written and not passed on yet
+	parsed int    // of raw, whole frames
+	text   []byte // of the message that raw begins with, unmasked
+}
+
+func (r *reader) add(p []byte) { r.raw = append(r.raw, p...) }
+
+// next returns the next message that is there as a whole, and all bytes up to
+// its end; no bytes if there is none. A control frame is an empty message.
+func (r *reader) next() (message, []byte, error) {
+	for {
+		f, ok := parseFrame(r.raw[r.parsed:])
+		if !ok {
+			return message{}, nil, nil
+		}
+		if f.compressed {
+			return message{}, nil, ErrCompressed
+		}
+		r.parsed += f.length
+		if f.control && len(r.text) > 0 {
+			continue // in the midst of a message: it goes with it
+		}
+		if !f.control {
+			r.text = append(r.text, f.payload...)
+		}
+		if !f.final {
+			continue
+		}
+		var m message
+		// What is no JSON is no IDENTIFY of a library that speaks JSON.
+		if json.Unmarshal(r.text, &m) != nil {
+			m = message{}
+		}
+		raw := r.raw[:r.parsed]
+		r.raw, r.parsed, r.text = r.raw[r.parsed:], 0, nil
+		if len(r.raw) == 0 {
+			r.raw = nil
+		}
+		return m, raw, nil
+	}
+}
+
+type frame struct {
+	final, control, compressed bool
+	payload                    []byte // unmasked
+	length                     int    // of the whole frame
+}
+
+// parseFrame reads the frame that p begins with, if all of it is there.
+func parseFrame(p []byte) (frame, bool) {
+	if len(p) < 2 {
+		return frame{}, false
+	}
+	f := frame{final: p[0]&0x80 != 0, compressed: p[0]&0x40 != 0, control: p[0]&0x08 != 0}
+	masked := p[1]&0x80 != 0
+	size, at := uint64(p[1]&0x7f), 2
+	switch size {
+	case 126:
+		if len(p) < 4 {
+			return frame{}, false
+		}
+		size, at = uint64(binary.BigEndian.Uint16(p[2:])), 4
+	case 127:
+		if len(p) < 10 {
+			return frame{}, false
+		}
+		size, at = binary.BigEndian.Uint64(p[2:]), 10
+	}
+	var mask [4]byte
+	if masked {
+		if len(p) < at+4 {
+			return frame{}, false
+		}
+		copy(mask[:], p[at:])
+		at += 4
+	}
+	if size > math.MaxInt32 || len(p)-at < int(size) {
+		return frame{}, false
+	}
+	f.length = at + int(size)
+	f.payload = make([]byte, size)
+	for i, b := range p[at:f.length] {
+		f.payload[i] = b ^ mask[i%4]
+	}
+	return f, true
+}
+
+// textFrame is a short text, in a frame as clients send it. The mask is to
+// confuse caches between the two, of which a heartbeat need not be afraid.
+func textFrame(text []byte) []byte {
+	return append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)
+}
