@@ -167,7 +167,7 @@ func TestManyPodsShareOneRedisWithoutAViolation(t *testing.T) {
 	}
 	dead := line[1]
 	require.NoError(t, dead.cmd.Process.Kill())
-	<-dead.up
+	require.Error(t, <-dead.up, "it was killed before its shards were up")
 	served := judge.Verdict().Shards
 	rest := slices.DeleteFunc(slices.Clone(dead.shards), func(s int) bool { return served[s] > 0 })
 	line[1] = startPod(t, "pod-1b", server.Addr, office.URL, rest...)

@@ -1,6 +1,7 @@
 package redisqueue
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,9 @@ func (h *health) failed(err error) {
 		h.hard = h.hard || strings.Contains(err.Error(), sign)
 	}
 	h.mu.Unlock()
+	if cluster, ok := h.queue.store.client.(interface{ ReloadState(context.Context) }); ok {
+		cluster.ReloadState(h.queue.ctx) // by itself a ClusterClient dials a dead master for up to a minute
+	}
 	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 	if again {
 		h.queue.config.log.Warn("Redis does not answer as it should: nothing is granted until it does", "error", err)

@@ -299,7 +299,7 @@ func (l *line) meetHead(first *waiter, head string) {
 func (q *RedisQueue) exhausted(reset time.Duration) {
 	for _, l := range q.lines {
 		l.refuseIf(&gatewayqueue.ExhaustedError{ResetAfter: reset}, func(w *waiter) bool {
-			return q.config.failExhausted && w.patience == 0
+			return q.config.failExhausted && w.patience == 0 && !w.claiming // its own answer will tell
 		})
 		l.refuseLate(reset, "the budget")
 	}

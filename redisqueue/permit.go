@@ -38,7 +38,7 @@ func (q *RedisQueue) newPermit(w *waiter) *permit {
 // giveBack gives up a grant that nobody took. The caller holds mu.
 func (q *RedisQueue) giveBack(w *waiter) {
 	p := &permit{queue: q, ticket: w.ticket, shard: w.shard, bucket: w.bucket, settled: true}
-	go p.tell(p.abandon)
+	go func() { _ = p.tell(p.abandon) }() // it logs what it could not tell
 }
 
 func (p *permit) Deadline() time.Time {

@@ -209,7 +209,7 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 			reply.lapse = time.Duration(lapse) * time.Millisecond
 		}
 	}
-	for len(r.values) > 0 {
+	for len(r.values) > 0 && r.err == nil {
 		if i := r.int() - 1; i >= 0 && i < len(lines) {
 			reply.lines = append(reply.lines, i)
 		}
@@ -330,7 +330,7 @@ func (r *reply) optional() int {
 // list is a list within the list.
 func (r *reply) list() *reply {
 	if r.err != nil {
-		return r
+		return &reply{err: r.err}
 	}
 	return newReply(r.next(), nil)
 }

@@ -81,7 +81,7 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 			status.Spent[id] = count
 		}
 	}
-	for pods := r.list(); len(pods.values) > 0; {
+	for pods := r.list(); len(pods.values) > 0 && pods.err == nil; {
 		pod, lease := pods.text(), pods.score()
 		status.Pods = append(status.Pods, gatewayqueue.PodStatus{Pod: pod, Lease: time.UnixMilli(lease)})
 	}
@@ -103,7 +103,7 @@ func bucketStatus(b int, r *reply, opens string, now int64, hold time.Duration) 
 		status.Closed = until(at, now)
 	}
 	status.Closed = max(status.Closed, hold)
-	for len(r.values) > 0 {
+	for len(r.values) > 0 && r.err == nil {
 		ticket, arrival := r.text(), r.score()
 		status.Line = append(status.Line, gatewayqueue.Place{Ticket: ticket, Arrival: time.UnixMilli(arrival)})
 	}
