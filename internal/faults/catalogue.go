@@ -1,0 +1,169 @@
+package faults
+
+// The catalogue of all faults, and those of pods and limits.
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// fault is one thing that goes wrong. do returns when it is over.
+type fault struct {
+	do       func(r *run, random *rand.Rand, length time.Duration)
+	servers  string // what it is for
+	anywhere bool   // it is for all of them
+
+	needsAOF, needsNoAOF, needsSource bool
+
+	loses bool // state may get lost, so that units are not known
+	once  bool // at most once in a run
+}
+
+var catalogue map[string]fault
+
+func init() { // not in the declaration: do refers to it
+	catalogue = make(map[string]fault)
+	for _, some := range []map[string]fault{podFaults, linkFaults, serverFaults, sentinelFaults, clusterFaults} {
+		for name, f := range some {
+			if f.loses {
+				do := f.do
+				f.do = func(r *run, random *rand.Rand, length time.Duration) {
+					r.lost.Store(true)
+					do(r, random, length)
+				}
+			}
+			catalogue[name] = f
+		}
+	}
+}
+
+var podFaults = map[string]fault{
+	"pod killed":     {do: killPod, servers: "server", anywhere: true},
+	"pods killed":    {do: killPods, servers: "server", anywhere: true, needsSource: true},
+	"pod paused":     {do: pausePod, servers: "server", anywhere: true},
+	"pods paused":    {do: pausePods, servers: "server", anywhere: true},
+	"pods replaced":  {do: replacePods, servers: "server", anywhere: true},
+	"pod closed":     {do: closePod, servers: "server", anywhere: true},
+	"limits changed": {do: changeLimits, servers: "server", anywhere: true, needsSource: true},
+	"nothing":        {do: func(_ *run, _ *rand.Rand, length time.Duration) { time.Sleep(length) }, servers: "server", anywhere: true},
+}
+
+func (r *run) someBerth(random *rand.Rand) *berth {
+	return r.fleet.berths[random.IntN(len(r.fleet.berths))]
+}
+
+// died notes what a killed pod may have held: a grant in each bucket, and what
+// it was giving back.
+func (r *run) died() {
+	most := 0
+	for _, mc := range r.discord.used() {
+		most = max(most, mc)
+	}
+	r.explained.Add(int64(2 * most))
+}
+
+func (r *run) kill(b *berth, down time.Duration) {
+	b.busy.Lock()
+	defer b.busy.Unlock()
+	r.died()
+	b.kill()
+	time.Sleep(down)
+	r.fleet.launch(b)
+}
+
+func killPod(r *run, random *rand.Rand, length time.Duration) { r.kill(r.someBerth(random), length/2) }
+
+func killPods(r *run, _ *rand.Rand, length time.Duration) {
+	var all sync.WaitGroup
+	for _, b := range r.fleet.berths {
+		all.Go(func() { r.kill(b, length/4) })
+	}
+	all.Wait()
+}
+
+// pausePod stops a pod for longer than its lease and the window, as a rule.
+func pausePod(r *run, random *rand.Rand, length time.Duration) {
+	r.pause(r.someBerth(random), length+r.plan.PodLease/2)
+}
+
+func (r *run) pause(b *berth, length time.Duration) {
+	b.busy.Lock()
+	defer b.busy.Unlock()
+	p := b.current()
+	pause(p.cmd.Process)
+	time.Sleep(length)
+	resume(p.cmd.Process)
+}
+
+func pausePods(r *run, random *rand.Rand, length time.Duration) {
+	var all sync.WaitGroup
+	for _, b := range r.fleet.berths {
+		d := time.Duration(random.Float64() * float64(length))
+		all.Go(func() { r.pause(b, d) })
+	}
+	all.Wait()
+}
+
+// replacePods starts and stops pods all the time, as a deployment does.
+func replacePods(r *run, random *rand.Rand, length time.Duration) {
+	for end := time.Now().Add(length); time.Now().Before(end); {
+		b := r.someBerth(random)
+		b.busy.Lock()
+		if b.stop(5 * time.Second) {
+			r.died()
+		}
+		r.fleet.launch(b)
+		b.busy.Unlock()
+		time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
+	}
+}
+
+// closePod closes a pod's queue under its callers, and then ends it.
+func closePod(r *run, random *rand.Rand, length time.Duration) {
+	b := r.someBerth(random)
+	b.busy.Lock()
+	defer b.busy.Unlock()
+	b.current().order("close")
+	time.Sleep(length / 4)
+	if b.stop(5 * time.Second) {
+		r.died()
+	}
+	r.fleet.launch(b)
+}
+
+// changeLimits lets some pods at once write new limits, a part of them with
+// figures that have grown old.
+func changeLimits(r *run, random *rand.Rand, length time.Duration) {
+	for end := time.Now().Add(length); ; {
+		old := r.discord.report()
+		r.discord.change(1 + random.IntN(5))
+		now := r.discord.report()
+		for range 1 + random.IntN(len(r.fleet.berths)) {
+			limit := now
+			if random.IntN(3) == 0 {
+				limit = old
+				limit.Remaining = min(limit.Total, limit.Remaining+random.IntN(20))
+			}
+			r.orderLimit(r.someBerth(random), limit)
+		}
+		if time.Now().After(end) {
+			break
+		}
+		time.Sleep(time.Duration(random.IntN(700)) * time.Millisecond)
+	}
+	r.orderLimit(r.someBerth(random), r.discord.report())
+}
+
+func (r *run) orderLimit(b *berth, limit gatewayqueue.SessionStartLimit) {
+	text, err := json.Marshal(limit)
+	if err != nil {
+		panic(err)
+	}
+	if p := b.current(); p != nil {
+		p.order("limit " + string(text))
+	}
+}

@@ -1,0 +1,28 @@
+// Package faults breaks everything around a RedisQueue while it works, and
+// judges what it did meanwhile.
+//
+// A run is a fleet of pods, each a process of its own, that bring up shards
+// through one Redis: a server behind toxiproxy, a master with Sentinels, or a
+// Cluster. A plan says which faults happen when; the same seed makes the same
+// plan. When the faults are over, every shard must come up, and the judge looks
+// at all that was done:
+//
+//   - Two identifies of one bucket less than a window apart are a violation.
+//   - Identifies beyond the budget are overspent.
+//   - Units that are gone although nobody identified are unused; only pods that
+//     were killed, and state that was lost, explain them.
+//   - A shard that never comes up is unserved.
+//
+// # When an identify happens
+//
+// On a busy machine the report of an identify may be late. So the pod itself
+// reads CLOCK_MONOTONIC, which all processes of one Linux machine share, right
+// before it would send IDENTIFY, and the judge sorts by that. It has no
+// tolerance.
+//
+// # Clocks
+//
+// Nothing here moves a pod's wall clock: that takes a preloaded library, which
+// statically linked Go programs do not load. It need not: no decision of the
+// queue reads a wall clock, and a test says so of its source.
+package faults

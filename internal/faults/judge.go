@@ -1,0 +1,132 @@
+package faults
+
+// The judge: what the pods have done, and what of it they may not.
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// event is one line that a pod wrote.
+type event struct {
+	at            time.Duration // CLOCK_MONOTONIC
+	kind          string
+	pod           string
+	shard, bucket int
+	text          string
+}
+
+func (e event) String() string {
+	return fmt.Sprintf("%12d %-10s %-8s shard %d bucket %d %s", e.at, e.pod, e.kind, e.shard, e.bucket, e.text)
+}
+
+func parseEvent(pod, line string) (event, error) {
+	e := event{pod: pod}
+	var at int64
+	fields := strings.SplitN(line, " ", 5)
+	if len(fields) < 5 {
+		return e, fmt.Errorf("pod %s said %q", pod, line)
+	}
+	_, err := fmt.Sscan(strings.Join(fields[1:4], " "), &e.shard, &e.bucket, &at)
+	e.kind, e.at, e.text = fields[0], time.Duration(at), fields[4]
+	return e, err
+}
+
+// violation is two identifies of one bucket that are too near to each other.
+type violation struct{ first, second event }
+
+func (v violation) String() string {
+	return fmt.Sprintf("shard %d (bucket %d, %s) %v after shard %d (bucket %d, %s) at %d",
+		v.second.shard, v.second.bucket, v.second.pod, (v.second.at - v.first.at).Round(10*time.Microsecond),
+		v.first.shard, v.first.bucket, v.first.pod, v.second.at)
+}
+
+// identifies are those among the events, in the order of time.
+func identifies(events []event) []event {
+	all := slices.DeleteFunc(slices.Clone(events), func(e event) bool { return e.kind != "identify" })
+	slices.SortFunc(all, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	return all
+}
+
+// violations finds each two identifies within a window that no mapping allows.
+// Under one of the max_concurrency that were ever in force, both must be of the
+// buckets for which they were granted, and these must differ: so also no bucket
+// of a new mapping may open before every window of the old one is over.
+func violations(all []event, window time.Duration, maxConcurrency []int) []violation {
+	var found []violation
+	for i, second := range all {
+		for j := i - 1; j >= 0 && second.at-all[j].at < window; j-- {
+			first := all[j]
+			if !slices.ContainsFunc(maxConcurrency, func(mc int) bool {
+				return first.bucket != second.bucket && first.shard%mc == first.bucket && second.shard%mc == second.bucket
+			}) {
+				found = append(found, violation{first, second})
+			}
+		}
+	}
+	return found
+}
+
+// leastGap is the least time between two identifies of one bucket.
+func leastGap(all []event) time.Duration {
+	least := time.Hour
+	last := make(map[int]time.Duration)
+	for _, e := range all {
+		if at, ok := last[e.bucket]; ok {
+			least = min(least, e.at-at)
+		}
+		last[e.bucket] = e.at
+	}
+	return least
+}
+
+// verdict is what the judge says of a run.
+type verdict struct {
+	Identifies int
+	Violations []violation
+	Over       int           // identifies beyond the budget
+	Units      int           // that are gone, by Redis's own count; -1 if state was lost and they are not known
+	Unused     int           // units gone that nobody used
+	Explained  int           // how many of these the faults can explain
+	Uncounted  int           // identifies that no unit was spent for
+	Unserved   []int         // shards that never came up
+	Errors     []string      // what no fault may cause
+	Resumed    time.Duration // from the end of the last fault to the next grant; -1 for never
+	LeastGap   time.Duration
+}
+
+// bad says what may not be, nil for nothing.
+func (v verdict) bad() []string {
+	var bad []string
+	for _, one := range v.Violations {
+		bad = append(bad, "violation: "+one.String())
+	}
+	if v.Over > 0 {
+		bad = append(bad, fmt.Sprintf("overspent by %d", v.Over))
+	}
+	if v.Unused > v.Explained {
+		bad = append(bad, fmt.Sprintf("%d units gone that nobody used; the faults explain %d", v.Unused, v.Explained))
+	}
+	if v.Uncounted > 0 {
+		bad = append(bad, fmt.Sprintf("%d identifies that no unit was spent for", v.Uncounted))
+	}
+	if len(v.Unserved) > 0 {
+		bad = append(bad, fmt.Sprintf("shards never served: %v", v.Unserved))
+	}
+	for _, err := range v.Errors {
+		bad = append(bad, "error: "+err)
+	}
+	return bad
+}
+
+func (v verdict) String() string {
+	units := "?"
+	if v.Units >= 0 {
+		units = fmt.Sprint(v.Units)
+	}
+	return fmt.Sprintf("identifies %3d  units %3s  violations %d  over %d  unused %d (explained %d)  unserved %d  resumed %4d ms  least gap %d ms",
+		v.Identifies, units, len(v.Violations), v.Over, v.Unused, v.Explained, len(v.Unserved), v.Resumed.Milliseconds(), v.LeastGap.Milliseconds())
+}

@@ -1,0 +1,213 @@
+package faults
+
+// A pod: the life of one process. It is told its shards and orders on its
+// standard input, and writes what happens to its standard output, a line each.
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+const podVar = "GATEWAYQUEUE_FAULTS_POD"
+
+// podConfig is what a pod is started with, as JSON in podVar.
+type podConfig struct {
+	Name        string
+	Seed        uint64
+	Servers     addresses
+	ReadTimeout time.Duration
+	Window      time.Duration
+	PodLease    time.Duration
+	Reserve     int
+	Limit       gatewayqueue.SessionStartLimit
+	Source      string // where to ask for the limits; "" for Limit
+	Queue       string // "redis", or a naive one
+	Shards      []int
+	Waits       float64 // the part of the grants that are asked for with Wait
+	Calm        bool    // no context is cancelled, no dial is slow or fails
+	Once        bool    // each shard comes up once
+}
+
+// addresses are where Redis is.
+type addresses struct {
+	Kind  string // "server", "sentinel" or "cluster"
+	Addrs []string
+}
+
+func (a addresses) client(readTimeout time.Duration) redis.UniversalClient {
+	const dial = 500 * time.Millisecond
+	switch a.Kind {
+	case "sentinel":
+		return redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName: "mymaster", SentinelAddrs: a.Addrs, ReadTimeout: readTimeout, DialTimeout: dial,
+		})
+	case "cluster":
+		return redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: a.Addrs, ReadTimeout: readTimeout, DialTimeout: dial, ClusterStateReloadInterval: time.Second,
+		})
+	}
+	return redis.NewClient(&redis.Options{Addr: a.Addrs[0], ReadTimeout: readTimeout, DialTimeout: dial})
+}
+
+// PodMain is the whole life of this process if it was started as a pod. Call it
+// first in TestMain.
+func PodMain() {
+	text := os.Getenv(podVar)
+	if text == "" {
+		return
+	}
+	var config podConfig
+	if err := json.Unmarshal([]byte(text), &config); err != nil {
+		panic(err)
+	}
+	redis.SetLogger(silence{})
+	if err := runPod(config); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// pod is the process's own state.
+type pod struct {
+	config podConfig
+	client redis.UniversalClient
+	queue  gatewayqueue.PermitQueue
+	update func(context.Context, gatewayqueue.SessionStartLimit) error
+
+	mu       sync.Mutex
+	random   *rand.Rand
+	draining bool
+	buckets  map[int]int // of each shard's last grant
+	armed    map[int]context.CancelCauseFunc
+}
+
+func runPod(config podConfig) error {
+	p := &pod{
+		config: config, client: config.Servers.client(config.ReadTimeout),
+		random:  rand.New(rand.NewPCG(config.Seed, config.Seed)),
+		buckets: make(map[int]int), armed: make(map[int]context.CancelCauseFunc),
+	}
+	closeQueue, err := p.open()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for _, shard := range config.Shards {
+		go p.work(ctx, shard)
+	}
+	orders := bufio.NewScanner(os.Stdin)
+	for orders.Scan() {
+		order, rest, _ := strings.Cut(orders.Text(), " ")
+		switch order {
+		case "drain":
+			p.mu.Lock()
+			p.draining = true
+			p.mu.Unlock()
+		case "limit":
+			var limit gatewayqueue.SessionStartLimit
+			if err := json.Unmarshal([]byte(rest), &limit); err != nil {
+				return err
+			}
+			go func() {
+				err := p.update(ctx, limit)
+				if err != nil && ctx.Err() == nil {
+					p.say("error", 0, 0, "update: "+err.Error())
+				}
+			}()
+		case "close": // while callers still wait, as a careless program does
+			if err := closeQueue(); err != nil {
+				return err
+			}
+		}
+	}
+	cancel()
+	if err := closeQueue(); err != nil {
+		return err
+	}
+	p.say("closed", 0, 0, "")
+	return p.client.Close()
+}
+
+// open makes the queue that the pod uses.
+func (p *pod) open() (func() error, error) {
+	c := p.config
+	if c.Queue != "redis" {
+		p.queue = &naive{client: p.client, window: c.Window + gatewayqueue.GrantMargin, kind: c.Queue, pod: c.Name}
+		return func() error { return nil }, nil
+	}
+	options := []redisqueue.Option{
+		redisqueue.WithPod(c.Name), redisqueue.WithWindow(c.Window), redisqueue.WithPodLease(c.PodLease),
+		redisqueue.WithReserve(c.Reserve), redisqueue.WithObserver(p.observe),
+		redisqueue.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+	}
+	if c.Source != "" {
+		options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimitsAt(c.Source, nil, "t")), redisqueue.WithRefresh(time.Second))
+	} else {
+		options = append(options, redisqueue.WithLimit(c.Limit))
+	}
+	queue, err := redisqueue.New(p.client, options...)
+	if err != nil {
+		return nil, err
+	}
+	p.queue, p.update = queue, queue.Update
+	return queue.Close, nil
+}
+
+// observe notes the bucket of a grant, and cancels contexts in the instant of
+// one: the budget changes between the grant's reply and its waiter's waking.
+func (p *pod) observe(e gatewayqueue.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e.Kind {
+	case gatewayqueue.EventGranted:
+		p.buckets[e.ShardID] = e.Bucket
+	case gatewayqueue.EventBudget:
+		for _, cancel := range p.armed {
+			cancel(errCancelled)
+		}
+	}
+}
+
+var errCancelled = errors.New("cancelled at random")
+
+// say writes one line: the kind, shard, bucket, time and text.
+func (p *pod) say(kind string, shard, bucket int, text string) {
+	p.sayAt(clock(), kind, shard, bucket, text)
+}
+
+func (p *pod) sayAt(at time.Duration, kind string, shard, bucket int, text string) {
+	line := fmt.Sprintf("%s %d %d %d %s\n", kind, shard, bucket, at, strings.ReplaceAll(text, "\n", "; "))
+	_, _ = os.Stdout.WriteString(line) // one write, so that no kill cuts it; without a parent it ends anyway
+}
+
+// chance draws a number in [0, 1), and below says if it is below x.
+func (p *pod) chance() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.random.Float64()
+}
+
+func (p *pod) below(x float64) bool { return !p.config.Calm && p.chance() < x }
+
+// upTo draws a duration below d.
+func (p *pod) upTo(d time.Duration) time.Duration { return time.Duration(p.chance() * float64(d)) }

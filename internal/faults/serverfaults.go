@@ -1,0 +1,194 @@
+package faults
+
+// Faults of the one server behind the links.
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var serverFaults = map[string]fault{
+	"server paused":              {do: pauseServer, servers: "server"},
+	"server killed":              {do: restart(nil), servers: "server", needsAOF: true},
+	"server killed and emptied":  {do: restart(empty), servers: "server", loses: true, needsSource: true},
+	"server killed and set back": {do: setBack, servers: "server", needsNoAOF: true, loses: true, needsSource: true, once: true},
+	"loading":                    {do: load, servers: "server", needsNoAOF: true, loses: true, needsSource: true, once: true},
+	"flushed":                    {do: command("FLUSHALL"), servers: "server", loses: true, needsSource: true},
+	"scripts flushed":            {do: command("SCRIPT", "FLUSH"), servers: "server"},
+	"clients killed":             {do: command("CLIENT", "KILL", "TYPE", "normal"), servers: "server"},
+	"clients paused":             {do: pauseClients, servers: "server"},
+	"memory full":                {do: configured("maxmemory", "1", "0"), servers: "server"},
+	"no replicas":                {do: configured("min-replicas-to-write", "1", "0"), servers: "server"},
+	"read only":                  {do: readOnly, servers: "server"},
+	"master down":                {do: masterDown, servers: "server"},
+	"busy":                       {do: busyScript, servers: "server"},
+	"delete slot":                {do: deleteKeys("slot:*", 1), servers: "server"},
+	"delete opens":               {do: deleteKeys("opens", 1), servers: "server"},
+	"delete queue":               {do: deleteKeys("queue:*", 1), servers: "server"},
+	"delete pods":                {do: deleteKeys("pods", 1), servers: "server"},
+	"delete spent":               {do: deleteKeys("spent", 1), servers: "server"},
+	"delete paid":                {do: deleteKeys("paid:*", 1), servers: "server", loses: true},
+	"delete limits":              {do: deleteKeys("limits", 1), servers: "server", loses: true, needsSource: true},
+	"delete remaining":           {do: deleteKeys("remaining", 1), servers: "server", loses: true, needsSource: true},
+}
+
+// onServer does something while no other fault acts on the server.
+func (r *run) onServer(do func(context.Context)) {
+	r.busy.Lock()
+	defer r.busy.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	do(ctx)
+}
+
+// tell sends an order to the server, and again if it fails: other faults may
+// have broken the connection.
+func (r *run) tell(ctx context.Context, words ...any) any {
+	for {
+		reply, err := r.admin.Do(ctx, words...).Result()
+		if err == nil || ctx.Err() != nil || err == redis.Nil { //nolint:errorlint // as go-redis returns it
+			return reply
+		}
+		r.note("%v: %v", words, err)
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func pauseServer(r *run, _ *rand.Rand, length time.Duration) {
+	r.onServer(func(context.Context) {
+		r.server.Pause()
+		time.Sleep(length + 100*time.Millisecond)
+		r.server.Resume()
+	})
+}
+
+func restart(between func(*run)) func(*run, *rand.Rand, time.Duration) {
+	return func(r *run, _ *rand.Rand, length time.Duration) {
+		r.onServer(func(context.Context) {
+			r.server.Kill()
+			if between != nil {
+				between(r)
+			}
+			time.Sleep(length / 2)
+			r.server.Restart()
+		})
+	}
+}
+
+func empty(r *run) {
+	for _, name := range []string{"appendonlydir", "appendonly.aof", "dump.rdb"} {
+		if err := os.RemoveAll(filepath.Join(r.server.Dir, name)); err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+// setBack lets the server come back with data that misses its last grants, as
+// one with snapshots does.
+func setBack(r *run, random *rand.Rand, length time.Duration) {
+	r.onServer(func(ctx context.Context) {
+		r.tell(ctx, "SAVE")
+		time.Sleep(time.Duration(random.Int64N(int64(2 * r.plan.Window))))
+		r.server.Kill()
+		time.Sleep(length / 3)
+		r.server.Restart()
+		empty(r)
+	})
+}
+
+// load lets the server come back with so much data that it answers LOADING for
+// a while.
+func load(r *run, _ *rand.Rand, length time.Duration) {
+	r.onServer(func(ctx context.Context) {
+		const keys = 1000
+		filler := make([]any, 0, 2*keys+1)
+		filler = append(filler, "MSET")
+		for i := range keys {
+			filler = append(filler, fmt.Sprintf("filler:%d", i), "x")
+		}
+		r.tell(ctx, filler...)
+		r.tell(ctx, "SAVE")
+		r.server.Kill()
+		r.server.Restart("--key-load-delay", fmt.Sprint(min(length, 2*time.Second).Microseconds()/keys),
+			"--loading-process-events-interval-bytes", "1024")
+		empty(r)
+	})
+}
+
+func command(words ...any) func(*run, *rand.Rand, time.Duration) {
+	return func(r *run, _ *rand.Rand, _ time.Duration) {
+		r.onServer(func(ctx context.Context) { r.tell(ctx, words...) })
+	}
+}
+
+func configured(name, value, back string) func(*run, *rand.Rand, time.Duration) {
+	return func(r *run, _ *rand.Rand, length time.Duration) {
+		r.onServer(func(ctx context.Context) {
+			r.tell(ctx, "CONFIG", "SET", name, value)
+			time.Sleep(length)
+			r.tell(ctx, "CONFIG", "SET", name, back)
+		})
+	}
+}
+
+func pauseClients(r *run, _ *rand.Rand, length time.Duration) {
+	r.onServer(func(ctx context.Context) {
+		r.tell(ctx, "CLIENT", "PAUSE", length.Milliseconds())
+		time.Sleep(length)
+	})
+}
+
+// readOnly makes the server a replica of nobody that is there.
+func readOnly(r *run, _ *rand.Rand, length time.Duration) {
+	r.onServer(func(ctx context.Context) {
+		r.tell(ctx, "REPLICAOF", "127.0.0.1", "1")
+		time.Sleep(length)
+		r.tell(ctx, "REPLICAOF", "NO", "ONE")
+	})
+}
+
+func masterDown(r *run, random *rand.Rand, length time.Duration) {
+	r.onServer(func(ctx context.Context) { r.tell(ctx, "CONFIG", "SET", "replica-serve-stale-data", "no") })
+	readOnly(r, random, length)
+}
+
+// busyScript keeps the server busy with a script.
+func busyScript(r *run, _ *rand.Rand, length time.Duration) {
+	r.onServer(func(ctx context.Context) {
+		r.tell(ctx, "CONFIG", "SET", "lua-time-limit", "20")
+		loop := r.server.Client(r.t, func(o *redis.Options) { o.ReadTimeout, o.MaxRetries = time.Minute, -1 })
+		ended := make(chan struct{})
+		go func() {
+			_ = loop.Eval(ctx, "while true do end", nil).Err() // is killed
+			close(ended)
+		}()
+		time.Sleep(length)
+		r.tell(ctx, "SCRIPT", "KILL")
+		<-ended
+	})
+}
+
+// deleteKeys deletes keys as somebody with redis-cli would, some of those that
+// match.
+func deleteKeys(pattern string, most int) func(*run, *rand.Rand, time.Duration) {
+	return func(r *run, random *rand.Rand, length time.Duration) {
+		times := 1 + random.IntN(3)
+		for range times {
+			r.onServer(func(ctx context.Context) {
+				keys, _ := r.tell(ctx, "KEYS", keyPrefix+pattern).([]any)
+				random.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+				for _, key := range keys[:min(len(keys), most)] {
+					r.note("delete %v", key)
+					r.tell(ctx, "DEL", key)
+				}
+			})
+			time.Sleep(length / time.Duration(times))
+		}
+	}
+}

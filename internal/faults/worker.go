@@ -1,0 +1,124 @@
+package faults
+
+// What a pod does for one of its shards: it brings it up, again and again until
+// it is told to drain, and behaves as badly as callers may.
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+func (p *pod) work(ctx context.Context, shard int) {
+	for ctx.Err() == nil {
+		switch up, err := p.bringUp(ctx, shard); {
+		case err != nil && ctx.Err() == nil && errors.Is(err, gatewayqueue.ErrClosed):
+			return
+		case err != nil && ctx.Err() == nil && !expected(err):
+			p.say("error", shard, 0, err.Error())
+			time.Sleep(100 * time.Millisecond)
+		case up && (p.config.Once || p.isDraining()):
+			return
+		}
+		if !p.config.Calm {
+			time.Sleep(p.upTo(p.config.Window))
+		}
+	}
+}
+
+func (p *pod) isDraining() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.draining
+}
+
+// expected says if an error is one that a caller asked for.
+func expected(err error) bool {
+	return errors.Is(err, errCancelled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// bringUp brings the shard up, and says whether it did.
+func (p *pod) bringUp(ctx context.Context, shard int) (bool, error) {
+	ctx, done := p.badContext(ctx, shard)
+	defer done()
+	if p.chance() < p.config.Waits {
+		if err := p.queue.Wait(ctx, shard); err != nil {
+			return false, err
+		}
+		p.identify(clock(), shard)
+		return true, nil
+	}
+	permit, err := p.queue.Acquire(ctx, shard)
+	if err != nil {
+		return false, err
+	}
+	p.dial()
+	settle, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if ctx.Err() != nil || p.below(0.05) {
+		p.say("abandoned", shard, p.bucketOf(shard), "")
+		_ = permit.Abandon(settle) // the queue keeps trying
+		return false, errors.Join(ctx.Err(), errCancelled)
+	}
+	at := clock() // first, so that no pause can come between the look at the deadline and this
+	if !time.Now().Before(permit.Deadline()) {
+		p.say("expired", shard, p.bucketOf(shard), "")
+		_ = permit.Abandon(settle) // as above
+		return false, errCancelled
+	}
+	p.identify(at, shard)
+	_ = permit.Identified(settle) // as above
+	return true, nil
+}
+
+// badContext is a context that some callers would give: cancelled after a
+// while, with a deadline, or cancelled in the instant of a grant.
+func (p *pod) badContext(ctx context.Context, shard int) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := func() { cancel(errCancelled) }
+	switch {
+	case p.below(0.12):
+		timer := time.AfterFunc(p.upTo(3*p.config.Window), done)
+		return ctx, func() { timer.Stop(); done() }
+	case p.below(0.08):
+		p.mu.Lock()
+		p.armed[shard] = cancel
+		p.mu.Unlock()
+		return ctx, func() {
+			p.mu.Lock()
+			delete(p.armed, shard)
+			p.mu.Unlock()
+			done()
+		}
+	case p.below(0.08):
+		ctx, cancel := context.WithTimeout(ctx, p.upTo(4*p.config.Window))
+		return ctx, func() { cancel(); done() }
+	}
+	return ctx, done
+}
+
+// dial takes as long as a dial does: mostly not long, now and then longer than
+// a permit is good without renewals.
+func (p *pod) dial() {
+	switch {
+	case p.below(0.1):
+		time.Sleep(p.upTo(3 * p.config.Window))
+	default:
+		time.Sleep(p.upTo(p.config.Window / 8))
+	}
+}
+
+func (p *pod) identify(at time.Duration, shard int) {
+	p.sayAt(at, "identify", shard, p.bucketOf(shard), "")
+}
+
+func (p *pod) bucketOf(shard int) int {
+	if p.config.Queue != "redis" {
+		return shard % naiveBuckets
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.buckets[shard]
+}
