@@ -1,0 +1,116 @@
+// Command bench puts the queue beside what people would use instead, in the
+// same run, before a strict judge. scripts/bench runs it.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/bench/contest"
+	"github.com/gatewayqueue/gatewayqueue/bench/report"
+	"github.com/gatewayqueue/gatewayqueue/bench/suite"
+	"github.com/gatewayqueue/gatewayqueue/bench/workload"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(os.Stderr)
+	flags.Usage = func() { usage(flags) }
+	var (
+		runs = flags.Int("runs", 5, "runs of each contestant in each workload")
+		only = flags.String("only", "", "one: contestants, by name, separated by commas")
+		spec workload.Spec
+	)
+	flags.IntVar(&spec.Shards, "shards", 256, "one: shards")
+	flags.IntVar(&spec.MaxConcurrency, "mc", 16, "one: max_concurrency")
+	flags.IntVar(&spec.Pods, "pods", 8, "one: pods")
+	flags.DurationVar(&spec.Window, "window", 500*time.Millisecond, "one: window")
+	flags.DurationVar(&spec.Margin, "margin", 0, "one: margin of windows that start at a grant")
+	flags.DurationVar(&spec.PermitMargin, "permit-margin", 0, "one: margin of windows that start at an identify")
+	flags.DurationVar(&spec.Dial, "dial", 0, "one: median time between grant and IDENTIFY, log-normal")
+	flags.Float64Var(&spec.DialSigma, "sigma", 0.5, "one: sigma of the dial")
+	flags.DurationVar(&spec.Stagger, "stagger", 0, "one: the time over which the shards arrive")
+	flags.Float64Var(&spec.Cancelled, "cancelled", 0, "one: share of waiters that give up")
+	flags.IntVar(&spec.Killed, "killed", 0, "one: pods that die on the way")
+	flags.IntVar(&spec.Budget, "budget", 0, "one: identifies a day; 0 is plenty")
+	flags.IntVar(&spec.Windows, "windows", 0, "one: stop after so many windows; 0 is at the end")
+	what := "core"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		what, args = args[0], args[1:]
+	}
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *runs < 1 || flags.NArg() > 0 {
+		return errors.New("-runs must be 1 or more, and nothing may follow the flags")
+	}
+	s, err := suite.New(*runs, os.Stderr)
+	if err != nil {
+		return err
+	}
+	switch what {
+	case "core":
+		return core(s)
+	case "one":
+		return one(s, spec, *only)
+	default:
+		return fmt.Errorf("no %q here: core, all, quick or one", what)
+	}
+}
+
+func usage(flags *flag.FlagSet) {
+	fmt.Fprint(os.Stderr, `bench [core | all | quick | one] [flags]
+
+  core   the table of what the core promises, with pass or fail
+  all    everything; writes docs/benchmarks.md and its pictures
+  quick  a small run of everything, to see that it works
+  one    one workload, given by flags
+
+`)
+	flags.PrintDefaults()
+}
+
+func core(s *suite.Suite) error {
+	c, err := s.Core()
+	if err != nil {
+		return err
+	}
+	fmt.Print(suite.Markdown(c.Tables(), 2))
+	fmt.Printf("%s; %s; load average %s\n", report.Machine(), strings.Join(report.Versions(), ", "), report.Load())
+	if !c.Passed() {
+		return errors.New("not every goal was reached")
+	}
+	return nil
+}
+
+func one(s *suite.Suite, spec workload.Spec, only string) error {
+	contestants := contest.All()
+	if only != "" {
+		contestants = contest.Named(strings.Split(only, ",")...)
+	}
+	if len(contestants) == 0 || spec.Shards < 1 || spec.MaxConcurrency < 1 || spec.Pods < 1 {
+		return errors.New("no contestants, shards, buckets or pods")
+	}
+	rows, err := s.InTurn("one", suite.Entries(spec, contestants...))
+	if err != nil {
+		return err
+	}
+	fmt.Println(report.Of(rows, suite.Ours, report.BringUp, report.HandoffP50, report.HandoffP99, report.HandoffMax,
+		report.Violations, report.Worst, report.OverBudget, report.Displaced))
+	fmt.Println(report.Of(rows, suite.Ours, report.Commands, report.RedisCPU, report.Bytes, report.ClientCPU,
+		report.PerCall, report.Slowest, report.RedisLoad))
+	return nil
+}

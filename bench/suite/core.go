@@ -1,0 +1,208 @@
+package suite
+
+// The core table: what the core promises, each promise with its mark.
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/bench/contest"
+	"github.com/gatewayqueue/gatewayqueue/bench/report"
+	"github.com/gatewayqueue/gatewayqueue/bench/workload"
+)
+
+// scaled is the window of all that need not last as long as in life. It makes
+// overhead weigh ten times what it does with Discord's 5 s.
+const scaled = 500 * time.Millisecond
+
+// coreSpec is the workload that the promises are about.
+func coreSpec() workload.Spec {
+	return workload.Spec{Shards: 256, MaxConcurrency: 16, Pods: 8, Window: scaled}
+}
+
+func withMargins(s workload.Spec) workload.Spec {
+	s.Margin, s.PermitMargin = gatewayqueue.GrantMargin, gatewayqueue.IdentifiedMargin
+	return s
+}
+
+// deep is the core workload with another length of the lines, left after some
+// windows.
+func deep(waiters int) workload.Spec {
+	s := coreSpec()
+	s.Shards, s.Windows = waiters*s.MaxConcurrency, 16
+	return s
+}
+
+// depths are the waiters per bucket that the core is held to.
+var depths = []int{4, 64, 1024}
+
+// crowdSize is how many wait in one pod when its memory is measured.
+const crowdSize = 10_000
+
+// Core is the core table's data.
+type Core struct {
+	Zero    []report.Row // margin 0: Wait, Acquire, the poller, then others
+	Margins []report.Row // default margins: Wait, Acquire
+	Deep    [][]report.Row
+	Idle    float64
+	Crowd   workload.Crowd
+}
+
+// Core runs it. others compete at margin 0.
+func (s *Suite) Core(others ...contest.Contestant) (*Core, error) {
+	ours := contest.Named(contest.Wait, contest.Acquire)
+	c := &Core{}
+	var err error
+	first := append(contest.Named(contest.Wait, contest.Acquire, contest.Poller), others...)
+	if c.Zero, err = s.InTurn("margin 0", Entries(coreSpec(), first...)); err != nil {
+		return nil, err
+	}
+	if c.Margins, err = s.InTurn("default margins", Entries(withMargins(coreSpec()), ours...)); err != nil {
+		return nil, err
+	}
+	for _, n := range depths {
+		rows, err := s.InTurn(fmt.Sprintf("%d waiters a bucket", n), Entries(deep(n), ours...))
+		if err != nil {
+			return nil, err
+		}
+		c.Deep = append(c.Deep, rows)
+	}
+	if c.Idle, err = workload.Idle(ours[0]); err != nil {
+		return nil, err
+	}
+	c.Crowd, err = workload.Waiting(ours[0], crowdSize)
+	s.say("idle pod, and %d waiters in one", crowdSize)
+	return c, err
+}
+
+// Figures of the core table.
+var (
+	speed = []report.Figure{report.BringUp, report.HandoffP50, report.HandoffP99, report.HandoffMax, report.Violations, report.Worst, report.OverBudget}
+	cost  = []report.Figure{report.Commands, report.RedisCPU, report.Bytes, report.ClientCPU, report.PerCall, report.Slowest}
+)
+
+// Tables are the core's tables, each with a title.
+func (c *Core) Tables() []Section {
+	head := fmt.Sprintf("256 shards, max_concurrency 16, 8 pods, window %v", scaled)
+	sections := []Section{
+		{Title: head + ", margin 0, all waiters at once", Tables: []report.Table{report.Of(c.Zero, Ours, speed...), report.Of(c.Zero, Ours, cost...)}},
+		{Title: fmt.Sprintf("The same with the default margins, %v and %v", gatewayqueue.GrantMargin, gatewayqueue.IdentifiedMargin),
+			Tables: []report.Table{report.Of(c.Margins, Ours, speed...)}},
+	}
+	t := report.Table{Head: []string{"waiters a bucket", "contestant", "commands / grant", "handoff p99 ms", "Redis CPU us / grant", "us / call", "longest call us"}}
+	for i, rows := range c.Deep {
+		for _, r := range rows {
+			t.Rows = append(t.Rows, []string{
+				fmt.Sprint(depths[i]), r.Name, report.Commands.Cell(r.Runs), report.HandoffP99.Cell(r.Runs),
+				report.RedisCPU.Cell(r.Runs), report.PerCall.Cell(r.Runs), report.Slowest.Cell(r.Runs),
+			})
+		}
+	}
+	return append(sections,
+		Section{Title: "Short and long lines, margin 0", Tables: []report.Table{t}},
+		Section{Title: "Goals", Tables: []report.Table{c.goals()}})
+}
+
+// Passed says whether every goal was reached.
+func (c *Core) Passed() bool {
+	for _, g := range c.checks() {
+		if !g.pass {
+			return false
+		}
+	}
+	return true
+}
+
+type check struct {
+	what, goal, got string
+	pass            bool
+}
+
+func (c *Core) goals() report.Table {
+	t := report.Table{Head: []string{"what", "goal", "measured", ""}}
+	for _, g := range c.checks() {
+		mark := "pass"
+		if !g.pass {
+			mark = "**FAIL**"
+		}
+		t.Rows = append(t.Rows, []string{g.what, g.goal, g.got, mark})
+	}
+	return t
+}
+
+func (c *Core) checks() []check {
+	wait, acquire, poller := c.Zero[0], c.Zero[1], c.Zero[2]
+	most := func(what string, f report.Figure, runs []workload.Run, limit float64, unit string) check {
+		v := f.Value(runs)
+		return check{what, "at most " + report.Number(limit) + unit, f.Cell(runs) + unit, v <= limit}
+	}
+	list := []check{
+		most("bring-up / ideal, Wait at margin 0", report.BringUp, wait.Runs, 1.005, ""),
+		c.first(),
+		most("handoff p99, Wait at margin 0", report.HandoffP99, wait.Runs, 3, " ms"),
+		most("handoff p99, Acquire at margin 0", report.HandoffP99, acquire.Runs, 5, " ms"),
+		most("commands / grant, Wait", report.Commands, wait.Runs, 2, ""),
+		most("commands / grant, Acquire", report.Commands, acquire.Runs, 4, ""),
+	}
+	for i, name := range []string{"Wait", "Acquire"} {
+		low, high := math.Inf(1), 0.0
+		for _, rows := range c.Deep {
+			v := report.Commands.Value(rows[i].Runs)
+			low, high = min(low, v), max(high, v)
+		}
+		list = append(list, check{
+			fmt.Sprintf("commands / grant, %s, with 4, 64 and 1,024 waiters a bucket", name), "at most 4, within a third",
+			report.Number(low) + " to " + report.Number(high), high <= 4 && high <= low*4/3,
+		})
+	}
+	list = append(list,
+		most("violations at the default margins, Wait", report.Violations, c.Margins[0].Runs, 0, ""),
+		most("violations at the default margins, Acquire", report.Violations, c.Margins[1].Runs, 0, ""),
+		most("worst violation at margin 0, Wait", report.Worst, wait.Runs, 5, " ms"),
+		most("worst violation at margin 0, Acquire", report.Worst, acquire.Runs, 5, " ms"),
+		most("a script's run time with 1,024 waiters a bucket", report.PerCall, c.Deep[len(c.Deep)-1][0].Runs, 100, " us"),
+		most("Redis CPU / grant, Wait, beside a tenth of the poller's", report.RedisCPU, wait.Runs, report.RedisCPU.Value(poller.Runs)/10, " us"),
+		c.thrifty(),
+		check{"an idle pod", "0 commands/s", report.Number(c.Idle) + " commands/s", c.Idle == 0},
+		check{"10,000 waiters in one pod, goroutines beyond the callers'", "one a bucket, 16, and a handful", fmt.Sprint(c.Crowd.Goroutines), c.Crowd.Goroutines <= 16+8},
+		check{"our memory for each of them", "under 2048 bytes", report.Number(c.Crowd.Heap) + " of heap", c.Crowd.Heap < 2048},
+	)
+	return list
+}
+
+// first compares our bring-up with that of every peer that kept the window.
+func (c *Core) first() check {
+	mine := report.BringUp.Value(c.Zero[0].Runs)
+	best, name := c.best(report.BringUp)
+	return check{"bring-up / ideal, Wait, beside the best peer without a violation", "at most " + report.Number(best) + " (" + name + ")", report.Number(mine), mine <= best}
+}
+
+// thrifty compares our CPU time in Redis with theirs.
+func (c *Core) thrifty() check {
+	mine := report.RedisCPU.Value(c.Zero[0].Runs)
+	best, name := c.best(report.RedisCPU)
+	return check{"Redis CPU / grant, Wait, beside the best peer without a violation", "at most " + report.Number(best) + " us (" + name + ")", report.Number(mine) + " us", mine <= best}
+}
+
+// best is the lowest figure of the peers that no run saw violate the window.
+func (c *Core) best(f report.Figure) (float64, string) {
+	best, name := math.Inf(1), "none"
+	for _, r := range c.Zero[2:] {
+		if Ours(r.Name) || local(r.Name) || report.Violations.Value(r.Runs) > 0 {
+			continue
+		}
+		if v := f.Value(r.Runs); v < best {
+			best, name = v, r.Name
+		}
+	}
+	return best, name
+}
+
+func local(name string) bool {
+	for _, c := range contest.Named(name) {
+		return c.Local
+	}
+	return false
+}
