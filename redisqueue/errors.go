@@ -50,7 +50,9 @@ var classes = []struct {
 	{"NOPERM", returned},
 	{"can't run this command or subcommand", returned}, // NOPERM inside a script of Redis 7
 	{"can't access at least one of the keys", returned},
+	{"ACL failure in script", returned}, // the same in Redis 8 and Valkey
 	{"NOAUTH", returned},
+	{unauthenticated, returned},
 	{"WRONGPASS", returned},
 	{"invalid password", returned},
 	{"invalid username-password", returned},
@@ -77,6 +79,10 @@ var classes = []struct {
 	{"ERR ", returned},
 }
 
+// unauthenticated is what a server that wants a password says to a call as long
+// as claim, instead of NOAUTH.
+const unauthenticated = "unauthenticated multibulk length"
+
 func classify(err error) class {
 	switch {
 	case errors.Is(err, ErrUnexpectedReply), errors.Is(err, redis.ErrClosed):
@@ -102,8 +108,12 @@ func explain(err error, k keys) error {
 		return fmt.Errorf("%w: %s: correct it with redis-cli (README, \"redis-cli\"), or call Update to write new limits", ErrBadValue, key)
 	case strings.Contains(text, "WRONGTYPE"):
 		return fmt.Errorf("redisqueue: a key under %s holds another type; is the application ID used by something else? %w", k.prefix, err)
-	case strings.Contains(text, "NOPERM"), strings.Contains(text, "can't run this command"), strings.Contains(text, "can't access at least"):
+	case strings.Contains(text, "NOPERM"), strings.Contains(text, "can't run this command"), strings.Contains(text, "can't access at least"),
+		strings.Contains(text, "ACL failure"):
 		return fmt.Errorf("redisqueue: the Redis user may not run the queue's scripts; docs/operations.md has the ACL it needs: %w", err)
+	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "WRONGPASS"), strings.Contains(text, "invalid password"),
+		strings.Contains(text, "invalid username-password"), strings.Contains(text, unauthenticated):
+		return fmt.Errorf("redisqueue: the server wants another password or user: set them in the options of the Redis client: %w", err)
 	case strings.Contains(text, "MOVED "):
 		return fmt.Errorf("redisqueue: the server is a Redis Cluster; use redis.NewClusterClient: %w", err)
 	}
