@@ -38,6 +38,10 @@ local ahead, head, back, shut = 0, '', 0, 0
 local function reply(code, wait)
   return {code, ms(now), ms(math.max(wait, 1)), ahead, ms(left), ms(seq), head, back, ms(math.max(shut, 0)), ms(reset)}
 end
+closed = math.max(closed, now + ARGV[18])
+if limits[1] and ARGV[18] ~= '0' then -- first of all: the next call will find the script known
+  redis.call('HSET', KEYS[4], 'closed_until', ms(closed), 'refresh_at', '0')
+end
 if not known or not (left or over) then
   left = 0
   return reply('resync', 0)
@@ -57,12 +61,10 @@ if not slot then -- expired, or deleted by hand: opens knows
   if not opens then return redis.error_reply('BADVALUE ' .. KEYS[7]) end
   shut = opens - now
 end
-closed = math.max(closed, now + ARGV[18])
 shut = math.max(shut, closed - now, tonumber(ARGV[12]))
 
 redis.call('ZADD', KEYS[6], ms(now + ARGV[6]), ARGV[5])
 if ttl == -1 then redis.call('PEXPIRE', KEYS[1], ARGV[13]) end
-if ARGV[18] ~= '0' then redis.call('HSET', KEYS[4], 'closed_until', ms(closed), 'refresh_at', '0') end
 for i = 19, #ARGV, 2 do
   redis.call('ZADD', KEYS[3], 'NX', ARGV[i] == '' and ms(now) or ARGV[i], ARGV[i + 1])
 end

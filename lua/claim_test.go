@@ -349,6 +349,10 @@ func TestClaimAsksToSyncFirst(t *testing.T) {
 		{name: "WithNoEpochYet", call: args{"epoch": "", "max_concurrency": "0", "seq": "0"}, reply: "resync"},
 		{name: "WithASeqThatWentBack", call: args{"seq": "6"}, reply: "resync seq=5"},
 		{name: "WithAnotherMaxConcurrency", call: args{"max_concurrency": "2"}, reply: "resync"},
+		{
+			name: "AfterItClosedEveryBucketOfAServerThatDidNotKnowTheScript", call: args{"seq": "6", "fleet": "5250"}, reply: "resync seq=5",
+			after: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0"},
+		},
 		{name: "WithAPaidTicketToo", call: args{"seq": "6"}, seed: state{"paid:00001@a#1": "granted e @60000 ttl=9000", "slot:0": "00001@a#1 ttl=9000"}, reply: "resync"},
 	})
 }
