@@ -45,8 +45,23 @@ type store struct {
 func (s *store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) *reply {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return newReply(script.Run(ctx, s.client, keys, args...).Result())
+	raw, err := script.Run(ctx, s.client, keys, args...).Result()
+	return newReply(raw, s.moving(err))
 }
+
+// moving is err, but that of a redirection that a cluster's client gave up to
+// follow: while slots move, nodes send it to and fro. Any other client that is
+// redirected is the wrong one.
+func (s *store) moving(err error) error {
+	_, cluster := s.client.(*redis.ClusterClient)
+	if cluster && (redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK")) {
+		return errMoving
+	}
+	return err
+}
+
+// errMoving is TRYAGAIN, which a node says itself when it has but some of the keys.
+var errMoving = errors.New("TRYAGAIN the cluster moves the keys to another node")
 
 // view is what a pod knows of the limits and state in force.
 type view struct {
@@ -124,7 +139,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 		}
 		raw, err = claimScript.Eval(ctx, s.client, keys, args...).Result()
 	}
-	r := newReply(raw, err)
+	r := newReply(raw, s.moving(err))
 	reply := claimReply{
 		code: r.text(), now: r.int64(), wait: r.duration(), ahead: r.int(), left: r.int(),
 		seq: r.int64(), head: r.text(), back: r.int() == 1, shut: r.duration(), reset: r.int64(),
