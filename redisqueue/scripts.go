@@ -39,6 +39,7 @@ type store struct {
 	keys    keys
 	config  *config
 	claimed atomic.Bool // a claim of this pod has been answered
+	unknown atomic.Bool // the server did not know the claim, and has not been told to close yet
 }
 
 // run sends a script by its hash, and whole if the server does not know it.
@@ -130,13 +131,19 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	hold := func() {
+		if s.unknown.Load() && (!s.config.freshStart || s.claimed.Load()) {
+			args[fleetHold] = ms(s.config.stateHold())
+		}
+	}
+	hold()
 	raw, err := claimScript.EvalSha(ctx, s.client, keys, args...).Result()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		// A server that has not run this script yet may be a replica that was
-		// promoted without the last grants, or a restart that lost them.
-		if !s.config.freshStart || s.claimed.Load() {
-			args[fleetHold] = ms(s.config.stateHold())
-		}
+		// promoted without the last grants, or a restart that lost them. It
+		// knows the script from now on, even if it can't write yet.
+		s.unknown.Store(true)
+		hold()
 		raw, err = claimScript.Eval(ctx, s.client, keys, args...).Result()
 	}
 	r := newReply(raw, s.moving(err))
@@ -146,6 +153,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	}
 	if r.done() == nil {
 		s.claimed.Store(true)
+		s.unknown.Store(false)
 	}
 	return reply, r.done()
 }

@@ -1,0 +1,171 @@
+package redisqueue_test
+
+// What the README says, run: its Go compiles here, its redis-cli commands answer
+// as printed.
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+func readmeWait(ctx context.Context, token string, shardID int) error {
+	client := redis.NewClient(&redis.Options{Addr: "redis:6379"})
+	queue, err := redisqueue.New(client,
+		redisqueue.WithApp("1234567890"), // your application ID
+		redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, token)))
+	if err != nil {
+		return err
+	}
+	defer queue.Close()
+
+	if err := queue.Wait(ctx, shardID); err != nil {
+		return err // nothing was spent; ask again later
+	}
+	// send IDENTIFY now
+	return nil
+}
+
+func readmeIdentify(ctx context.Context, queue gatewayqueue.PermitQueue, shardID int, connect, sendIdentify func(context.Context) error) error {
+	err := gatewayqueue.Identify(ctx, queue, shardID,
+		func(ctx context.Context) error { return connect(ctx) },      // fails: slot and unit go back at once
+		func(ctx context.Context) error { return sendIdentify(ctx) }) // from here on it counts as identified
+	return err
+}
+
+// blocks returns the README's code blocks of a language, each as its lines
+// without indentation.
+func blocks(t *testing.T, path, language string) [][]string {
+	t.Helper()
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	var all [][]string
+	inside := false
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		line := strings.TrimSpace(lines.Text())
+		switch {
+		case line == "```"+language:
+			inside, all = true, append(all, nil)
+		case line == "```":
+			inside = false
+		case inside && line != "":
+			all[len(all)-1] = append(all[len(all)-1], line)
+		}
+	}
+	return all
+}
+
+func TestTheReadmesCodeCompiles(t *testing.T) {
+	_, _ = readmeWait, readmeIdentify
+	source, err := os.ReadFile("readme_test.go")
+	require.NoError(t, err)
+	var here []string
+	for line := range strings.Lines(string(source)) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
+			here = append(here, line)
+		}
+	}
+	all := strings.Join(here, "\n")
+	found := blocks(t, "../README.md", "go")
+	require.NotEmpty(t, found)
+	for _, block := range found {
+		for i, line := range block {
+			block[i] = strings.Join(strings.Fields(line), " ")
+		}
+		assert.Contains(t, all, strings.Join(block, "\n"), "copy the README's code into readme_test.go")
+	}
+}
+
+func TestTheReadmesRedisCLICommandsAnswerAsPrinted(t *testing.T) {
+	server := redistest.Start(t)
+	cli := redisCLI(t)
+	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 987, ResetAfter: 14 * time.Hour, MaxConcurrency: 2}
+	open := func(pod string) *redisqueue.RedisQueue {
+		q, err := redisqueue.New(server.Client(t), redisqueue.WithApp("1234567890"), redisqueue.WithPod(pod),
+			redisqueue.WithFreshStart(), redisqueue.WithLimit(limit))
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, q.Close()) })
+		return q
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	web1, web2 := open("web-1"), open("web-2")
+	require.NoError(t, web1.Wait(ctx, 0))
+	_, err := web2.Acquire(ctx, 3)
+	require.NoError(t, err)
+	for i, shard := range []int{6, 4} {
+		go func() { _ = web1.Wait(ctx, shard) }()
+		require.Eventually(t, func() bool {
+			status, err := web1.Status(ctx)
+			return err == nil && status.Waiting() == i+1
+		}, 10*time.Second, 10*time.Millisecond)
+	}
+
+	consoles := blocks(t, "../README.md", "console")
+	require.NotEmpty(t, consoles)
+	for _, console := range consoles {
+		for i := 0; i < len(console); {
+			command, isCommand := strings.CutPrefix(console[i], "$ redis-cli ")
+			require.True(t, isCommand, console[i])
+			var want []string
+			for i++; i < len(console) && !strings.HasPrefix(console[i], "$ "); i++ {
+				want = append(want, shape(console[i]))
+			}
+			out, err := exec.Command("bash", "-c", cli+" -p "+strconv.Itoa(server.Port)+" "+command).CombinedOutput()
+			require.NoError(t, err, "%s: %s", command, out)
+			var got []string
+			for line := range strings.Lines(string(out)) {
+				got = append(got, shape(strings.TrimSpace(line)))
+			}
+			if strings.HasPrefix(command, "--scan") {
+				assert.ElementsMatch(t, want, got, command)
+			} else {
+				assert.Equal(t, want, got, command)
+			}
+		}
+	}
+}
+
+// redisCLI is redis-cli, or the client that scripts/redis has unpacked beside the
+// server.
+func redisCLI(t *testing.T) string {
+	t.Helper()
+	if path, err := exec.LookPath("redis-cli"); err == nil {
+		return path
+	}
+	if path := filepath.Join(filepath.Dir(redistest.Default(t).Path), "cli"); exec.Command(path, "--version").Run() == nil {
+		return path
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("CI must have a redis-cli")
+	}
+	t.Skip("no redis-cli: Debian's package is redis-tools")
+	return ""
+}
+
+var (
+	tail   = regexp.MustCompile(`[0-9a-f]{8}#`)
+	number = regexp.MustCompile(`^[0-9]{4,}$`)
+)
+
+// shape makes lines alike that differ only in random names and in figures of
+// the moment.
+func shape(line string) string {
+	return number.ReplaceAllString(tail.ReplaceAllString(line, "tail#"), "9999")
+}
