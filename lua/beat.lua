@@ -12,10 +12,12 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
 
-local limits = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'max_concurrency', 'refresh_at')
+local limits = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at')
 local left = redis.call('GET', KEYS[3])
 local seq, refresh = tonumber(limits[2] or '0') or 0, 0
-local code = limits[1] == ARGV[4] and seq >= tonumber(ARGV[5]) and limits[3] == ARGV[3] and 'ok' or 'resync'
+local reset = tonumber(limits[5] or '0') or 0
+local known = left or reset > 0 and reset <= now -- a lost budget is none that is over
+local code = known and limits[1] == ARGV[4] and seq >= tonumber(ARGV[5]) and limits[3] == ARGV[3] and 'ok' or 'resync'
 
 redis.call('ZADD', KEYS[2], ms(now + ARGV[2]), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ms(now - 60000)) -- the long dead

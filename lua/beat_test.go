@@ -32,7 +32,12 @@ func TestBeat(t *testing.T) {
 		{name: "RenewsTheLease", reply: "ok remaining=7 seq=5 refresh=0 lapse=", after: alive},
 		{name: "RenewsIt", seed: state{"pods": "a=@9 b=@20000"}, reply: "ok", after: both},
 		{name: "ForgetsTheLongDead", seed: state{"pods": "old=@-60500 dead=@-50000"}, reply: "ok", after: state{"pods": "a=@30000 dead=@-50000"}},
-		{name: "SaysThatTheBudgetIsMissing", seed: state{"remaining": ""}, reply: "ok remaining=", after: alive},
+		{name: "SaysThatTheBudgetIsMissing", seed: state{"remaining": ""}, reply: "resync remaining=", after: alive},
+		{
+			name:  "AndNotWhereItsPeriodIsOver",
+			seed:  state{"remaining": "", "limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@-1"},
+			reply: "ok remaining=", after: alive,
+		},
 		{name: "SaysThatLimitsAreMissing", seed: nothing, reply: "resync seq=0", after: alive},
 		{name: "SaysThatTheEpochIsAnother", call: args{"epoch": "d"}, reply: "resync", after: alive},
 		{name: "SaysThatSeqWentBack", call: args{"seq": "6"}, reply: "resync seq=5", after: alive},
