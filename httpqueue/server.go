@@ -1,0 +1,98 @@
+// The HTTP server around a handler: its time limits, and connections that say
+// nothing of their own accord.
+
+package httpqueue
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Limits of [NewServer]. A request must have arrived within requestTimeout; the
+// answer may take as long as the line is.
+const (
+	requestTimeout = 10 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeader      = 16 << 10
+)
+
+// NewServer returns a server for a handler, with limits that a service on the
+// network needs: 10 s for a request to arrive, 16 KiB of header, 2 minutes for
+// an idle connection, HTTP/1 only. Set Addr, TLSConfig or ErrorLog before use.
+//
+// Shutdown of the server shuts the handler down, too, if it is a [Handler].
+// Serve a [Quiet] listener where legacy clients are to be expected.
+func NewServer(handler http.Handler) *http.Server {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: requestTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		// net/http's own answer to "OPTIONS *" would be a grant to a legacy
+		// client.
+		DisableGeneralOptionsHandler: true,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if q, ok := conn.(*quietConn); ok {
+				return context.WithValue(ctx, quietKey{}, q)
+			}
+			return ctx
+		},
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			if q, ok := conn.(*quietConn); ok && state == http.StateIdle {
+				q.mayWrite.Store(false)
+			}
+		},
+	}
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	if h, ok := handler.(*Handler); ok {
+		server.RegisterOnShutdown(h.stop)
+	}
+	return server
+}
+
+// Quiet makes the connections of a listener say nothing but what the [Handler]
+// says: a request that net/http refuses by itself (malformed, too large, of an
+// unknown version) is not answered with 400 or the like, because a legacy
+// client would take that for permission. Its connection is closed instead. It
+// works with the server of [NewServer], for plain TCP; TLS goes in front of it.
+func Quiet(listener net.Listener) net.Listener { return quietListener{listener} }
+
+type quietListener struct{ net.Listener }
+
+func (l quietListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &quietConn{Conn: conn}, nil
+}
+
+// quietConn refuses to write until a handler speaks.
+type quietConn struct {
+	net.Conn
+	mayWrite atomic.Bool
+}
+
+var errQuiet = errors.New("httpqueue: the server may not answer this request by itself")
+
+func (c *quietConn) Write(b []byte) (int, error) {
+	if !c.mayWrite.Load() {
+		_ = c.Conn.Close() //nolint:errcheck // the error that counts is errQuiet
+		return 0, errQuiet
+	}
+	return c.Conn.Write(b)
+}
+
+type quietKey struct{}
+
+// speak says that the handler answers this request.
+func speak(r *http.Request) {
+	if q, ok := r.Context().Value(quietKey{}).(*quietConn); ok {
+		q.mayWrite.Store(true)
+	}
+}
