@@ -53,6 +53,12 @@ type link struct {
 	permit gatewayqueue.Permit // until IDENTIFY has left
 }
 
+// Close closes the connection; a permit that was not used goes back.
+func (l *link) Close() error {
+	defer l.abandon()
+	return l.Conn.Close()
+}
+
 // take takes the permit, which then is the caller's to report.
 func (l *link) take() gatewayqueue.Permit {
 	l.mu.Lock()
