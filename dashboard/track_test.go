@@ -1,0 +1,133 @@
+package dashboard
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+const step = 5250 * time.Millisecond
+
+// at is a snapshot of one bucket, after a time.
+func at(after time.Duration, b gatewayqueue.BucketStatus) gatewayqueue.Status {
+	return gatewayqueue.Status{
+		Time:    time.UnixMilli(1_800_000_000_000).Add(after),
+		Budget:  gatewayqueue.BudgetStatus{Total: 1000, Remaining: 900, MaxConcurrency: 1},
+		Buckets: []gatewayqueue.BucketStatus{b},
+	}
+}
+
+func closed(by string, d time.Duration, waiting int) gatewayqueue.BucketStatus {
+	return gatewayqueue.BucketStatus{Holder: by, Closed: d, Waiting: waiting}
+}
+
+func TestAFleetThatStartsIsFollowedToItsEnd(t *testing.T) {
+	track := tracker{step: step}
+	s := track.take(at(0, closed("00000@a#1", step, 2)))
+	assert.Equal(t, 1, s.Progress.Up)
+	assert.Equal(t, 3, s.Progress.Of)
+	assert.Equal(t, track.now+2*step.Milliseconds(), s.Progress.Eta, "the second in line")
+
+	s = track.take(at(time.Second, closed("00000@a#1", step-time.Second, 2)))
+	assert.Equal(t, 1, s.Progress.Up, "one holder is one grant")
+
+	track.take(at(5500*time.Millisecond, closed("00001@a#2", 5*time.Second, 1)))
+	s = track.take(at(11*time.Second, closed("00002@a#3", 5*time.Second, 0)))
+	assert.Equal(t, 3, s.Progress.Up)
+	assert.Equal(t, 3, s.Progress.Of)
+	assert.Equal(t, track.now, s.Progress.Ended)
+	assert.Zero(t, s.Progress.Eta)
+
+	s = track.take(at(time.Hour, closed("00007@a#9", step, 4)))
+	assert.Equal(t, 1, s.Progress.Up, "the next fleet begins anew")
+	assert.Equal(t, 5, s.Progress.Of)
+	assert.Zero(t, s.Progress.Ended)
+}
+
+func TestHowLongABucketIsClosedTellsWhenItsGrantWas(t *testing.T) {
+	track := tracker{step: step}
+	track.take(at(0, gatewayqueue.BucketStatus{}))
+	track.take(at(2500*time.Millisecond, closed("00000@a#1", 4250*time.Millisecond, 0)))
+	assert.Equal(t, int64(1_800_000_000_000+1500), track.grants[0].At)
+	assert.Equal(t, int64(1_800_000_000_000+6750), track.grants[0].Until)
+}
+
+func TestAPermitIsFollowedUntilItIdentifies(t *testing.T) {
+	track := tracker{step: step}
+	b := closed("00003@a#1", 10*time.Second, 1)
+	b.Permit = true
+	track.take(at(0, b))
+	assert.True(t, track.since(0)[0].Permit)
+	seen := track.rev
+
+	b.Closed, b.Permit = 5050*time.Millisecond, false
+	s := track.take(at(500*time.Millisecond, b))
+	changed := track.since(seen)
+	assert.Len(t, changed, 1)
+	assert.False(t, changed[0].Permit)
+	assert.False(t, changed[0].NotSent)
+	assert.Equal(t, 1, s.Progress.Up)
+}
+
+func TestAPermitThatIsGivenBackIsNoProgress(t *testing.T) {
+	track := tracker{step: step}
+	b := closed("00003@a#1", 10*time.Second, 1)
+	b.Permit = true
+	track.take(at(0, b))
+	s := track.take(at(time.Second, closed("00004@a#2", step, 0)))
+	assert.True(t, track.grants[0].NotSent)
+	assert.Equal(t, track.now, track.grants[0].Until)
+	assert.Equal(t, 1, s.Progress.Up, "the other one")
+}
+
+func TestABudgetThatDoesNotLastIsSaid(t *testing.T) {
+	track := tracker{step: step}
+	s := at(0, closed("00000@a#1", step, 2))
+	s.Budget.Remaining = 1
+	assert.True(t, track.take(s).Progress.Starved)
+	s.Budget.Remaining = 2
+	assert.False(t, track.take(s).Progress.Starved)
+}
+
+func TestWhatIsNoTicketIsShownAsItIsAndIsNoGrant(t *testing.T) {
+	track := tracker{step: step}
+	s := track.take(at(0, closed("maintenance", 10*time.Minute, 0)))
+	assert.Equal(t, &place{Shard: -1, Text: "maintenance"}, s.Buckets[0].Holder)
+	assert.Empty(t, track.grants)
+	assert.Equal(t, place{Shard: 4}, placeOf("4@#2"), "a ticket of a queue in memory")
+	assert.Equal(t, place{Shard: 19, Pod: "web-2"}, placeOf("00019@web-2-5d0c11e9#4"))
+}
+
+func TestTheSameSlotSeenAgainIsNoNews(t *testing.T) {
+	track := tracker{step: step}
+	first := track.take(at(0, closed("00000@a#1", 5*time.Second, 2)))
+	again := track.take(at(500*time.Millisecond, closed("00000@a#1", 4501*time.Millisecond, 2)))
+	assert.Equal(t, first, again)
+}
+
+func TestThePastIsBounded(t *testing.T) {
+	track := tracker{step: step}
+	for i := range 3 * mostKept {
+		track.take(at(time.Duration(i)*10*time.Millisecond, closed("00000@a#"+string(rune('a'+i%2)), step, 0)))
+	}
+	assert.Len(t, track.grants, mostKept)
+	track.take(at(time.Hour, gatewayqueue.BucketStatus{}))
+	assert.Empty(t, track.grants)
+}
+
+func TestSpendersAreSortedAndBounded(t *testing.T) {
+	track := tracker{step: step}
+	s := at(0, gatewayqueue.BucketStatus{})
+	s.Spent = map[int]int{7: 30, 3: 2, 1: 2}
+	for shard := 100; shard < 200; shard++ {
+		s.Spent[shard] = 1
+	}
+	got := track.take(s)
+	assert.Equal(t, []spent{{7, 30}, {1, 2}, {3, 2}, {100, 1}}, got.Spent[:4])
+	assert.Len(t, got.Spent, topSpent)
+	assert.Equal(t, 103, got.Shards)
+	assert.Equal(t, 134, got.SpentAll)
+}
