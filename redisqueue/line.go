@@ -65,6 +65,11 @@ func (l *line) askNow() {
 
 // drop takes a waiter out of the queue before its grant.
 func (q *RedisQueue) drop(w *waiter) {
+	if w.rest != nil {
+		w.rest.Stop()
+		delete(q.resting, w)
+		return
+	}
 	if w.line == nil {
 		q.lobby = remove(q.lobby, w)
 		return
@@ -165,6 +170,9 @@ func (l *line) plan() step {
 		place: place{first.ticket, first.arrival}, shard: first.shard, bucket: l.bucket, view: q.view,
 		permit: first.wantsPermit, closes: q.config.window + max(q.config.margin, first.patience), hold: q.health.hold(), lease: q.lease(),
 	}
+	if !first.rested {
+		s.claim.breaker = q.config.breaker
+	}
 	if first.wantsPermit {
 		s.claim.closes = q.config.permitLease
 	}
@@ -226,10 +234,13 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 		if w.arrival == 0 {
 			w.arrival = r.now
 		}
+		if w.placed != nil && !w.told {
+			defer w.place() // once it is known whether it is granted in the same moment
+		}
 	}
 	if q.view.epoch != s.claim.view.epoch || q.view.maxConcurrency != s.claim.view.maxConcurrency {
 		if r.code == "granted" {
-			l.grant(s, sent)
+			l.grant(s, sent, r.now)
 		}
 		return nil // the rest is of a state, or of limits, that are no more
 	}
@@ -247,11 +258,13 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 	}
 	switch r.code {
 	case "granted":
-		l.grant(s, sent)
+		l.grant(s, sent, r.now)
 	case "gone": // a ticket of another life, or forged: take a new one
 		if s.first.state == waiting {
 			s.first.ticket, s.first.told = formatTicket(s.first.shard, q.config.pod, q.tickets.Add(1)), false
 		}
+	case "tired":
+		events = append(events, l.rest(s.first, r.wait)...)
 	case "exhausted":
 		q.beatSoon() // with the longer lease
 		q.exhausted(r.wait)
@@ -265,15 +278,43 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 	return events
 }
 
-func (l *line) grant(s step, sent time.Time) {
+func (l *line) grant(s step, sent time.Time, now int64) {
 	w := s.first
 	if w.state != waiting {
 		return // it has left; its ticket is being given up
 	}
 	w.line.waiters = remove(w.line.waiters, w)
-	w.state, w.sent, w.closes = granted, sent, s.claim.closes
+	w.state, w.sent, w.granted, w.closes = granted, sent, now, s.claim.closes
 	w.bucket, w.maxConcurrency = l.bucket, s.claim.view.maxConcurrency
 	close(w.done)
+}
+
+// rest takes a waiter out of its line until its shard has rested.
+func (l *line) rest(w *waiter, d time.Duration) []gatewayqueue.Event {
+	q := l.queue
+	if w.state != waiting {
+		return nil
+	}
+	l.ask = time.Time{}
+	w.line.waiters = remove(w.line.waiters, w)
+	if !w.deadline.IsZero() && w.deadline.Before(time.Now().Add(d)) {
+		w.refuse(&gatewayqueue.DeadlineError{Wait: d, Reason: "the rest of a shard that identifies too often"})
+		return nil
+	}
+	w.line, w.arrival, w.rested = nil, 0, true
+	q.resting[w] = struct{}{}
+	w.rest = time.AfterFunc(d, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if _, rests := q.resting[w]; !rests {
+			return
+		}
+		delete(q.resting, w)
+		w.rest = nil
+		q.lineOf(w.shard % q.view.maxConcurrency).add(w)
+		q.keep()
+	})
+	return []gatewayqueue.Event{{Kind: gatewayqueue.EventResting, ShardID: w.shard, Bucket: l.bucket, Elapsed: d}}
 }
 
 // meetHead looks at the first ticket of the whole line. If it is this pod's and

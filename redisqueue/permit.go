@@ -16,6 +16,7 @@ type permit struct {
 	bucket         int
 	maxConcurrency int // at the grant
 	granted        time.Time
+	grantedAt      int64 // the same, in ms on Redis's clock
 
 	// Under the queue's mu.
 	deadline time.Time
@@ -26,7 +27,7 @@ type permit struct {
 func (q *RedisQueue) newPermit(w *waiter) *permit {
 	p := &permit{
 		queue: q, ticket: w.ticket, shard: w.shard, bucket: w.bucket, maxConcurrency: w.maxConcurrency,
-		granted: w.sent, deadline: w.sent.Add(q.config.permitGood()),
+		granted: w.sent, grantedAt: w.granted, deadline: w.sent.Add(q.config.permitGood()),
 	}
 	if !q.closed {
 		q.permits[p] = struct{}{}

@@ -34,7 +34,8 @@ type RedisQueue struct {
 	ready   bool // view is Redis's, as far as is known
 	keeping bool // the keeper runs
 	lines   map[int]*line
-	lobby   []*waiter // those who came before the first contact
+	lobby   []*waiter            // those who came before the first contact
+	resting map[*waiter]struct{} // those whose shard identifies too often
 	permits map[*permit]struct{}
 	warned  int // the budget warning given last, in percent
 }
@@ -66,6 +67,7 @@ func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
 		cancel:  cancel,
 		poke:    make(chan struct{}, 1),
 		lines:   make(map[int]*line),
+		resting: make(map[*waiter]struct{}),
 		permits: make(map[*permit]struct{}),
 		warned:  100,
 	}
@@ -78,21 +80,17 @@ func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
 // [gatewayqueue.Queue] says. While Redis is away it waits; when ctx then ends,
 // the error is also the last one of Redis.
 func (q *RedisQueue) Wait(ctx context.Context, shardID int) error {
-	_, err := q.acquire(ctx, shardID, false)
+	_, err := q.acquire(ctx, shardID, false, seat{})
 	return err
 }
 
 // Acquire blocks until shardID has a permit, as [gatewayqueue.PermitQueue]
 // says. The permit is renewed while this pod lives.
 func (q *RedisQueue) Acquire(ctx context.Context, shardID int) (gatewayqueue.Permit, error) {
-	w, err := q.acquire(ctx, shardID, true)
-	if err != nil {
-		return nil, err
-	}
-	return w.permit, nil
+	return q.AcquireSince(ctx, shardID, time.Time{}, nil)
 }
 
-func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool) (*waiter, error) {
+func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool, seat seat) (*waiter, error) {
 	if err := gatewayqueue.CheckShard(shardID); err != nil {
 		return nil, err
 	}
@@ -103,6 +101,7 @@ func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool) (*wa
 		shard: shardID, ticket: formatTicket(shardID, q.config.pod, q.tickets.Add(1)),
 		since: time.Now(), wantsPermit: permit, done: make(chan struct{}),
 	}
+	placed := seat.take(w)
 	w.deadline, _ = ctx.Deadline()
 	if err := q.enter(w); err != nil {
 		return nil, err
@@ -111,8 +110,14 @@ func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool) (*wa
 	for {
 		select {
 		case <-w.done:
+		case <-placed:
+			placed = nil
+			if err := q.tellPlace(w, seat); err != nil {
+				return nil, err
+			}
+			continue
 		case <-ctx.Done():
-			if err := q.leave(ctx, w); err != nil {
+			if err := q.leave(w, func() error { return ctxerr.Ended(ctx, q.health.last()) }); err != nil {
 				return nil, err
 			}
 			<-w.done // it had already been refused
@@ -122,7 +127,7 @@ func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool) (*wa
 			return nil, w.err
 		}
 		if ctx.Err() != nil { // in the instant of the grant
-			return nil, q.leave(ctx, w)
+			return nil, q.leave(w, func() error { return ctxerr.Ended(ctx, q.health.last()) })
 		}
 		if q.accept(w) {
 			q.config.observe(gatewayqueue.Event{
@@ -150,9 +155,9 @@ func (q *RedisQueue) enter(w *waiter) error {
 	return nil
 }
 
-// leave takes a waiter out whose context has ended, wherever it is. A grant it
-// did not use goes back. It returns nil if the waiter was refused meanwhile.
-func (q *RedisQueue) leave(ctx context.Context, w *waiter) error {
+// leave takes a waiter out that waits no longer, wherever it is. A grant it did
+// not use goes back. It returns why, or nil if the waiter was refused meanwhile.
+func (q *RedisQueue) leave(w *waiter, why func() error) error {
 	q.mu.Lock()
 	state := w.state
 	switch state {
@@ -166,7 +171,7 @@ func (q *RedisQueue) leave(ctx context.Context, w *waiter) error {
 	}
 	w.state = refused
 	q.mu.Unlock()
-	err := ctxerr.Ended(ctx, q.health.last())
+	err := why()
 	q.observeLeft(w, err)
 	return err
 }
@@ -225,6 +230,11 @@ func (q *RedisQueue) Close() error {
 	for _, w := range q.lobby {
 		w.refuse(gatewayqueue.ErrClosed)
 	}
+	for w := range q.resting {
+		w.rest.Stop()
+		w.refuse(gatewayqueue.ErrClosed)
+	}
+	clear(q.resting)
 	for bucket, l := range q.lines {
 		left[bucket] = l.close()
 	}

@@ -94,6 +94,7 @@ type claimCall struct {
 	permit        bool
 	closes        time.Duration // for how long a grant closes the bucket
 	hold, lease   time.Duration
+	breaker       int
 	next          string // the pod's next ticket in this line
 	others        []place
 }
@@ -124,7 +125,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	args := []any{
 		c.ticket, c.score(), c.shard, c.bucket, s.config.pod, ms(c.lease),
 		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(step),
-		s.config.reserveOf(c.view.total), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0,
+		s.config.reserveOf(c.view.total), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0, c.breaker,
 	}
 	for _, p := range c.others {
 		args = append(args, p.score(), p.ticket)
@@ -161,6 +162,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 // settled is the reply of identified and renew.
 type settled struct {
 	code string
+	now  int64
 	seq  int64
 }
 
@@ -182,8 +184,8 @@ func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, clo
 	keys := []string{s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket)}
 	args := append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, more...)
 	r := s.run(ctx, script, keys, args...)
-	code, _, seq := r.text(), r.int64(), r.int64()
-	return settled{code, seq}, r.done()
+	reply := settled{code: r.text(), now: r.int64(), seq: r.int64()}
+	return reply, r.done()
 }
 
 // abandon gives up the tickets' places, slot and units; pod is not empty if the

@@ -23,6 +23,7 @@ type waiter struct {
 	since       time.Time // when it came
 	deadline    time.Time // of its context; zero for none
 	done        chan struct{}
+	placed      chan struct{} // closed when arrival is known; nil if nobody asks
 
 	state    state
 	line     *line         // nil in the lobby
@@ -30,10 +31,13 @@ type waiter struct {
 	told     bool          // Redis knows its place
 	tried    bool          // Redis may know it: a call with it was sent
 	claiming bool          // a claim for it is on its way
+	rest     *time.Timer   // while it rests, outside every line
+	rested   bool          // it has
 	patience time.Duration // what a window needs on top because replies are slow
 
 	// Of its grant.
 	sent           time.Time // when the call that got it was sent
+	granted        int64     // ms on Redis's clock
 	closes         time.Duration
 	bucket         int
 	maxConcurrency int

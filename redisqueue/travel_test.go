@@ -1,0 +1,162 @@
+package redisqueue_test
+
+// Places and permits that travel between pods.
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+// twoPods are two pods on one virtual Redis.
+func twoPods(t *testing.T, maxConcurrency int) (a, b *redisqueue.RedisQueue) {
+	t.Helper()
+	server := virtualRedis(t)
+	pods := make([]*redisqueue.RedisQueue, 2)
+	for i := range pods {
+		pods[i] = open(t, virtualClient(t, server), redisqueue.WithLimit(full(maxConcurrency)), redisqueue.WithFreshStart())
+	}
+	return pods[0], pods[1]
+}
+
+func TestACallerThatComesBackAtAnotherPodHasItsPlaceAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := twoPods(t, 1)
+		require.NoError(t, a.Wait(t.Context(), 0))
+		var since time.Time
+		err := a.WaitSince(t.Context(), 1, time.Time{}, func(at time.Time) bool { since = at; return false })
+		require.Error(t, err, "it left once it knew its place")
+		require.NotErrorIs(t, err, context.Canceled)
+		require.False(t, since.IsZero())
+		time.Sleep(time.Second)
+		later := ask(t.Context(), a, 2)
+		synctest.Wait()
+		status, err := b.Status(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, status.Waiting(), "the one that left costs nothing")
+		var again time.Time
+		require.NoError(t, b.WaitSince(t.Context(), 1, since, func(at time.Time) bool { again = at; return true }))
+		assert.Equal(t, since.UnixMilli(), again.UnixMilli())
+		select {
+		case <-later:
+			t.Error("shard 2 came later and was granted first")
+		default:
+		}
+		require.NoError(t, <-later)
+	})
+}
+
+func TestAPlaceIsNotToldWhereTheGrantComesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := twoPods(t, 1)
+		permit, err := a.AcquireSince(t.Context(), 0, time.Time{}, func(time.Time) bool {
+			t.Error("it was told its place")
+			return false
+		})
+		require.NoError(t, err)
+		require.NoError(t, permit.Abandon(t.Context()))
+	})
+}
+
+func TestAPermitIsRenewedAndSettledAtAnotherPod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := twoPods(t, 1)
+		permit, err := a.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		record, err := a.Export(permit)
+		require.NoError(t, err)
+		imported, err := b.Import(record)
+		require.NoError(t, err)
+		next := ask(t.Context(), a, 1)
+		for range 20 {
+			time.Sleep(2 * time.Second)
+			require.NoError(t, imported.(interface{ Renew(context.Context) error }).Renew(t.Context()))
+			require.Greater(t, time.Until(imported.Deadline()), 4*time.Second)
+		}
+		start := time.Now()
+		require.NoError(t, imported.Identified(t.Context()))
+		require.NoError(t, <-next)
+		assert.GreaterOrEqual(t, time.Since(start), gatewayqueue.IdentifyDelay)
+		assert.Less(t, time.Since(start), gatewayqueue.IdentifyDelay+time.Second)
+		again, err := a.Import(record)
+		require.NoError(t, err)
+		require.ErrorIs(t, again.(interface{ Renew(context.Context) error }).Renew(t.Context()), gatewayqueue.ErrPermitExpired)
+	})
+}
+
+func TestAnExportedPermitThatNobodyRenewsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := twoPods(t, 1)
+		permit, err := a.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		_, err = a.Export(permit)
+		require.NoError(t, err)
+		start := time.Now()
+		require.NoError(t, b.Wait(t.Context(), 1))
+		assert.InDelta(t, 2*gatewayqueue.IdentifyDelay.Seconds(), time.Since(start).Seconds(), 0.1, "its lease is two windows")
+	})
+}
+
+func TestAnExportedPermitIsAbandonedAtAnotherPod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := twoPods(t, 1)
+		permit, err := a.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		record, err := a.Export(permit)
+		require.NoError(t, err)
+		imported, err := b.Import(record)
+		require.NoError(t, err)
+		require.NoError(t, imported.Abandon(t.Context()))
+		start := time.Now()
+		require.NoError(t, a.Wait(t.Context(), 1))
+		assert.Less(t, time.Since(start), time.Second)
+		status, err := a.Status(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 999, status.Budget.Remaining)
+	})
+}
+
+func TestAPermitIsNotRenewedBeyondItsBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := twoPods(t, 1)
+		permit, err := a.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		granted := time.Now()
+		record, err := a.Export(permit)
+		require.NoError(t, err)
+		imported, err := a.Import(record)
+		require.NoError(t, err)
+		for err == nil {
+			time.Sleep(2 * time.Second)
+			err = imported.(interface{ Renew(context.Context) error }).Renew(t.Context())
+			require.LessOrEqual(t, imported.Deadline().Sub(granted), gatewayqueue.PermitBound+5*time.Millisecond)
+		}
+		require.ErrorIs(t, err, gatewayqueue.ErrPermitExpired)
+		assert.Equal(t, gatewayqueue.PermitBound.Seconds(), time.Since(granted).Round(2*time.Second).Seconds())
+	})
+}
+
+func TestARecordThatIsNoneIsRefused(t *testing.T) {
+	a, b := open(t, redis.NewClient(&redis.Options{})), open(t, redis.NewClient(&redis.Options{}))
+	for _, record := range []string{
+		"", "x", "00001@pod#1 0 1", "1@pod#1 0 1 5", "00001@pod#1 1 1 5", "00001@pod#1 0 0 5",
+		"00001@pod#1 0 1 -5", "00001@pod#1 0 1 5 6", "00001@pod#1 1 5000 5",
+	} {
+		_, err := a.Import(record)
+		require.ErrorIs(t, err, gatewayqueue.ErrInvalid, "%q", record)
+	}
+	permit, err := b.Import("00001@pod#1 1 2 5")
+	require.NoError(t, err)
+	_, err = a.Export(permit)
+	require.ErrorIs(t, err, gatewayqueue.ErrInvalid, "a permit of another queue")
+	_, err = a.Export(nil)
+	require.ErrorIs(t, err, gatewayqueue.ErrInvalid)
+}
