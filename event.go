@@ -21,13 +21,14 @@ const (
 	EventBudget                          // Remaining and Total changed
 	EventStoreError                      // a call to the shared store failed; Err says how
 	EventStoreBack                       // the store answers again; Elapsed is how long it was away
+	EventResting                         // its shard identifies too often: it waits Elapsed before it takes a place
 	EventStateLost                       // the store lost state; every bucket is closed for a window
 )
 
 var eventNames = [...]string{
 	EventWaiting: "waiting", EventGranted: "granted", EventLeft: "left", EventIdentified: "identified",
 	EventAbandoned: "abandoned", EventExpired: "expired", EventBudget: "budget",
-	EventStoreError: "store error", EventStoreBack: "store back", EventStateLost: "state lost",
+	EventStoreError: "store error", EventStoreBack: "store back", EventResting: "resting", EventStateLost: "state lost",
 }
 
 func (k EventKind) String() string {

@@ -8,11 +8,13 @@
 --      14 reserve  15 period (ms)  16 TTL of paid (ms)  17 the pod's next ticket, or ''
 --      18 how long every bucket stays closed first (ms): not 0 if this server has not run this script before,
 --         so that it may have been restarted, or replaced by a replica that missed the last grants
---      19... arrival and ticket of others of the pod that take their places
+--      19 breaker: from how many identifies on in this period a shard must rest first; 0 if it has, or need not
+--      20... arrival and ticket of others of the pod that take their places
 -- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset}; times in ms
 --   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
 --   wait       ask again in wait; ahead tickets stand before it, head is the first of all
 --   exhausted  no unit is left for it; wait is the time until the reset
+--   tired      its shard has identified too often: it has no place until it has rested for wait
 --   resync     the pod does not know the limits or state in force: sync, then ask again
 --   gone       the ticket was settled long ago: this is a late copy of an old call
 --   back is 1 if the ticket had lost its place (its pod was taken for dead) and has it again;
@@ -48,7 +50,8 @@ if not known or not (left or over) then
 end
 left = over and total or whole(left)
 if not left then return redis.error_reply('BADVALUE ' .. KEYS[2]) end
-if not whole(redis.call('HGET', KEYS[5], ARGV[3]) or '0') then return redis.error_reply('BADVALUE ' .. KEYS[5]) end
+local spent, breaker = whole(redis.call('HGET', KEYS[5], ARGV[3]) or '0'), tonumber(ARGV[19])
+if not spent then return redis.error_reply('BADVALUE ' .. KEYS[5]) end
 
 local paid = redis.call('GET', KEYS[8])
 if paid == 'left' or paid == 'identified' then return reply('gone', 0) end
@@ -65,8 +68,12 @@ shut = math.max(shut, closed - now, tonumber(ARGV[12]))
 
 redis.call('ZADD', KEYS[6], ms(now + ARGV[6]), ARGV[5])
 if ttl == -1 then redis.call('PEXPIRE', KEYS[1], ARGV[13]) end
-for i = 19, #ARGV, 2 do
+for i = 20, #ARGV, 2 do
   redis.call('ZADD', KEYS[3], 'NX', ARGV[i] == '' and ms(now) or ARGV[i], ARGV[i + 1])
+end
+if not paid and not over and breaker > 0 and spent >= breaker then
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  return reply('tired', math.min(ARGV[13] * 2 ^ math.min(spent - breaker, 30), 3600000))
 end
 local granted = paid and (mine and closed <= now or shut <= 0)
 if not granted then

@@ -17,7 +17,7 @@ var claim = script{
 	args: []string{
 		"ticket=00001@a#1", "arrival=", "shard=1", "bucket=0", "pod=a", "lease=30000",
 		"max_concurrency=1", "epoch=e", "seq=5", "mode=wait", "closes=5250",
-		"hold=0", "step=5250", "reserve=0", "period=86400000", "paid=60000", "next=", "fleet=0",
+		"hold=0", "step=5250", "reserve=0", "period=86400000", "paid=60000", "next=", "fleet=0", "breaker=0",
 	},
 	reply: []string{"code", "now", "wait", "ahead", "remaining", "seq", "head", "back", "shut", "reset"},
 	state: state{
@@ -393,4 +393,31 @@ func TestClaimRefusesWhatItCannotUseAndWritesNothing(t *testing.T) {
 		contracts = append(contracts, contract{name: "Limits" + bad, seed: limits(bad), reply: "BADVALUE limits"})
 	}
 	claim.run(t, contracts)
+}
+
+func TestAShardThatIdentifiesTooOftenRests(t *testing.T) {
+	pods := "a=@30000"
+	claim.run(t, []contract{
+		{
+			name: "BelowTheBreakerItIsGranted", call: args{"breaker": "3"}, seed: state{"spent": "1=2 ttl=60000"},
+			reply: "granted wait=5250 ahead=0 remaining=9 seq=6 head= back=0 shut=5250 reset=@60000",
+			after: with(granted, state{"spent": "1=3 ttl=60000"}),
+		},
+		{
+			name: "AtTheBreakerForAWindow", call: args{"breaker": "3"}, seed: state{"spent": "1=3 ttl=60000"},
+			reply: "tired wait=5250", after: state{"pods": pods, "spent": "1=3 ttl=60000"},
+		},
+		{
+			name: "ThenTwiceAsLongEachTime", call: args{"breaker": "3"}, seed: state{"spent": "1=6 ttl=60000"},
+			reply: "tired wait=42000", after: state{"pods": pods, "spent": "1=6 ttl=60000"},
+		},
+		{
+			name: "AnHourAtTheMost", call: args{"breaker": "3"}, seed: state{"spent": "1=900 ttl=60000"},
+			reply: "tired wait=3600000", after: state{"pods": pods, "spent": "1=900 ttl=60000"},
+		},
+		{
+			name: "AndGivesUpItsPlaceMeanwhile", call: args{"breaker": "3"}, seed: state{"spent": "1=3 ttl=60000", "queue:0": "00001@a#1=@-5"},
+			reply: "tired wait=5250", after: state{"pods": pods, "spent": "1=3 ttl=60000", "queue:0": ""},
+		},
+	})
 }

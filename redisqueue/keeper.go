@@ -167,8 +167,11 @@ func (q *RedisQueue) heard(events []gatewayqueue.Event, err error) {
 	}
 	for _, e := range events {
 		q.config.observe(e)
-		if e.Kind == gatewayqueue.EventBudget {
+		switch e.Kind {
+		case gatewayqueue.EventBudget:
 			q.warn(e)
+		case gatewayqueue.EventResting:
+			q.config.log.Warn("a shard identifies too often: it has to rest first", "shard", e.ShardID, "rest", e.Elapsed)
 		}
 	}
 }

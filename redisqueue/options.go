@@ -33,6 +33,7 @@ type config struct {
 	reserve       int // or reserveByTotal
 	freshStart    bool
 	failExhausted bool
+	breaker       int
 	log           *slog.Logger
 	observe       func(gatewayqueue.Event)
 }
@@ -41,6 +42,7 @@ type config struct {
 const (
 	DefaultApp           = "default"
 	DefaultPodLease      = 3 * time.Second
+	DefaultBreaker       = 20
 	DefaultRefresh       = 10 * time.Minute
 	defaultPermitWindows = 2 // a permit's lease, in windows
 	reserveByTotal       = math.MinInt
@@ -57,6 +59,7 @@ func defaults() config {
 		permitMargin: gatewayqueue.IdentifiedMargin,
 		podLease:     DefaultPodLease,
 		reserve:      reserveByTotal,
+		breaker:      DefaultBreaker,
 		log:          slog.New(slog.DiscardHandler),
 		observe:      func(gatewayqueue.Event) {},
 	}
@@ -115,6 +118,12 @@ func WithWindow(d time.Duration) Option { return func(c *config) { c.window = d 
 // miscount cannot reset the token: by default 1 % of the total, at most 10.
 func WithReserve(units int) Option { return func(c *config) { c.reserve = units } }
 
+// WithBreaker sets how many times a shard may identify in a period before it has
+// to rest: one window (with its margin) before the next time, then twice as long
+// each time, up to an hour. So a shard that crashes over and over does not spend
+// the budget of all. 20 by default; 0 switches it off.
+func WithBreaker(identifies int) Option { return func(c *config) { c.breaker = identifies } }
+
 // WithFailExhausted makes Wait and Acquire fail with a
 // [gatewayqueue.ExhaustedError] when the budget is exhausted; by default they
 // wait for the reset.
@@ -172,6 +181,8 @@ func (c *config) validate() error {
 		return bad("pod lease", c.podLease, "50ms to 1m")
 	case c.reserve < 0 && c.reserve != reserveByTotal:
 		return bad("reserve", c.reserve, "0 or more")
+	case c.breaker < 0:
+		return bad("breaker", c.breaker, "0 or more")
 	case c.log == nil:
 		return bad("logger", "nil", "a *slog.Logger; leave the option out for silence")
 	case c.observe == nil:

@@ -1,0 +1,52 @@
+package redisqueue_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+func TestAShardThatCrashesOverAndOverRestsEverLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := virtualRedis(t)
+		queue, err := redisqueue.New(virtualClient(t, server), redisqueue.WithFreshStart(), redisqueue.WithBreaker(3))
+		require.NoError(t, err)
+		defer queue.Close()
+		var took []time.Duration
+		for range 6 {
+			start := time.Now()
+			require.NoError(t, queue.Wait(t.Context(), 7))
+			took = append(took, time.Since(start).Round(time.Second))
+		}
+		assert.Equal(t, []time.Duration{0, 5 * time.Second, 5 * time.Second, 5 * time.Second, 11 * time.Second, 21 * time.Second}, took)
+
+		start := time.Now()
+		require.NoError(t, queue.Wait(t.Context(), 8), "another shard")
+		assert.Less(t, time.Since(start), 6*time.Second)
+
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		start = time.Now()
+		err = queue.Wait(ctx, 7)
+		var known *gatewayqueue.DeadlineError
+		require.ErrorAs(t, err, &known, "the rest is known to be longer")
+		assert.Equal(t, 42*time.Second, known.Wait)
+		assert.Less(t, time.Since(start), time.Second)
+
+		ctx, leave := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, leave)
+		require.ErrorIs(t, queue.Wait(ctx, 7), context.Canceled, "who rests can leave")
+		done := make(chan error)
+		go func() { done <- queue.Wait(t.Context(), 7) }()
+		time.Sleep(time.Second)
+		require.NoError(t, queue.Close())
+		require.ErrorIs(t, <-done, gatewayqueue.ErrClosed)
+	})
+}
