@@ -3,12 +3,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/gatewayqueue/gatewayqueue/bench/contest"
 	"github.com/gatewayqueue/gatewayqueue/bench/report"
@@ -31,6 +35,7 @@ func run(args []string) error {
 	flags.Usage = func() { usage(flags) }
 	var (
 		runs = flags.Int("runs", 5, "runs of each contestant in each workload")
+		out  = flags.String("out", "", "all: the directory of benchmarks.md and its pictures; quick: the same, none by default")
 		only = flags.String("only", "", "one: contestants, by name, separated by commas")
 		spec workload.Spec
 	)
@@ -57,13 +62,30 @@ func run(args []string) error {
 	if *runs < 1 || flags.NArg() > 0 {
 		return errors.New("-runs must be 1 or more, and nothing may follow the flags")
 	}
-	s, err := suite.New(*runs, os.Stderr)
+	if what == "quick" {
+		*runs = 1
+	}
+	dir := *out
+	if dir == "" {
+		temp, err := os.MkdirTemp("", "gatewayqueue-bench-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temp) //nolint:errcheck // only pictures that nobody wants
+		dir = temp
+	}
+	redis.SetLogger(silent{}) // a pod that was killed cannot dial, as it should be
+	s, err := suite.New(*runs, dir, os.Stderr)
 	if err != nil {
 		return err
 	}
 	switch what {
 	case "core":
 		return core(s)
+	case "all":
+		return everything(s, suite.Full(), *out)
+	case "quick":
+		return everything(s, suite.Quick(), *out)
 	case "one":
 		return one(s, spec, *only)
 	default:
@@ -83,8 +105,12 @@ func usage(flags *flag.FlagSet) {
 	flags.PrintDefaults()
 }
 
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
 func core(s *suite.Suite) error {
-	c, err := s.Core()
+	c, err := s.Core(suite.Full())
 	if err != nil {
 		return err
 	}
@@ -95,6 +121,46 @@ func core(s *suite.Suite) error {
 	}
 	return nil
 }
+
+// everything prints the report, or writes it where out says.
+func everything(s *suite.Suite, z suite.Size, out string) error {
+	before := report.Load()
+	sections, err := s.Everything(z)
+	if err != nil {
+		return err
+	}
+	head := fmt.Sprintf(intro, s.Runs, report.Machine(), strings.Join(report.Versions(), ", "), before, report.Load())
+	text := head + suite.Markdown(sections, 2)
+	if out == "" {
+		fmt.Print(text)
+		return nil
+	}
+	return os.WriteFile(filepath.Join(out, "benchmarks.md"), []byte(strings.TrimSpace(text)+"\n"), 0o644)
+}
+
+const intro = `# Benchmarks
+
+Written by ` + "`scripts/bench`" + `; nothing here was written by hand. Every contestant did the same work in the same run,
+before a judge that has no tolerance. The figures are the medians of %d runs, with the lowest and the highest in brackets;
+violations, and units over the budget, are those of the best and of the worst run.
+
+Times are good for comparisons within a table, and for nothing else: they depend on the machine and on what else
+it was doing.
+
+- Machine: %s
+- Versions: %s
+- Load average before and after: %s and %s
+- Command: ` + "`scripts/bench`" + `
+
+What the words mean:
+
+- *bring-up / ideal*: time from the first arrival to the last identify; the ideal has no margin, no dial and no overhead.
+- *handoff*: from the end of a bucket's window, margin included, to the next grant. Those that keep no margin can have a
+  negative one.
+- *violations*: identifies of one bucket that came less than a window after the one before; *worst*: how much less.
+- *commands*: what clients sent, by INFO commandstats; *Redis CPU*: of the server's process, less what an idle one uses.
+
+`
 
 func one(s *suite.Suite, spec workload.Spec, only string) error {
 	contestants := contest.All()

@@ -29,51 +29,58 @@ func withMargins(s workload.Spec) workload.Spec {
 
 // deep is the core workload with another length of the lines, left after some
 // windows.
-func deep(waiters int) workload.Spec {
-	s := coreSpec()
-	s.Shards, s.Windows = waiters*s.MaxConcurrency, 16
+func (z Size) deep(waiters int) workload.Spec {
+	s := z.core
+	s.Shards, s.Windows = waiters*s.MaxConcurrency, z.deepWindows
 	return s
 }
+
+// fleetPods is a large deployment.
+const fleetPods = 128
 
 // depths are the waiters per bucket that the core is held to.
 var depths = []int{4, 64, 1024}
 
-// crowdSize is how many wait in one pod when its memory is measured.
-const crowdSize = 10_000
-
 // Core is the core table's data.
 type Core struct {
+	size    Size
 	Zero    []report.Row // margin 0: Wait, Acquire, the poller, then others
 	Margins []report.Row // default margins: Wait, Acquire
 	Deep    [][]report.Row
+	Fleet   []report.Row // margin 0, many pods: Wait, Acquire
 	Idle    float64
 	Crowd   workload.Crowd
 }
 
 // Core runs it. others compete at margin 0.
-func (s *Suite) Core(others ...contest.Contestant) (*Core, error) {
+func (s *Suite) Core(z Size, others ...contest.Contestant) (*Core, error) {
 	ours := contest.Named(contest.Wait, contest.Acquire)
-	c := &Core{}
+	c := &Core{size: z}
 	var err error
 	first := append(contest.Named(contest.Wait, contest.Acquire, contest.Poller), others...)
-	if c.Zero, err = s.InTurn("margin 0", Entries(coreSpec(), first...)); err != nil {
+	if c.Zero, err = s.InTurn("margin 0", Entries(z.core, first...)); err != nil {
 		return nil, err
 	}
-	if c.Margins, err = s.InTurn("default margins", Entries(withMargins(coreSpec()), ours...)); err != nil {
+	if c.Margins, err = s.InTurn("default margins", Entries(withMargins(z.core), ours...)); err != nil {
 		return nil, err
 	}
 	for _, n := range depths {
-		rows, err := s.InTurn(fmt.Sprintf("%d waiters a bucket", n), Entries(deep(n), ours...))
+		rows, err := s.InTurn(fmt.Sprintf("%d waiters a bucket", n), Entries(z.deep(n), ours...))
 		if err != nil {
 			return nil, err
 		}
 		c.Deep = append(c.Deep, rows)
 	}
+	fleet := z.core
+	fleet.Pods = fleetPods
+	if c.Fleet, err = s.InTurn(fmt.Sprintf("%d pods", fleetPods), Entries(fleet, ours...)); err != nil {
+		return nil, err
+	}
 	if c.Idle, err = workload.Idle(ours[0]); err != nil {
 		return nil, err
 	}
-	c.Crowd, err = workload.Waiting(ours[0], crowdSize)
-	s.say("idle pod, and %d waiters in one", crowdSize)
+	c.Crowd, err = workload.Waiting(ours[0], z.crowd, z.look)
+	s.say("idle pod, and %d waiters in one", z.crowd)
 	return c, err
 }
 
@@ -85,7 +92,8 @@ var (
 
 // Tables are the core's tables, each with a title.
 func (c *Core) Tables() []Section {
-	head := fmt.Sprintf("256 shards, max_concurrency 16, 8 pods, window %v", scaled)
+	z := c.size.core
+	head := fmt.Sprintf("%d shards, max_concurrency %d, %d pods, window %v", z.Shards, z.MaxConcurrency, z.Pods, z.Window)
 	sections := []Section{
 		{Title: head + ", margin 0, all waiters at once", Tables: []report.Table{report.Of(c.Zero, Ours, speed...), report.Of(c.Zero, Ours, cost...)}},
 		{Title: fmt.Sprintf("The same with the default margins, %v and %v", gatewayqueue.GrantMargin, gatewayqueue.IdentifiedMargin),
@@ -102,6 +110,9 @@ func (c *Core) Tables() []Section {
 	}
 	return append(sections,
 		Section{Title: "Short and long lines, margin 0", Tables: []report.Table{t}},
+		Section{Title: fmt.Sprintf("The same with %d pods, margin 0", fleetPods), Tables: []report.Table{
+			report.Of(c.Fleet, Ours, append(speed[:5:5], report.Commands, report.RedisCPU, report.RedisLoad)...),
+		}},
 		Section{Title: "Goals", Tables: []report.Table{c.goals()}})
 }
 
@@ -146,6 +157,9 @@ func (c *Core) checks() []check {
 		most("commands / grant, Wait", report.Commands, wait.Runs, 2, ""),
 		most("commands / grant, Acquire", report.Commands, acquire.Runs, 4, ""),
 	}
+	for _, r := range c.Fleet {
+		list = append(list, most(fmt.Sprintf("commands / grant, %s, %d pods", r.Name, fleetPods), report.Commands, r.Runs, 5, ""))
+	}
 	for i, name := range []string{"Wait", "Acquire"} {
 		low, high := math.Inf(1), 0.0
 		for _, rows := range c.Deep {
@@ -166,7 +180,7 @@ func (c *Core) checks() []check {
 		most("Redis CPU / grant, Wait, beside a tenth of the poller's", report.RedisCPU, wait.Runs, report.RedisCPU.Value(poller.Runs)/10, " us"),
 		c.thrifty(),
 		check{"an idle pod", "0 commands/s", report.Number(c.Idle) + " commands/s", c.Idle == 0},
-		check{"10,000 waiters in one pod, goroutines beyond the callers'", "one a bucket, 16, and a handful", fmt.Sprint(c.Crowd.Goroutines), c.Crowd.Goroutines <= 16+8},
+		check{fmt.Sprintf("%d waiters in one pod, goroutines beyond the callers'", c.size.crowd), "one a bucket, 16, and a handful", fmt.Sprint(c.Crowd.Goroutines), c.Crowd.Goroutines <= 16+8},
 		check{"our memory for each of them", "under 2048 bytes", report.Number(c.Crowd.Heap) + " of heap", c.Crowd.Heap < 2048},
 	)
 	return list

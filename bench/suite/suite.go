@@ -7,6 +7,7 @@ package suite
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -22,15 +23,16 @@ import (
 type Suite struct {
 	Runs int // of each contestant in each workload
 	Log  io.Writer
+	Dir  string // where pictures go
 
 	idle  float64
 	start time.Time
 }
 
 // New measures what an idle server costs, and is ready.
-func New(runs int, log io.Writer) (*Suite, error) {
+func New(runs int, dir string, log io.Writer) (*Suite, error) {
 	idle, err := server.IdleCPU(2 * time.Second)
-	s := &Suite{Runs: runs, Log: log, idle: idle, start: time.Now()}
+	s := &Suite{Runs: runs, Log: log, Dir: dir, idle: idle, start: time.Now()}
 	s.say("an idle server uses %.2f %% of a core; load average %s", 100*idle, report.Load())
 	return s, err
 }
@@ -38,6 +40,9 @@ func New(runs int, log io.Writer) (*Suite, error) {
 func (s *Suite) say(format string, args ...any) {
 	fmt.Fprintf(s.Log, "%6.1fs  %s\n", time.Since(s.start).Seconds(), fmt.Sprintf(format, args...))
 }
+
+// path is where a picture goes.
+func (s *Suite) path(file string) string { return filepath.Join(s.Dir, file) }
 
 // Entry is a contestant in a workload.
 type Entry struct {

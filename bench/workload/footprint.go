@@ -32,12 +32,12 @@ func Idle(c contest.Contestant) (float64, error) {
 	if err := f.pods[0].Turn(f.ctx, 0, func() {}, func() {}); err != nil {
 		return 0, err
 	}
-	time.Sleep(time.Second)
+	time.Sleep(4 * time.Second) // its lease ends meanwhile
 	from, err := m.Read()
 	if err != nil {
 		return 0, err
 	}
-	time.Sleep(5 * time.Second)
+	time.Sleep(3 * time.Second)
 	to, err := m.Read()
 	cost := to.Since(from, c.Sent)
 	return cost.Calls / cost.Elapsed.Seconds(), err
@@ -51,8 +51,9 @@ type Crowd struct {
 	Commands    float64 // per second
 }
 
-// Waiting puts n waiters into one pod, with 16 buckets and Discord's window.
-func Waiting(c contest.Contestant, n int) (Crowd, error) {
+// Waiting puts n waiters into one pod, with 16 buckets and Discord's window, and
+// looks at it for some time once they have settled.
+func Waiting(c contest.Contestant, n int, look time.Duration) (Crowd, error) {
 	f := &field{spec: Spec{Shards: n, MaxConcurrency: 16, Pods: 1, Window: 5 * time.Second}}
 	f.ctx, f.cancel = context.WithTimeout(context.Background(), time.Minute)
 	var meter *server.Meter
@@ -86,11 +87,11 @@ func Waiting(c contest.Contestant, n int) (Crowd, error) {
 		waiting.Add(1)
 		_ = f.pods[0].Turn(f.ctx, shard, func() {}, func() {})
 		waiting.Add(-1)
-	}, 2*time.Second)
+	}, look)
 	if err := g.mark(); err != nil {
 		return Crowd{}, err
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(look)
 	if err := g.mark(); err != nil {
 		return Crowd{}, err
 	}

@@ -55,7 +55,9 @@ func (s Spec) setup(pod string) contest.Setup {
 func (s Spec) Depth() int { return (s.Shards + s.MaxConcurrency - 1) / s.MaxConcurrency }
 
 // drains says whether a run goes to the end.
-func (s Spec) drains() bool { return s.Windows == 0 || s.Windows >= s.Depth() }
+func (s Spec) drains() bool {
+	return s.Windows == 0 || s.Windows >= s.Depth() && (s.Budget == 0 || s.Budget >= s.Shards)
+}
 
 // settled is when, in a run that does not drain, every waiter has arrived and
 // what a grant costs can be told from what an arrival costs.
