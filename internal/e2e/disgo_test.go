@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"log/slog"
-	"os"
 
 	"github.com/disgoorg/disgo"
 	disgobot "github.com/disgoorg/disgo/bot"
@@ -27,8 +26,7 @@ type disgoBot struct {
 	limiter gateway.IdentifyRateLimiter
 }
 
-func newDisgoBot(config podConfig, client redis.UniversalClient, queue *redisqueue.RedisQueue) *disgoBot {
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+func newDisgoBot(config podConfig, client redis.UniversalClient, queue *redisqueue.RedisQueue, log *slog.Logger) *disgoBot {
 	b := &disgoBot{limiter: newLimiter(config, client, queue, log)}
 	gatewayOpts := []gateway.ConfigOpt{gateway.WithCompression(gateway.CompressionNone)} // gatewaytest speaks plain JSON
 	if l, ok := b.limiter.(*disgoqueue.Limiter); ok && config.Limiter == limiterPermits {

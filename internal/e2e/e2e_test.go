@@ -73,6 +73,7 @@ func live(t *testing.T, library string) {
 	lap("restart of all gateways, and a pod killed")
 	f.assertPaid(ctx, t, f.limit.MaxConcurrency) // what the dead pod held is spent, used or not
 
+	lap("the end")
 	verdict := judge.Verdict()
 	assert.Zero(t, verdict.Violations, "%v", verdict)
 	assert.Zero(t, verdict.OverBudget, "%v", verdict)

@@ -23,6 +23,10 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
+// readyTimeout bounds how long a fleet may take to come up, on a slow machine
+// and after disgo's pauses of up to a minute.
+const readyTimeout = 100 * time.Second
+
 // plan is what a fleet is to be.
 type plan struct {
 	library string
@@ -142,8 +146,21 @@ func (f *fleet) replace(t *testing.T, i int) {
 // allReady waits until every shard is ready at once.
 func (f *fleet) allReady(ctx context.Context, t *testing.T) {
 	t.Helper()
-	require.NoError(t, f.gateway.WaitReady(ctx, f.shards), "%v are ready; %v; %+v",
-		f.gateway.ReadyShards(), f.gateway.Judge().Verdict(), f.gateway.Stats())
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	slow := time.AfterFunc(readyTimeout/4, func() { f.describe(t) })
+	defer slow.Stop()
+	if err := f.gateway.WaitReady(ctx, f.shards); err != nil {
+		f.describe(t)
+		t.Fatal(err)
+	}
+}
+
+// describe logs what there is to know of a fleet that does not come up.
+func (f *fleet) describe(t *testing.T) {
+	status, err := f.queue.Status(context.Background())
+	t.Logf("ready are %v; %v; %+v; the queue (%v): %+v", f.gateway.ReadyShards(),
+		f.gateway.Judge().Verdict(), f.gateway.Stats(), err, status)
 }
 
 // allGone waits until none of some shards is ready.

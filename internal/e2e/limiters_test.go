@@ -17,18 +17,19 @@ import (
 )
 
 const (
-	limiterPermits = "permits" // ours: the adapter with its dialer
-	limiterAcquire = "acquire" // ours: the adapter alone
-	limiterWait    = "wait"    // ours: Wait, and the dial after it
-	limiterOwn     = "own"     // the library's, in each pod
-	limiterPoller  = "poller"  // SET NX, polled
+	limiterPermits  = "permits" // ours: the adapter with its dialer
+	limiterAcquire  = "acquire" // ours: the adapter alone
+	limiterWait     = "wait"    // ours: Wait, and the dial after it
+	limiterWaitLong = "wait with a long margin"
+	limiterOwn      = "own"    // the library's, in each pod
+	limiterPoller   = "poller" // SET NX, polled
 )
 
 func newLimiter(config podConfig, client redis.UniversalClient, queue *redisqueue.RedisQueue, log *slog.Logger) gateway.IdentifyRateLimiter {
 	switch config.Limiter {
 	case limiterPermits, limiterAcquire:
 		return disgoqueue.New(queue, disgoqueue.WithLogger(log))
-	case limiterWait:
+	case limiterWait, limiterWaitLong:
 		return waiter{queue}
 	case limiterPoller:
 		return poller{client, config.Window, config.Limit.MaxConcurrency}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -53,7 +54,8 @@ func runPod(encoded string) {
 	var b bot
 	switch config.Library {
 	case "disgo":
-		b = newDisgoBot(config, client, queue)
+		log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+		b = newDisgoBot(config, client, queue, log)
 	case "discordgo":
 		b = newDiscordgoBot(config, client, queue)
 	default:
@@ -78,6 +80,9 @@ func (c podConfig) options() []redisqueue.Option {
 	options := []redisqueue.Option{redisqueue.WithPod(c.Name), redisqueue.WithWindow(c.Window), redisqueue.WithLimit(c.Limit)}
 	if c.FreshStart {
 		options = append(options, redisqueue.WithFreshStart())
+	}
+	if c.Limiter == limiterWaitLong {
+		options = append(options, redisqueue.WithMargin(1500*time.Millisecond)) // the dial's jitter
 	}
 	return options
 }

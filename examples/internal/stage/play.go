@@ -1,0 +1,108 @@
+// The play: a fake Discord, a Redis, and the pods as children of this process.
+
+package stage
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+)
+
+// patience bounds every wait of the play.
+const patience = 5 * time.Minute
+
+func play(ctx context.Context, pods, shards int) error {
+	if pods < 1 || shards < pods {
+		return fmt.Errorf("-pods is %d and -shards is %d: want 1 or more, and a shard for each", pods, shards)
+	}
+	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, ResetAfter: gatewayqueue.LimitPeriod, MaxConcurrency: 4}
+	discord := gatewaytest.NewServer(
+		gatewaytest.WithLimit(limit),
+		gatewaytest.WithShards(shards),
+		gatewaytest.WithLatency(gatewaytest.Between(50*time.Millisecond, 1500*time.Millisecond, 1)),
+		gatewaytest.WithReadyDelay(gatewaytest.Between(100*time.Millisecond, 500*time.Millisecond, 2)),
+	)
+	defer discord.Close()
+	store := os.Getenv(redisVar)
+	if store == "" {
+		server := miniredis.NewMiniRedis()
+		server.ClockTTL(true)
+		if err := server.Start(); err != nil {
+			return err
+		}
+		defer server.Close()
+		store = "redis://" + server.Addr()
+	}
+	say := func(format string, args ...any) { fmt.Printf("---- "+format+"\n", args...) }
+	say("no %s: a fake Discord that lets %d shards identify per %v, and %d pods with %d shards between them",
+		tokenVar, limit.MaxConcurrency, gatewayqueue.IdentifyDelay, pods, shards)
+	say("Redis is new, so every bucket stays closed for a first window: nobody knows who identified before")
+
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	for i := range pods {
+		env := []string{
+			tokenVar + "=" + discord.Token(), apiVar + "=" + discord.URL() + "/api/v10", redisVar + "=" + store,
+			fmt.Sprintf("%s=%d", indexVar, i), fmt.Sprintf("%s=%d", podsVar, pods), fmt.Sprintf("%s=%d", shardVar, shards),
+		}
+		if err := start(ctx, &running, i, env); err != nil {
+			return err
+		}
+	}
+	began := time.Now()
+	act := func(what string) error {
+		if err := discord.WaitReady(ctx, shards); err != nil {
+			return err
+		}
+		say("%5.1f s: %s: all are ready: %v", time.Since(began).Seconds(), what, discord.Judge().Verdict())
+		return nil
+	}
+	if err := act("cold start"); err != nil {
+		return err
+	}
+	say("Discord tells all shards to reconnect; they resume, without the queue")
+	discord.Reconnect()
+	if err := act("reconnect"); err != nil {
+		return err
+	}
+	say("every session ends: all must identify again")
+	discord.Restart()
+	return act("restart")
+}
+
+// start runs this program as a pod. It is interrupted when ctx ends.
+func start(ctx context.Context, running *sync.WaitGroup, index int, env []string) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	cmd.Env = append(os.Environ(), env...)
+	output, input := io.Pipe()
+	cmd.Stdout, cmd.Stderr = input, input
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	running.Go(func() {
+		for lines := bufio.NewScanner(output); lines.Scan(); {
+			fmt.Printf("pod-%d %s\n", index, lines.Text())
+		}
+	})
+	running.Go(func() { _ = cmd.Wait(); _ = input.Close() })
+	return nil
+}
