@@ -187,7 +187,16 @@ func (q *RedisQueue) adopt(v view) {
 	if old.epoch != v.epoch || old.maxConcurrency != v.maxConcurrency {
 		all := q.lobby
 		q.lobby = nil
+		// An update deletes the old lines. Lost state leaves them there, with
+		// tickets that their pods would ask for in other lines from now on.
+		stale := old.epoch != v.epoch && old.maxConcurrency != v.maxConcurrency
 		for _, l := range q.lines {
+			for _, w := range l.waiters {
+				if stale && w.tried && !w.claiming {
+					l.leaving = append(l.leaving, w.ticket)
+					w.ticket, w.tried = formatTicket(w.shard, q.config.pod, q.tickets.Add(1)), false
+				}
+			}
 			all = append(all, l.waiters...)
 			l.waiters = nil
 		}
