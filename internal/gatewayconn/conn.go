@@ -56,7 +56,7 @@ type Conn struct {
 func Wrap(conn net.Conn, patience time.Duration, hooks Hooks) *Conn {
 	c := &Conn{Conn: conn, hooks: hooks}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.silent = time.AfterFunc(patience, func() { _ = c.Close() })
+	c.silent = time.AfterFunc(patience, func() { c.cancel(); _ = conn.Close() })
 	return c
 }
 
