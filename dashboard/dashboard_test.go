@@ -292,7 +292,7 @@ func TestCloseEndsStreams(t *testing.T) {
 }
 
 func TestManyViewersComeAndGo(t *testing.T) {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithWindow(10*time.Millisecond))
+	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithWindow(10*time.Millisecond), gatewayqueue.WithMargin(0))
 	require.NoError(t, err)
 	board := dashboard.New(queue, dashboard.WithInterval(time.Millisecond))
 	server := httptest.NewServer(board)

@@ -77,7 +77,7 @@ function draw() {
   drawProgress();
   drawBudget();
   put($('waiting'), String(state.waiting));
-  put($('pods'), state.pods.length ? many(state.pods.length, 'pod') + ': ' + some(state.pods, 4) : 'nobody waits');
+  put($('pods'), state.pods.length ? many(state.pods.length, 'pod') + ': ' + some(state.pods, 4) : state.waiting ? 'in one process' : 'nobody');
   drawBuckets();
   drawSpent();
   drawLatest();
@@ -139,7 +139,7 @@ function newCell(list) {
 }
 
 function drawSpent() {
-  const rows = state.spent || [], body = $('spent'), most = rows.length ? rows[0].count : 1;
+  const rows = state.spent || [], body = $('spent'), most = Math.max(10, ...rows.map(s => s.count)); // one or two are no cause for a long bar
   put($('spent-sum'), state.shards ? many(state.identifies, 'identify', 'identifies') + ' by ' + many(state.shards, 'shard') +
     (state.shards > rows.length ? ', the first ' + rows.length + ' shown' : '') : 'nobody yet in this period');
   while (body.rows.length > rows.length) body.deleteRow(-1);
@@ -198,7 +198,7 @@ function tick() {
     const kind = left <= 0 ? 'open' : bucket.permit ? 'permit' : bucket.holder ? 'closed' : 'held';
     if (kind === 'open') open++;
     if (c.kind !== kind) c.el.className = 'bucket ' + (c.kind = kind);
-    put(c.slot, kind === 'open' ? 'open' : kind + ' ' + span(left));
+    put(c.slot, kind === 'open' ? 'open' : kind + (kind === 'permit' ? ' ≤ ' : ' ') + span(left)); // a permit may be reported sooner
     c.shut.firstElementChild.style.width = Math.max(0, Math.min(100, 100 * left / state.step)) + '%';
     if (kind === 'open') put(c.who, '');
   });

@@ -167,6 +167,15 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 // grant, -1 for one that was given back.
 func (t *tracker) compare(b gatewayqueue.BucketStatus, now bucket, before int64) int {
 	last, change := t.holders[b.Bucket], 0
+	if last != nil && last.Permit && b.Holder == "" && b.Closed > 0 && now.Opens != t.hold {
+		// A queue in memory names no holder once it has identified. A permit
+		// that is given back leaves the bucket open, or to the next in line.
+		last.Permit, last.Until = false, now.Opens
+		t.revise(last)
+	}
+	if last != nil && b.Holder == "" && b.Closed > 0 {
+		return 0
+	}
 	if last != nil && last.ticket == b.Holder && b.Closed > 0 {
 		if last.Permit != b.Permit || last.Until < now.Opens {
 			last.Permit, last.Until = b.Permit, now.Opens

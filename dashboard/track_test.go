@@ -72,6 +72,21 @@ func TestAPermitIsFollowedUntilItIdentifies(t *testing.T) {
 	assert.Equal(t, 1, s.Progress.Up)
 }
 
+func TestAQueueThatNamesNoHolderAfterIdentifiedIsUnderstood(t *testing.T) {
+	track := tracker{step: step}
+	b := closed("3@#1", 2*time.Minute, 1)
+	b.Permit = true
+	track.take(at(0, b))
+	s := track.take(at(time.Second, gatewayqueue.BucketStatus{Closed: 5 * time.Second, Waiting: 1}))
+	assert.False(t, track.grants[0].Permit)
+	assert.False(t, track.grants[0].NotSent)
+	assert.Equal(t, track.now+5000, track.grants[0].Until)
+	assert.Equal(t, 1, s.Progress.Up)
+	s = track.take(at(6*time.Second, closed("9@#2", step, 0)))
+	assert.Equal(t, 2, s.Progress.Up)
+	assert.Len(t, track.grants, 2)
+}
+
 func TestAPermitThatIsGivenBackIsNoProgress(t *testing.T) {
 	track := tracker{step: step}
 	b := closed("00003@a#1", 10*time.Second, 1)

@@ -1,0 +1,124 @@
+// The dashboard in a real browser: Chromium, driven by playwright-core from
+// look.cjs, while a fleet starts.
+
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/dashboard"
+)
+
+// missing skips, but in CI, where nothing may be missing.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if ci := os.Getenv("CI"); ci != "" && ci != "false" && ci != "0" {
+		t.Fatal("CI has no " + what)
+	}
+	t.Skip("no " + what)
+}
+
+func tools(t *testing.T) (node, chromium string) {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing(t, "node")
+	}
+	if out, err := exec.CommandContext(t.Context(), node, "-e", "require('playwright-core'); require.resolve('axe-core')").CombinedOutput(); err != nil {
+		t.Logf("%s", out)
+		missing(t, "playwright-core and axe-core in NODE_PATH: npm install playwright-core axe-core")
+	}
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if chromium, err := exec.LookPath(name); err == nil {
+			return node, chromium
+		}
+	}
+	missing(t, "chromium")
+	return "", ""
+}
+
+// scene is a queue that can be away, with a bucket that somebody has closed by
+// hand, and did not mean well.
+type scene struct {
+	*gatewayqueue.InMemoryQueue
+	away atomic.Bool
+}
+
+func (s *scene) Status(ctx context.Context) (gatewayqueue.Status, error) {
+	if s.away.Load() {
+		return gatewayqueue.Status{}, errors.New("Redis is away") //nolint:staticcheck // A name.
+	}
+	status, err := s.InMemoryQueue.Status(ctx)
+	status.App = "1234567890"
+	status.Buckets = append(status.Buckets, gatewayqueue.BucketStatus{
+		Bucket: len(status.Buckets), Closed: 10 * time.Minute, Holder: `<img src=x onerror=alert(1)>`,
+	})
+	return status, err
+}
+
+func TestABrowserSeesTheQueueMove(t *testing.T) {
+	node, chromium := tools(t)
+	const window = 3 * time.Second
+	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 700, ResetAfter: 3 * time.Hour, MaxConcurrency: 6}
+	queue, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(window))
+	require.NoError(t, err)
+	defer queue.Close()
+	watched := &scene{InMemoryQueue: queue}
+	board := dashboard.New(watched, dashboard.WithInterval(100*time.Millisecond), dashboard.WithStep(window+gatewayqueue.GrantMargin))
+	defer board.Close()
+	var gone atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gone.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		board.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+
+	screenshots := os.Getenv("SCREENSHOTS") // a directory, for those who want to look, too
+	if screenshots == "" {
+		screenshots = t.TempDir()
+	}
+	cmd := exec.CommandContext(t.Context(), node, "look.cjs", server.URL+"/dashboard", chromium, screenshots)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	input, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	output, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	fleet := newFleet(t, queue)
+	for lines := bufio.NewScanner(output); lines.Scan(); {
+		switch lines.Text() {
+		case "ready":
+			fleet.start()
+		case "queue away":
+			watched.away.Store(true)
+		case "queue back":
+			watched.away.Store(false)
+		case "server away":
+			gone.Store(true)
+			server.CloseClientConnections()
+		case "server back":
+			gone.Store(false)
+		}
+		_, err := io.WriteString(input, "done\n")
+		require.NoError(t, err)
+	}
+	assert.NoError(t, cmd.Wait(), "%s", &complaint)
+}
