@@ -3,7 +3,6 @@ package redisqueue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -279,85 +278,3 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 }
 
 func ms(d time.Duration) int64 { return d.Milliseconds() }
-
-// reply takes a script's reply apart, value by value, and keeps the first
-// error.
-type reply struct {
-	values []any
-	err    error
-}
-
-func newReply(raw any, err error) *reply {
-	if err != nil {
-		return &reply{err: err}
-	}
-	values, ok := raw.([]any)
-	if !ok {
-		err = fmt.Errorf("%w: %T for a list", ErrUnexpectedReply, raw)
-	}
-	return &reply{values, err}
-}
-
-var errShort = fmt.Errorf("%w: too short", ErrUnexpectedReply)
-
-func (r *reply) next() any {
-	if len(r.values) == 0 {
-		r.err = errors.Join(r.err, errShort)
-		return nil
-	}
-	v := r.values[0]
-	r.values = r.values[1:]
-	return v
-}
-
-func (r *reply) text() string {
-	if r.err != nil {
-		return ""
-	}
-	switch v := r.next().(type) {
-	case string:
-		return v
-	case int64:
-		return strconv.FormatInt(v, 10)
-	case nil:
-		return ""
-	default:
-		r.err = fmt.Errorf("%w: %T for a text", ErrUnexpectedReply, v)
-		return ""
-	}
-}
-
-func (r *reply) int64() int64 {
-	text := r.text()
-	if r.err != nil {
-		return 0
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		r.err = fmt.Errorf("%w: %q for a whole number", ErrUnexpectedReply, text)
-	}
-	return n
-}
-
-func (r *reply) int() int { return int(r.int64()) }
-
-func (r *reply) duration() time.Duration { return time.Duration(r.int64()) * time.Millisecond }
-
-// optional is a number, or -1 for ”.
-func (r *reply) optional() int {
-	if len(r.values) > 0 && r.values[0] == "" {
-		_ = r.next()
-		return -1
-	}
-	return r.int()
-}
-
-// list is a list within the list.
-func (r *reply) list() *reply {
-	if r.err != nil {
-		return &reply{err: r.err}
-	}
-	return newReply(r.next(), nil)
-}
-
-func (r *reply) done() error { return r.err }

@@ -114,22 +114,3 @@ func bucketStatus(b int, r *reply, opens string, now int64, hold time.Duration) 
 func until(then, now int64) time.Duration {
 	return max(0, time.Duration(then-now)) * time.Millisecond
 }
-
-// pairs reads the rest as fields and values.
-func (r *reply) pairs() map[string]string {
-	m := make(map[string]string, len(r.values)/2)
-	for len(r.values) > 0 && r.err == nil {
-		field := r.text()
-		m[field] = r.text()
-	}
-	return m
-}
-
-// score reads a score of a sorted set, which may be written as 1.7e+12.
-func (r *reply) score() int64 {
-	f, err := strconv.ParseFloat(r.text(), 64)
-	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("%w: a score that is no number", ErrUnexpectedReply)
-	}
-	return int64(f)
-}

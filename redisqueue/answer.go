@@ -1,0 +1,178 @@
+package redisqueue
+
+// What a line makes of the answers to its claims: who is granted, who is refused,
+// who rests, and when to ask again.
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// hear takes in the answer to a claim. It returns what is to be observed, once
+// mu is free.
+func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqueue.Event {
+	q := l.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s.first.claiming = false
+	if s.first.line != nil && s.first.line != l {
+		s.first.line.poke() // it was moved meanwhile, and its new line waits for this
+	}
+	if err != nil {
+		if classify(err) == returned {
+			l.refuseAll(explain(err, q.store.keys))
+		}
+		l.failed(err)
+		return nil
+	}
+	l.failures = 0
+	if r.code == "resync" {
+		q.unready(s.claim.view)
+		return nil
+	}
+	for _, w := range append(s.others, s.first) {
+		if w.arrival == 0 {
+			w.arrival = r.now
+		}
+		if w.placed != nil && !w.told {
+			defer w.place() // once it is known whether it is granted in the same moment
+		}
+	}
+	if q.view.epoch != s.claim.view.epoch || q.view.maxConcurrency != s.claim.view.maxConcurrency {
+		if r.code == "granted" {
+			l.grant(s, sent, r.now)
+		}
+		return nil // the rest is of a state, or of limits, that are no more
+	}
+	events := q.remember(s.claim.view, r.seq, r.left, r.reset)
+	l.ask = time.Now().Add(min(r.wait, maxSleep) + time.Millisecond) // a key lives to the end of its last millisecond
+	l.ahead, l.exhausted = r.ahead, r.code == "exhausted"
+	for _, w := range append(s.others, s.first) {
+		w.told = true
+	}
+	slices.SortStableFunc(l.waiters, (*waiter).compare)
+	if r.back {
+		for _, w := range l.waiters {
+			w.told = w == s.first
+		}
+	}
+	switch r.code {
+	case "granted":
+		l.grant(s, sent, r.now)
+	case "gone": // a ticket of another life, or forged: take a new one
+		if s.first.state == waiting {
+			s.first.ticket, s.first.told = formatTicket(s.first.shard, q.config.pod, q.tickets.Add(1)), false
+		}
+	case "tired":
+		events = append(events, l.rest(s.first, r.wait)...)
+	case "exhausted":
+		q.beatSoon() // with the longer lease
+		q.exhausted(r.wait)
+	default:
+		l.meetHead(s.first, r.head)
+	}
+	if r.code == "granted" && !s.claim.permit && r.left <= q.config.reserveOf(q.view.total) { // the last unit
+		q.exhausted(time.Duration(r.reset-r.now) * time.Millisecond)
+	}
+	l.refuseLate(r.shut, "the bucket's window")
+	return events
+}
+
+func (l *line) grant(s step, sent time.Time, now int64) {
+	w := s.first
+	if w.state != waiting {
+		return // it has left; its ticket is being given up
+	}
+	w.line.waiters = remove(w.line.waiters, w)
+	w.state, w.sent, w.granted, w.closes = granted, sent, now, s.claim.closes
+	w.bucket, w.maxConcurrency = l.bucket, s.claim.view.maxConcurrency
+	close(w.done)
+}
+
+// rest takes a waiter out of its line until its shard has rested.
+func (l *line) rest(w *waiter, d time.Duration) []gatewayqueue.Event {
+	q := l.queue
+	if w.state != waiting {
+		return nil
+	}
+	l.ask = time.Time{}
+	w.line.waiters = remove(w.line.waiters, w)
+	if !w.deadline.IsZero() && w.deadline.Before(time.Now().Add(d)) {
+		w.refuse(&gatewayqueue.DeadlineError{Wait: d, Reason: "the rest of a shard that identifies too often"})
+		return nil
+	}
+	w.line, w.arrival, w.rested = nil, 0, true
+	q.resting[w] = struct{}{}
+	w.rest = time.AfterFunc(d, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if _, rests := q.resting[w]; !rests {
+			return
+		}
+		delete(q.resting, w)
+		w.rest = nil
+		q.lineOf(w.shard % q.view.maxConcurrency).add(w)
+		q.keep()
+	})
+	return []gatewayqueue.Event{{Kind: gatewayqueue.EventResting, ShardID: w.shard, Bucket: l.bucket, Elapsed: d}}
+}
+
+// meetHead looks at the first ticket of the whole line. If it is this pod's and
+// not the one that was claimed for, either a later ticket stands first (by the
+// shard, in one millisecond), or nobody waits for it any more: a late copy of
+// an old call put it there.
+func (l *line) meetHead(first *waiter, head string) {
+	_, pod, _, ok := parseTicket(head)
+	if !ok || pod != l.queue.config.pod || head == first.ticket {
+		return
+	}
+	l.ask = time.Time{}
+	i := slices.IndexFunc(l.waiters, func(w *waiter) bool { return w.ticket == head })
+	if i < 0 {
+		l.leaving = append(l.leaving, head)
+		return
+	}
+	w := l.waiters[i]
+	l.waiters = slices.Insert(slices.Delete(l.waiters, i, i+1), 0, w)
+}
+
+// exhausted refuses those who cannot, or need not, wait for the reset.
+func (q *RedisQueue) exhausted(reset time.Duration) {
+	for _, l := range q.lines {
+		l.refuseIf(&gatewayqueue.ExhaustedError{ResetAfter: reset}, func(w *waiter) bool {
+			return q.config.failExhausted && w.patience == 0 && !w.claiming // its own answer will tell
+		})
+		l.refuseLate(reset, "the budget")
+	}
+}
+
+// refuseLate refuses those whose deadline ends before the wait is over.
+func (l *line) refuseLate(wait time.Duration, reason string) {
+	if wait <= 0 {
+		return
+	}
+	end := time.Now().Add(wait)
+	l.refuseIf(&gatewayqueue.DeadlineError{Wait: wait, Reason: reason}, func(w *waiter) bool {
+		return !w.deadline.IsZero() && w.deadline.Before(end) && w.patience == 0 // else it has paid
+	})
+}
+
+func (l *line) refuseAll(err error) { l.refuseIf(err, func(*waiter) bool { return true }) }
+
+func (l *line) refuseIf(err error, which func(*waiter) bool) {
+	stay := l.waiters[:0]
+	for _, w := range l.waiters {
+		if !which(w) {
+			stay = append(stay, w)
+			continue
+		}
+		if w.tried {
+			l.leaving = append(l.leaving, w.ticket)
+		}
+		w.refuse(err)
+	}
+	clear(l.waiters[len(stay):])
+	l.waiters = stay
+}
