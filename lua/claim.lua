@@ -77,6 +77,7 @@ if not paid and not over and breaker > 0 and spent >= breaker then
 end
 local granted = paid and (mine and closed <= now or shut <= 0)
 if not granted then
+  if paid then redis.call('PEXPIRE', KEYS[8], ARGV[16]) end -- it waits for its grant again, and must not pay again
   local added = redis.call('ZADD', KEYS[3], 'NX', ARGV[2] == '' and ms(now) or ARGV[2], ARGV[1])
   back = ARGV[2] ~= '' and added or 0
   for _ = 1, 64 do -- pass over the tickets of pods whose lease has ended

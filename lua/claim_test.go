@@ -157,7 +157,7 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 				"slot:0": "00002@b#1 ttl=20000", "opens": "0=@20000", "paid:00001@a#1": "granted e @60000 ttl=30000",
 			},
 			reply: "wait wait=~20000 ahead=0 head=00001@a#1 shut=~20000 seq=5",
-			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000", "paid:00001@a#1": "granted e @60000 ttl=60000"},
 		},
 		{
 			name: "DoesNotOpenABucketThatIsHeldClosed", // by new limits, under which its window means nothing
@@ -166,7 +166,7 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 				"slot:0": "00001@a#1 ttl=10000", "opens": "0=@10000", "paid:00001@a#1": "granted e @60000 ttl=30000",
 			},
 			reply: "wait wait=~20000 shut=~20000 seq=5",
-			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000", "paid:00001@a#1": "granted e @60000 ttl=60000"},
 		},
 		{
 			name:  "IsGoneAfterItLeft",

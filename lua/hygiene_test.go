@@ -21,7 +21,7 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "9307e0791a5b4aee07cc1fbc81515af7a674d207",
+	"claim":      "ecc1d2a2583d71c667d9ad791999cbbb67f1d165",
 	"identified": "bf42addc72fc99de4565b4b06d5b20b06daf0e07",
 	"renew":      "88bfe302cffb280c5cdc11fe7da7c5c6c1a8eb64",
 	"abandon":    "8281cae3304d95efd63166e291232f98c5740a94",

@@ -47,8 +47,16 @@ type waiter struct {
 }
 
 // compare orders waiters as Redis orders their tickets: by arrival, then as text
-// (which has the shard in front). Those who have not arrived stand last.
+// (which has the shard in front). Those who have not arrived stand last, and
+// first of all stand those who have paid and wait for a fresher grant: Redis
+// grants them out of turn, and remembers only for a while that they have paid.
 func (w *waiter) compare(v *waiter) int {
+	if paid := w.patience > 0; paid != (v.patience > 0) {
+		if paid {
+			return -1
+		}
+		return 1
+	}
 	if w.arrival != v.arrival && (w.arrival == 0 || v.arrival == 0) {
 		return cmp.Compare(v.arrival, w.arrival)
 	}
