@@ -44,17 +44,13 @@ func askDiscord(ctx context.Context, client *http.Client, address, token string)
 	var none gatewayqueue.SessionStartLimit
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
-		return none, err
+		return none, withoutAddress(err)
 	}
 	req.Header.Set("Authorization", "Bot "+token)
 	req.Header.Set("User-Agent", "DiscordBot (https://github.com/gatewayqueue/gatewayqueue, 0)")
 	resp, err := client.Do(req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // without the address, which may hold a secret
-		}
-		return none, err
+		return none, withoutAddress(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read only
 	switch resp.StatusCode {
@@ -77,4 +73,13 @@ func askDiscord(ctx context.Context, client *http.Client, address, token string)
 		return none, errors.New("the answer has no session_start_limit")
 	}
 	return *body.Limit, nil
+}
+
+// withoutAddress is an error without the address, which may hold a secret.
+func withoutAddress(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }

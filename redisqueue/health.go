@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -15,6 +16,8 @@ import (
 // the last grants.
 type health struct {
 	queue *RedisQueue
+
+	noSource atomic.Bool // the limit source has failed last
 
 	mu    sync.Mutex
 	since time.Time // of the first failure after the last success

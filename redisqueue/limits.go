@@ -32,7 +32,6 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 	r, err := q.store.sync(q.ctx, false, known, 0, limit)
 	if err == nil && r.code == "ask" {
 		if limit, err = q.ask(); err != nil {
-			q.config.log.Warn("the limit source failed: nothing is granted until it answers", "error", err)
 			q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 			return time.Second, nil
 		}
@@ -64,7 +63,7 @@ func (q *RedisQueue) logMeeting(known view, r syncReply) {
 	log := q.config.log.With("remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)
 	switch {
 	case known.epoch != "" && known.epoch != r.view.epoch:
-		log.Warn("Redis had lost state: every bucket stays closed for a window", "closed", q.config.stateHold())
+		log.Warn("Redis had lost state: every bucket stays closed for a while", "closed", q.config.stateHold())
 		q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStateLost})
 	case r.code != "seeded":
 		log.Debug("joined the queue")
@@ -94,23 +93,34 @@ func (q *RedisQueue) figures(known view) gatewayqueue.SessionStartLimit {
 	return l
 }
 
-// ask calls the limit source.
+// ask calls the limit source. The log says once that it fails, and once that it
+// answers again.
 func (q *RedisQueue) ask() (*gatewayqueue.SessionStartLimit, error) {
 	ctx, cancel := context.WithTimeout(q.ctx, sourceTimeout)
 	defer cancel()
 	limit, err := q.config.source(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = validateLimit(limit)
 	}
-	return &limit, validateLimit(limit)
+	switch {
+	case err == nil:
+		if q.health.noSource.Swap(false) {
+			q.config.log.Info("the limit source answers again")
+		}
+		return &limit, nil
+	case q.ctx.Err() == nil && !q.health.noSource.Swap(true):
+		q.config.log.Warn("the limit source failed: limits in force stay, and where there are none nothing is granted until it answers", "error", err)
+	}
+	return nil, err
 }
 
 // refresh brings Discord's figures into the queue.
 func (q *RedisQueue) refresh() {
 	limit, err := q.ask()
-	if err == nil {
-		err = q.update(q.ctx, *limit)
+	if err != nil {
+		return // the log has it
 	}
+	err = q.update(q.ctx, *limit)
 	if err != nil && q.ctx.Err() == nil {
 		q.config.log.Warn("could not refresh the limits: those in force stay", "error", err)
 	}
