@@ -4,5 +4,5 @@
 // bot that imports the library gets another bot library.
 //
 // Its tests run by `go test ./...`, or many times in a row by scripts/e2e.
-// Bot libraries have data races of their own: run them without -race.
+// With -race they run without it: disgo has data races of its own.
 package e2e

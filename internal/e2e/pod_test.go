@@ -33,6 +33,7 @@ type podConfig struct {
 	Shards     []int
 	ShardCount int
 	Window     time.Duration
+	Margin     time.Duration // of permits; 0 is the default
 	Limit      gatewayqueue.SessionStartLimit
 	FreshStart bool
 }
@@ -80,6 +81,9 @@ func (c podConfig) options() []redisqueue.Option {
 	options := []redisqueue.Option{redisqueue.WithPod(c.Name), redisqueue.WithWindow(c.Window), redisqueue.WithLimit(c.Limit)}
 	if c.FreshStart {
 		options = append(options, redisqueue.WithFreshStart())
+	}
+	if c.Margin > 0 {
+		options = append(options, redisqueue.WithPermitMargin(c.Margin))
 	}
 	if c.Limiter == limiterWaitLong {
 		options = append(options, redisqueue.WithMargin(1500*time.Millisecond)) // the dial's jitter
