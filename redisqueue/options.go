@@ -220,12 +220,17 @@ func hostName() string {
 
 var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
-// stateHold is how long every bucket stays closed when state was lost: a
-// window, and at least until every pod that lives has been heard and no permit
-// from before is good any more.
+// stateHold is how long every bucket stays closed when state was lost: until a
+// window has passed since the last moment at which anybody may have identified
+// by a grant or permit from before, also a pod that cannot reach Redis, and
+// until every pod that lives has been heard.
 func (c *config) stateHold() time.Duration {
-	return max(c.window+c.margin, c.permitGood(), c.podLease)
+	return max(c.window+c.longestMargin(), c.permitLease, c.podLease)
 }
+
+// longestMargin bounds how late a grant of Wait may be used where replies are
+// slow.
+func (c *config) longestMargin() time.Duration { return max(c.margin, c.permitGood()) }
 
 // permitGood is how long a permit may be used after its last renewal: its
 // lease's last window is there for the window that an IDENTIFY sent at the

@@ -39,7 +39,17 @@ func (q *RedisQueue) newPermit(w *waiter) *permit {
 // giveBack gives up a grant that nobody took. The caller holds mu.
 func (q *RedisQueue) giveBack(w *waiter) {
 	p := &permit{queue: q, ticket: w.ticket, shard: w.shard, bucket: w.bucket, settled: true}
-	go func() { _ = p.tell(p.abandon) }() // it logs what it could not tell
+	q.seeTo(func() { _ = p.tell(p.abandon) }) // it logs what it could not tell
+}
+
+// seeTo runs f, which outlives contexts, so that Close waits for it a while. The
+// caller holds mu.
+func (q *RedisQueue) seeTo(f func()) {
+	if q.closed {
+		go f()
+		return
+	}
+	q.run(f)
 }
 
 func (p *permit) Deadline() time.Time {
@@ -63,6 +73,10 @@ func (p *permit) settle(ctx context.Context, kind gatewayqueue.EventKind, call f
 	again := p.settled
 	p.settled = true
 	delete(q.permits, p)
+	told := make(chan error, 1)
+	if !again {
+		q.seeTo(func() { told <- p.tell(call) }) // beyond ctx and Close: the bucket's window hangs on it
+	}
 	q.mu.Unlock()
 	if again {
 		return nil
@@ -70,8 +84,6 @@ func (p *permit) settle(ctx context.Context, kind gatewayqueue.EventKind, call f
 	q.config.observe(gatewayqueue.Event{
 		Kind: kind, ShardID: p.shard, Bucket: p.bucket, Elapsed: time.Since(p.granted),
 	})
-	told := make(chan error, 1)
-	go func() { told <- p.tell(call) }() // beyond ctx and Close: the bucket's window hangs on it
 	select {
 	case err := <-told:
 		return err
@@ -81,10 +93,10 @@ func (p *permit) settle(ctx context.Context, kind gatewayqueue.EventKind, call f
 }
 
 // tell makes a call until Redis has answered, or until it cannot matter any
-// more: the slot has expired by itself.
+// more: the slot has expired by itself, and what was paid is forgotten.
 func (p *permit) tell(call func(context.Context) error) error {
 	q := p.queue
-	ctx, cancel := context.WithTimeout(context.Background(), q.config.permitLease+q.config.window)
+	ctx, cancel := context.WithTimeout(context.Background(), max(q.config.permitLease+q.config.window, paidTTL))
 	defer cancel()
 	for n := 1; ; n++ {
 		err := call(ctx)

@@ -196,7 +196,7 @@ func (q *RedisQueue) accept(w *waiter) bool {
 		w.state, w.err = refused, gatewayqueue.ErrClosed
 		return false
 	}
-	w.patience = late + late/2
+	w.patience = min(late+late/2, q.config.longestMargin())
 	w.state, w.done = waiting, make(chan struct{})
 	if q.view.maxConcurrency > 0 {
 		q.lineOf(w.shard % q.view.maxConcurrency).add(w)
@@ -264,15 +264,30 @@ func (q *RedisQueue) depart(ctx context.Context, left map[int][]string) {
 	for bucket, tickets := range left {
 		for len(tickets) > 0 && ctx.Err() == nil {
 			n := min(len(tickets), maxBatch)
-			if err := q.store.abandon(ctx, bucket, "", tickets[:n]...); err != nil {
+			if err := q.giveUp(ctx, bucket, "", tickets[:n]...); err != nil {
 				q.config.log.Warn("could not give up places: they lapse with the pod's lease", "error", err)
 				return
 			}
 			tickets = tickets[n:]
 		}
 	}
-	if err := q.store.abandon(ctx, 0, q.config.pod); err != nil {
+	if err := q.giveUp(ctx, 0, q.config.pod); err != nil {
 		q.config.log.Warn("could not end the pod's lease: it lapses by itself", "error", err)
+	}
+}
+
+// giveUp gives up tickets, trying until ctx ends.
+func (q *RedisQueue) giveUp(ctx context.Context, bucket int, pod string, tickets ...string) error {
+	for n := 1; ; n++ {
+		err := q.store.abandon(ctx, bucket, pod, tickets...)
+		if err == nil || classify(err) == returned {
+			return err
+		}
+		select {
+		case <-time.After(retryIn(err, n)):
+		case <-ctx.Done():
+			return err
+		}
 	}
 }
 
