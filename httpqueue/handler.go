@@ -1,60 +1,172 @@
+// The handler: whose a request is, who waits, and the end.
+
 package httpqueue
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // Handler serves a queue. It implements [http.Handler], and may be used from
-// any number of goroutines.
+// any number of goroutines. It starts no goroutine for a request that waits.
 type Handler struct {
 	queue   gatewayqueue.PermitQueue
 	options options
+	seal    seal
+	held    held
 
-	stopping chan struct{} // closed by Shutdown and Close
-	once     sync.Once
+	work sync.WaitGroup // requests that wait, and windows to be started
+
+	mu      sync.Mutex
+	stopped bool
+	waiters map[*waiter]struct{}
+	keys    map[string]*waiter // those whose client has named them
 }
 
 // NewHandler serves queue on the legacy route and under /v1. The queue stays
-// the caller's, who closes it after the handler.
+// the caller's, who closes it after the handler. An option out of its range is
+// a [gatewayqueue.InvalidError].
+//
+// A queue may offer more, which the handler then uses: a [gatewayqueue.Statuser]
+// and an Update for /v1/status and /v1/limits; WaitSince and AcquireSince, so
+// that a caller keeps its place between two requests; Export and Import, so
+// that a permit can be reported to any server of the same queue. RedisQueue
+// has them all. The permits of a queue without Export are kept by the handler.
 func NewHandler(queue gatewayqueue.PermitQueue, opts ...Option) (*Handler, error) {
-	h := &Handler{queue: queue, options: defaultOptions(), stopping: make(chan struct{})}
+	h := &Handler{
+		queue: queue, options: defaultOptions(),
+		waiters: make(map[*waiter]struct{}), keys: make(map[string]*waiter),
+	}
 	for _, opt := range opts {
 		opt(&h.options)
 	}
 	if queue == nil {
 		return nil, &gatewayqueue.InvalidError{Field: "queue", Value: "nil", Want: "a queue"}
 	}
-	return h, h.options.validate()
+	if err := h.options.validate(); err != nil {
+		return nil, err
+	}
+	h.seal = newSeal(h.options.token)
+	h.held.log = h.options.log
+	return h, nil
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
 	for _, route := range h.options.routes {
-		if route.matches(r.URL.Path) {
+		if route.matches(path) {
 			speak(r)
 			route.handler.ServeHTTP(w, r)
 			return
 		}
 	}
-	if strings.HasPrefix(r.URL.Path, "/v1/") {
+	switch {
+	case path == "/v1" || strings.HasPrefix(path, "/v1/"):
 		speak(r)
-		http.Error(w, "not yet", http.StatusNotImplemented)
-		return
+		h.api(w, r)
+	case h.options.noLegacy:
+		speak(r)
+		newProblem(http.StatusNotFound, "not-found", "there is nothing at this path: the API is under /v1").write(w)
+	default:
+		h.legacy(w, r)
 	}
-	panic(http.ErrAbortHandler)
+}
+
+// Why a wait ends that has brought no grant.
+var (
+	errPollOver   = errors.New("httpqueue: the time to wait is over")
+	errLeft       = errors.New("httpqueue: the client has left the line")
+	errShutdown   = errors.New("httpqueue: the server shuts down")
+	errOverloaded = errors.New("httpqueue: too many wait")
+)
+
+// waiter is one request that waits.
+type waiter struct {
+	handler *Handler
+	key     string // by which its client can end it, or empty
+	cancel  context.CancelCauseFunc
+}
+
+// enter counts a request that is about to wait. The context ends when the
+// client hangs up, and with one of the errors above as its cause.
+func (h *Handler) enter(ctx context.Context, key string) (context.Context, *waiter, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &waiter{handler: h, key: key, cancel: cancel}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.stopped:
+		cancel(nil)
+		return nil, nil, errShutdown
+	case len(h.waiters) >= h.options.maxWaiters:
+		cancel(nil)
+		return nil, nil, errOverloaded
+	}
+	h.work.Add(1)
+	h.waiters[w] = struct{}{}
+	if key != "" {
+		if before := h.keys[key]; before != nil {
+			before.cancel(errLeft) // its client has come again: the connection is lost
+		}
+		h.keys[key] = w
+	}
+	return ctx, w, nil
+}
+
+// done is the end of enter.
+func (w *waiter) done() {
+	w.cancel(nil)
+	h := w.handler
+	h.mu.Lock()
+	delete(h.waiters, w)
+	if w.key != "" && h.keys[w.key] == w {
+		delete(h.keys, w.key)
+	}
+	h.mu.Unlock()
+	h.work.Done()
+}
+
+// leave ends the wait that its client has named.
+func (h *Handler) leave(key string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.keys[key]
+	if w != nil {
+		w.cancel(errLeft)
+	}
+	return w != nil
+}
+
+// Waiting is how many requests wait.
+func (h *Handler) Waiting() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.waiters)
 }
 
 // Shutdown makes everyone who waits go elsewhere: legacy connections are
-// dropped, /v1 answers 503, and slots that were granted but not answered go
-// back. It blocks until that is done, or ctx ends. The handler refuses all
-// later requests; it may be called again.
+// dropped, /v1 answers 503 with the ticket that keeps the place in line, and
+// slots that were granted but not answered go back. It blocks until that is
+// done and the windows of the last answers have started, or until ctx ends. The
+// handler refuses all later requests; Shutdown may be called again.
+//
+// Permits that are out stay: another server of the same Redis settles them.
 func (h *Handler) Shutdown(ctx context.Context) error {
 	h.stop()
-	return ctx.Err()
+	done := make(chan struct{})
+	go func() { h.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctxerr.Ended(ctx)
+	}
 }
 
 // Close is Shutdown without waiting for it to be done. It never fails.
@@ -63,4 +175,11 @@ func (h *Handler) Close() error {
 	return nil
 }
 
-func (h *Handler) stop() { h.once.Do(func() { close(h.stopping) }) }
+func (h *Handler) stop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stopped = true
+	for w := range h.waiters {
+		w.cancel(errShutdown)
+	}
+}

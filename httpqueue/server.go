@@ -90,9 +90,12 @@ func (c *quietConn) Write(b []byte) (int, error) {
 
 type quietKey struct{}
 
-// speak says that the handler answers this request.
-func speak(r *http.Request) {
+// speak says that the handler answers this request; hush takes it back.
+func speak(r *http.Request) { setQuiet(r, false) }
+func hush(r *http.Request)  { setQuiet(r, true) }
+
+func setQuiet(r *http.Request, quiet bool) {
 	if q, ok := r.Context().Value(quietKey{}).(*quietConn); ok {
-		q.mayWrite.Store(true)
+		q.mayWrite.Store(!quiet)
 	}
 }

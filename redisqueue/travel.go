@@ -54,7 +54,7 @@ func (s seat) take(w *waiter) (placed <-chan struct{}) {
 
 // place makes the waiter's place known to its caller. The caller holds mu.
 func (w *waiter) place() {
-	if w.state == waiting {
+	if w.state == waiting && w.arrival != 0 { // a shard that rests has lost its place
 		close(w.placed)
 		w.placed = nil
 	}
@@ -91,7 +91,9 @@ func (q *RedisQueue) Export(granted gatewayqueue.Permit) (record string, err err
 // exported. It does no I/O: how the permit stands is not known, and its
 // Deadline has passed, until its Renew(context.Context) error says nil. Renew
 // sends one call; [gatewayqueue.ErrPermitExpired] says that the permit was
-// settled, or that its lease has ended. A record that is not one is a
+// settled, or that its lease has ended. That it is not renewed beyond
+// [gatewayqueue.PermitBound] is counted on this pod's clock and on Redis's; of
+// the two, the later one counts. A record that is not one is a
 // [gatewayqueue.InvalidError].
 func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 	bad := &gatewayqueue.InvalidError{Field: "record", Value: strconv.Quote(record), Want: "one that Export has returned"}
@@ -107,7 +109,7 @@ func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 		return nil, bad
 	}
 	now := time.Now()
-	age := max(0, now.Sub(time.UnixMilli(at))) // for events only: two clocks have counted it
+	age := max(0, now.Sub(time.UnixMilli(at)))
 	return &permit{
 		queue: q, ticket: fields[0], shard: shard, bucket: bucket, maxConcurrency: mc,
 		granted: now.Add(-age), grantedAt: at, deadline: now,
@@ -118,7 +120,11 @@ func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 func (p *permit) Renew(ctx context.Context) error {
 	q := p.queue
 	sent := time.Now()
-	r, err := q.store.renew(ctx, p, q.config.permitLease, sent.Before(p.Deadline()))
+	good := min(q.config.permitGood(), gatewayqueue.PermitBound-sent.Sub(p.granted))
+	if good <= 0 {
+		return gatewayqueue.ErrPermitExpired
+	}
+	r, err := q.store.renew(ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(p.Deadline()))
 	q.heard(nil, err)
 	if err != nil {
 		if classify(err) == returned {
@@ -127,7 +133,7 @@ func (p *permit) Renew(ctx context.Context) error {
 		return err
 	}
 	age := time.Duration(r.now-p.grantedAt) * time.Millisecond
-	good := min(q.config.permitGood(), gatewayqueue.PermitBound-age)
+	good = min(good, gatewayqueue.PermitBound-age)
 	if r.code == "gone" || good <= 0 {
 		return gatewayqueue.ErrPermitExpired
 	}
@@ -135,4 +141,20 @@ func (p *permit) Renew(ctx context.Context) error {
 	defer q.mu.Unlock()
 	p.deadline = sent.Add(good)
 	return nil
+}
+
+// Bucket is the bucket that the permit closes.
+func (p *permit) Bucket() int { return p.bucket }
+
+// Held says for how long the permit keeps its bucket closed yet, whoever renews
+// it; 0 if it was settled or has ended. It sends what Status does.
+func (p *permit) Held(ctx context.Context) (time.Duration, error) {
+	status, err := p.queue.Status(ctx)
+	if err != nil || p.bucket >= len(status.Buckets) {
+		return 0, err
+	}
+	if b := status.Buckets[p.bucket]; b.Holder == p.ticket && b.Permit {
+		return b.Closed, nil
+	}
+	return 0, nil
 }

@@ -1,0 +1,111 @@
+package httpqueue_test
+
+// The client is a queue like any other: it passes the whole suite, over HTTP.
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
+	"github.com/gatewayqueue/gatewayqueue/queuetest"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+func TestClientConformsOverAnInMemoryQueue(t *testing.T) {
+	queuetest.Run(t, queuetest.Harness{
+		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
+			return serve(t, inMemory(t, limit)).dial(t)
+		},
+		Virtual:      true,
+		Window:       gatewayqueue.IdentifyDelay,
+		Margin:       gatewayqueue.GrantMargin,
+		PermitMargin: gatewayqueue.IdentifiedMargin,
+	})
+}
+
+func TestClientConformsOverAVirtualRedis(t *testing.T) {
+	newPods := func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []queuetest.Queue {
+		server := miniredis.NewMiniRedis()
+		server.ClockTTL(true)
+		return clientsOn(t, n, limit, serve, func() redis.UniversalClient {
+			client := redis.NewClient(&redis.Options{
+				Addr:                     "127.0.0.1:6379", // an IP: a name would be looked up outside the bubble
+				Dialer:                   func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
+				MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+				DisableIdentity:          true,
+			})
+			t.Cleanup(func() { require.NoError(t, client.Close()) })
+			return client
+		})
+	}
+	queuetest.Run(t, queuetest.Harness{
+		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
+			return newPods(t, 1, limit)[0]
+		},
+		Pods:         newPods,
+		Shared:       true,
+		Virtual:      true,
+		Window:       gatewayqueue.IdentifyDelay,
+		Margin:       gatewayqueue.GrantMargin,
+		PermitMargin: gatewayqueue.IdentifiedMargin,
+		Slack:        5 * time.Millisecond,
+		Notice:       2 * time.Second,
+		Drain:        2 * gatewayqueue.IdentifyDelay, // a permit's lease
+	})
+}
+
+func TestClientConformsOverRealRedis(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of real time")
+	}
+	server := redistest.Start(t)
+	const window = time.Second
+	var app atomic.Int32
+	newPods := func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []queuetest.Queue {
+		return clientsOn(t, n, limit, serveTCP, func() redis.UniversalClient { return server.Client(t) },
+			redisqueue.WithApp(fmt.Sprintf("app-%d", app.Add(1))), redisqueue.WithWindow(window), redisqueue.WithPodLease(window))
+	}
+	queuetest.Run(t, queuetest.Harness{
+		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
+			return newPods(t, 1, limit)[0]
+		},
+		Pods:         newPods,
+		Shared:       true,
+		Window:       window,
+		Margin:       gatewayqueue.GrantMargin,
+		PermitMargin: gatewayqueue.IdentifiedMargin,
+		Slack:        window / 10,
+		Notice:       window,
+		Drain:        2 * window,
+	})
+}
+
+// clientsOn makes n servers of one application, each with a client of its own.
+func clientsOn(t testing.TB, n int, limit gatewayqueue.SessionStartLimit,
+	serve func(testing.TB, gatewayqueue.PermitQueue, ...httpqueue.Option) *site,
+	client func() redis.UniversalClient, opts ...redisqueue.Option,
+) []queuetest.Queue {
+	t.Helper()
+	var clients []queuetest.Queue
+	for i := range n {
+		q, err := redisqueue.New(client(), append([]redisqueue.Option{
+			redisqueue.WithLimit(limit), redisqueue.WithPod(fmt.Sprintf("server-%d", i)),
+			redisqueue.WithReserve(0), redisqueue.WithFreshStart(), redisqueue.WithBreaker(0),
+		}, opts...)...)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, q.Close()) })
+		clients = append(clients, serve(t, q).dial(t))
+	}
+	return clients
+}

@@ -1,0 +1,142 @@
+// The permits of a queue that lives in this process: the handler keeps them for
+// their clients, as Redis does for those of a shared queue.
+
+package httpqueue
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+const (
+	// heldGood is for how long a client has a permit without renewing it. Its
+	// bucket stays closed for a window longer, as with a RedisQueue.
+	heldGood = gatewayqueue.IdentifyDelay - gatewayqueue.IdentifiedMargin
+
+	// heldReports is how long after its end a permit is remembered that was
+	// held up to its bound: its client may report it late.
+	heldReports = time.Minute
+)
+
+// held are the permits that are out.
+type held struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	permits map[string]*heldPermit
+}
+
+// heldPermit is a permit whose client has to be heard of, or it lapses.
+type heldPermit struct {
+	gatewayqueue.Permit // good up to its bound
+	held                *held
+	name                string
+
+	// Under held's mu.
+	good  time.Time // as its client was told
+	timer *time.Timer
+}
+
+// until is up to when a permit is good that is granted or renewed now.
+func (h *held) until(permit gatewayqueue.Permit) time.Time {
+	good, bound := time.Now().Add(heldGood), permit.Deadline()
+	if bound.Before(good) {
+		return bound
+	}
+	return good
+}
+
+// add keeps a permit, and returns its name.
+func (h *held) add(permit gatewayqueue.Permit, good time.Time) string {
+	p := &heldPermit{Permit: permit, held: h, name: randomID(), good: good}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.permits == nil {
+		h.permits = make(map[string]*heldPermit)
+	}
+	h.permits[p.name] = p
+	p.timer = time.AfterFunc(time.Until(good), p.lapse)
+	return p.name
+}
+
+func (h *held) get(name string) gatewayqueue.Permit {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.permits[name]; p != nil {
+		return p
+	}
+	return nil // not a nil *heldPermit
+}
+
+func (h *held) remove(p *heldPermit) (was bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, was = h.permits[p.name]
+	delete(h.permits, p.name)
+	p.timer.Stop()
+	return was
+}
+
+// lapse ends a permit whose client is not heard of any more. It may have sent
+// its IDENTIFY up to the last moment, so the window begins now.
+func (p *heldPermit) lapse() {
+	h, now := p.held, time.Now()
+	h.mu.Lock()
+	_, is := h.permits[p.name]
+	bound := p.Permit.Deadline()
+	switch {
+	case !is:
+		h.mu.Unlock()
+		return
+	case now.Before(p.good): // it was renewed meanwhile
+		p.timer.Reset(p.good.Sub(now))
+		h.mu.Unlock()
+		return
+	case !now.Before(bound) && now.Before(bound.Add(heldReports)): // the queue ends it by itself
+		p.timer.Reset(bound.Add(heldReports).Sub(now))
+		h.mu.Unlock()
+		return
+	}
+	h.mu.Unlock()
+	if h.remove(p) {
+		h.log.Warn("a permit's client is not heard of any more: its bucket opens a window from now")
+		_ = p.Permit.Identified(context.Background()) // in this process, so it does not fail
+	}
+}
+
+func (p *heldPermit) Identified(ctx context.Context) error {
+	p.held.remove(p)
+	return p.Permit.Identified(ctx)
+}
+
+func (p *heldPermit) Abandon(ctx context.Context) error {
+	p.held.remove(p)
+	return p.Permit.Abandon(ctx)
+}
+
+func (p *heldPermit) Deadline() time.Time {
+	p.held.mu.Lock()
+	defer p.held.mu.Unlock()
+	return p.good
+}
+
+// Renew implements renewable.
+func (p *heldPermit) Renew(context.Context) error {
+	good := p.held.until(p.Permit)
+	p.held.mu.Lock()
+	defer p.held.mu.Unlock()
+	if now := time.Now(); !now.Before(good) || !now.Before(p.good) {
+		return gatewayqueue.ErrPermitExpired
+	}
+	p.good = good
+	return nil
+}
+
+// Held is how long the permit is good yet.
+func (p *heldPermit) Held(context.Context) (time.Duration, error) {
+	return max(0, time.Until(p.Deadline())), nil
+}

@@ -1,0 +1,217 @@
+// How a client waits for its turn: one poll after the other, with the ticket
+// that keeps its place, until one of them brings the grant.
+
+package httpqueue
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
+)
+
+// The paths of polls.
+const (
+	permits    = "/v1/permits"
+	identifies = "/v1/identifies"
+)
+
+var errForeign = errors.New("httpqueue: the server's answer is not that of a gatewayqueue's /v1: a gateway-queue needs NewLegacyClient")
+
+const (
+	// leastPoll is what a poll takes at the least, unless it brings something.
+	leastPoll = 50 * time.Millisecond
+
+	// pollGrace is how long after its time a poll's answer may come. Without
+	// one the connection is taken for dead.
+	pollGrace = 15 * time.Second
+
+	// leaveTimeout bounds how long a caller that leaves waits for the server
+	// to say whether it had been granted.
+	leaveTimeout = time.Second
+
+	// confirmTimeout bounds how long a client tries to find out how a permit
+	// stands. By then it has ended.
+	confirmTimeout = 5 * time.Second
+)
+
+// turn is one caller's wait.
+type turn struct {
+	client  *Client
+	path    string
+	request pollRequest
+	maxWait time.Duration
+}
+
+// answer is a poll's, of whatever kind.
+type answer struct {
+	permitAnswer
+	Waiting    bool   `json:"waiting"`
+	KeepsPlace bool   `json:"keeps_place"`
+	Ticket     string `json:"ticket"`
+}
+
+// wait waits for the grant; with the path of permits, it returns the permit.
+func (c *Client) wait(ctx context.Context, shardID int, path string) (*clientPermit, error) {
+	if err := gatewayqueue.CheckShard(shardID); err != nil {
+		return nil, err
+	}
+	if err := ctxerr.Ended(ctx); err != nil {
+		return nil, err
+	}
+	t := &turn{client: c, path: path, maxWait: c.wire.maxWait, request: pollRequest{Shard: &shardID, Key: randomID()}}
+	var last error
+	for failures := 0; ; {
+		if c.ctx.Err() != nil {
+			return nil, gatewayqueue.ErrClosed
+		}
+		sent := time.Now()
+		answer, err := t.poll(ctx)
+		switch {
+		case err == nil && !answer.Waiting: // granted
+			permit, err := t.accept(ctx, answer, sent)
+			if permit != nil || err != nil || path != permits {
+				return permit, err
+			}
+			continue // too late for it: once more, in the same place
+		case err == nil:
+			last, failures = nil, 0
+			t.hear(answer)
+			if time.Since(sent) < leastPoll && !t.request.Early { // a server that does not wait
+				t.rest(ctx, leastPoll)
+			}
+		case ctx.Err() == nil && c.ctx.Err() == nil && again(err):
+			last = err
+			failures++
+			var said *answerError
+			if errors.As(err, &said) && said.problem.Ticket != "" {
+				t.request.Ticket = said.problem.Ticket
+			}
+			t.rest(ctx, retryIn(err, failures))
+		case ctx.Err() == nil && c.ctx.Err() == nil:
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctxerr.Ended(ctx, last)
+		}
+	}
+}
+
+// hear takes in an answer that was no grant.
+func (t *turn) hear(a answer) {
+	if a.Ticket != "" {
+		t.request.Ticket = a.Ticket
+	}
+	if !a.KeepsPlace {
+		t.maxWait = maxPoll // leave the line as seldom as possible
+	}
+}
+
+// rest waits for a time, or until the caller or the client ends.
+func (t *turn) rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	case <-t.client.ctx.Done():
+	}
+}
+
+// outcome is what became of a poll.
+type outcome struct {
+	answer answer
+	err    error
+}
+
+// poll sends one poll and waits for its answer. If the caller ends it first,
+// the server is told, and its answer still counts: it may be a grant.
+func (t *turn) poll(ctx context.Context) (answer, error) {
+	wait := t.maxWait
+	if timeout := t.client.wire.client.Timeout; timeout > 0 {
+		wait = min(wait, timeout*4/5)
+	}
+	ms := wait.Milliseconds()
+	t.request.MaxWait = &ms
+	t.request.Deadline = nil
+	if deadline, ok := ctx.Deadline(); ok {
+		left := max(1, (time.Until(deadline) + time.Millisecond - 1).Milliseconds())
+		t.request.Deadline = &left
+	}
+	t.request.Early = t.request.Ticket == ""
+
+	poll, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait+pollGrace)
+	done := make(chan outcome, 1)
+	request := t.request
+	go func() {
+		defer cancel()
+		var o outcome
+		o.err = t.client.wire.send(poll, http.MethodPost, t.path, request, &o.answer)
+		if a := o.answer; o.err == nil && (a.Shard == nil || *a.Shard != *request.Shard || t.path == permits && !a.Waiting && a.ID == "") {
+			o.err = errForeign
+		}
+		done <- o
+	}()
+	var o outcome
+	select {
+	case o = <-done:
+	case <-ctx.Done():
+		o = t.leave(done, cancel)
+	case <-t.client.ctx.Done():
+		o = t.leave(done, cancel)
+	}
+	return o.answer, o.err
+}
+
+// leave tells the server that the caller leaves the line, and waits for the
+// answer to the poll. If there is none in time, the connection is closed, which
+// the server takes for the same.
+func (t *turn) leave(done <-chan outcome, cancel context.CancelFunc) outcome {
+	ctx, stop := context.WithTimeout(context.Background(), leaveTimeout)
+	defer stop()
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		for n := 1; ; n++ { // the poll may be on its way, or another server may answer
+			err := t.client.wire.send(ctx, http.MethodDelete, "/v1/waits/"+t.request.Key, nil, nil)
+			var answer *answerError
+			if err == nil || !errors.As(err, &answer) || !answer.is("not-found") || !sleep(ctx, min(time.Duration(n)*5*time.Millisecond, 100*time.Millisecond)) {
+				return
+			}
+		}
+	}()
+	defer func() { stop(); <-told }()
+	select {
+	case o := <-done:
+		return o
+	case <-ctx.Done():
+		cancel()
+		return <-done
+	}
+}
+
+// accept makes a permit of a grant, unless the grant is too old for that. Its
+// age is not known, only that it is younger than its request: if that is old,
+// the permit is renewed first.
+func (t *turn) accept(ctx context.Context, answer answer, sent time.Time) (*clientPermit, error) {
+	if t.path != permits {
+		return nil, nil
+	}
+	c := t.client
+	good := time.Duration(answer.GoodFor) * time.Millisecond
+	p := &clientPermit{client: c, id: answer.ID, granted: time.Now(), deadline: sent.Add(good), ended: make(chan struct{})}
+	if ctx.Err() != nil || c.ctx.Err() != nil { // it left, but had been granted
+		c.run(func() { _ = p.Abandon(context.Background()) }) // else it lapses
+		if c.ctx.Err() != nil {
+			return nil, gatewayqueue.ErrClosed
+		}
+		return nil, ctxerr.Ended(ctx)
+	}
+	if time.Since(sent) > good/2 && !p.confirm(ctx) {
+		c.run(func() { _ = p.Abandon(context.Background()) })
+		return nil, nil
+	}
+	c.run(p.keep)
+	return p, nil
+}

@@ -1,0 +1,200 @@
+// The client's requests: sent, answered, and which failures pass.
+
+package httpqueue
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// wire sends requests to one address.
+type wire struct {
+	base    *url.URL
+	token   string
+	maxWait time.Duration
+	client  *http.Client
+	own     *http.Transport // nil if the caller has brought a client
+}
+
+func (w wire) close() {
+	if w.own != nil {
+		w.own.CloseIdleConnections()
+	}
+}
+
+// maxAnswer bounds what is read of an answer: a status of 4096 buckets with ten
+// places each has some megabytes.
+const maxAnswer = 32 << 20
+
+// send sends a request with an optional JSON body, and reads a JSON answer into
+// out unless that is nil. An error is an answerError, or one of the connection.
+func (w wire) send(ctx context.Context, method, path string, body, out any) error {
+	var reader io.Reader = http.NoBody
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		reader = bytes.NewReader(text)
+	}
+	target := *w.base
+	target.Path += path
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), reader)
+	if err != nil {
+		return bare(err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := w.do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	switch {
+	case err != nil:
+		return connectionError{bare(err)}
+	case resp.StatusCode >= 300:
+		return newAnswerError(resp, text)
+	case out == nil || len(text) == 0:
+		return nil
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("httpqueue: the server's answer cannot be read: %w", err)
+	}
+	return nil
+}
+
+func (w wire) do(req *http.Request) (*http.Response, error) {
+	if w.token != "" {
+		req.Header.Set("Authorization", "Bearer "+w.token)
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return nil, connectionError{bare(err)}
+	}
+	return resp, nil
+}
+
+// bare strips the address off an error: it may hold a password.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// connectionError says that there was no answer. It passes.
+type connectionError struct{ error }
+
+func (e connectionError) Error() string { return "httpqueue: no answer: " + e.error.Error() }
+func (e connectionError) Unwrap() error { return e.error }
+
+// answerError is an answer that is no success.
+type answerError struct {
+	problem    problem
+	ours       bool // the problem is a server's of this package
+	retryAfter time.Duration
+}
+
+func newAnswerError(resp *http.Response, text []byte) *answerError {
+	e := &answerError{}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") {
+		e.ours = json.Unmarshal(text, &e.problem) == nil && strings.HasPrefix(e.problem.Type, problemPrefix)
+	}
+	e.problem.Status = resp.StatusCode
+	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
+		e.retryAfter = time.Duration(min(s, 3600)) * time.Second
+	}
+	return e
+}
+
+func (e *answerError) Error() string {
+	text := "httpqueue: the server answers " + strconv.Itoa(e.problem.Status) + " " + http.StatusText(e.problem.Status)
+	if e.ours && e.problem.Detail != "" {
+		text += ": " + e.problem.Detail
+	}
+	return text
+}
+
+// is says whether the server has answered with the problem of that name.
+func (e *answerError) is(name string) bool { return e.ours && e.problem.Type == problemPrefix+name }
+
+// Unwrap makes it the error that the queue behind the server has returned.
+func (e *answerError) Unwrap() error {
+	p := e.problem
+	wait := time.Duration(p.WaitMS) * time.Millisecond
+	switch {
+	case e.is("invalid"):
+		return &gatewayqueue.InvalidError{Field: p.Field, Value: p.Value, Want: p.Want}
+	case e.is("too-late") && wait > 0:
+		return &gatewayqueue.DeadlineError{Wait: wait, Reason: p.Reason}
+	case e.is("too-late"):
+		return context.DeadlineExceeded
+	case e.is("exhausted"):
+		return &gatewayqueue.ExhaustedError{ResetAfter: wait}
+	case e.is("gone"):
+		return gatewayqueue.ErrPermitExpired
+	}
+	return nil
+}
+
+// again says that a failure passes: no server answers, or one that is about to
+// stop, or a proxy that has none.
+func again(err error) bool {
+	var answer *answerError
+	if !errors.As(err, &answer) {
+		return errors.As(err, new(connectionError))
+	}
+	switch answer.problem.Status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	case http.StatusTooManyRequests:
+		return !answer.ours
+	}
+	return answer.is("left") // an earlier request of ours that the server has taken for the later
+}
+
+// retryIn is how long to wait before the nth try (from 1) after a failure that
+// passes: growing to 5 s, as long as the server says, and never all together.
+func retryIn(err error, n int) time.Duration {
+	d := min(100*time.Millisecond<<min(n-1, 10), 5*time.Second)
+	d = d/2 + rand.N(d/2)
+	var answer *answerError
+	if errors.As(err, &answer) && answer.retryAfter > d {
+		d = min(answer.retryAfter, time.Minute) + rand.N(d)
+	}
+	return d
+}
+
+// sleep says false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// isContext says that an error is only the end of a context.
+func isContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
