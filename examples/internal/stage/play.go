@@ -46,7 +46,7 @@ func play(ctx context.Context, pods, shards int) error {
 	say := func(format string, args ...any) { fmt.Printf("---- "+format+"\n", args...) }
 	say("no %s: a fake Discord that lets %d shards identify per %v, and %d pods with %d shards between them",
 		tokenVar, limit.MaxConcurrency, gatewayqueue.IdentifyDelay, pods, shards)
-	say("Redis is new, so every bucket stays closed for a first window: nobody knows who identified before")
+	say("a new Redis looks like one that was emptied: every bucket stays closed until who identified before cannot matter (10 s)")
 
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
