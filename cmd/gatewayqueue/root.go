@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/status"
 )
 
@@ -25,7 +26,7 @@ that no shard identifies before Discord lets it.`,
 	}
 	cmd.SetFlagErrorFunc(cli.FlagError)
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(demo.Command(), status.Command())
+	cmd.AddCommand(demo.Command(), serve.Command(), status.Command())
 	return cmd
 }
 

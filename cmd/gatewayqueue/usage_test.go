@@ -34,6 +34,9 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"demo --kill-pod --shards 1 --pods 1": "gatewayqueue demo: --kill-pod needs 2 --shards or more: it kills half-way",
 		"demo --keep":                         "gatewayqueue demo: --keep needs --redis: the embedded Redis ends with the demo",
 		"demo now":                            `gatewayqueue demo: argument "now" is not wanted: gatewayqueue demo takes only flags`,
+		"serve --port 99999":                  `gatewayqueue serve: --port is "99999": want a whole number from 0 to 65535`,
+		"serve --reserve 3":                   "gatewayqueue serve: --reserve needs --redis",
+		"serve --remaining 1001":              "gatewayqueue serve: --remaining is 1001: want 0 to --total, which is 1000",
 		"status --watch 2s":                   `gatewayqueue status: argument "2s" is not wanted: a time for --watch is written as --watch=2s`,
 		"status --watch=1ms":                  `gatewayqueue status: --watch is "1ms": want a time with its unit from 100ms to 1h, such as 1s`,
 		"status now":                          `gatewayqueue status: argument "now" is not wanted: gatewayqueue status takes only flags`,
@@ -47,7 +50,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 
 func TestHelpFitsATerminal(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--help", "demo --help", "status --help"} {
+	for _, line := range []string{"--help", "demo --help", "serve --help", "status --help"} {
 		got := run(t, strings.Fields(line)...)
 		assert.Zero(t, got.code)
 		assert.NotContains(t, got.out, "Available Commands:\n  pod", "the command of a demo's processes is hidden")

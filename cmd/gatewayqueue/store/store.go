@@ -38,17 +38,25 @@ type Store struct {
 
 // Open connects to the server at rawURL and checks that it answers.
 func Open(ctx context.Context, rawURL string) (*Store, error) {
+	s, err := Lazy(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if err := s.Client.Ping(ctx).Err(); err != nil {
+		return nil, errors.Join(s.Explain(err), s.Client.Close())
+	}
+	return s, nil
+}
+
+// Lazy is Open for those who can wait: it connects when first used.
+func Lazy(rawURL string) (*Store, error) {
 	client, err := Client(rawURL)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{Client: client, url: rawURL, shown: Redact(rawURL)}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	if err := client.Ping(ctx).Err(); err != nil {
-		return nil, errors.Join(s.Explain(err), client.Close())
-	}
-	return s, nil
+	return &Store{Client: client, url: rawURL, shown: Redact(rawURL)}, nil
 }
 
 // Client makes a client for the server at rawURL, without any I/O.

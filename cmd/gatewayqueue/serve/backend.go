@@ -1,0 +1,244 @@
+// The queue behind the server: in memory, or on Redis.
+
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+// backend is a queue that can be looked at, and whose limits can be changed.
+type backend struct {
+	queue
+	name    string                    // for the log
+	explain func(error) error         // words the store's errors
+	close   func() error              // ends it
+	refresh func(ctx context.Context) // keeps the limits fresh until ctx ends
+}
+
+type queue interface {
+	gatewayqueue.PermitQueue
+	gatewayqueue.Statuser
+	Update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error
+}
+
+// trouble is an error of the queue in one line, for people who may look.
+func (b *backend) trouble(err error) string { return cli.OneLine(b.explain(err)) }
+
+func open(ctx context.Context, c *config, log *slog.Logger, observe func(gatewayqueue.Event)) (*backend, error) {
+	if c.Redis != "" {
+		return onRedis(ctx, c, log, observe)
+	}
+	return inMemory(ctx, c, log, observe)
+}
+
+// source asks Discord for the limits.
+func (c *config) source() redisqueue.LimitSource {
+	if c.discord != "" {
+		return redisqueue.DiscordLimitsAt(c.discord, nil, c.token)
+	}
+	return redisqueue.DiscordLimits(nil, c.token)
+}
+
+// --- Redis ----------------------------------------------------------------------
+
+func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gatewayqueue.Event)) (*backend, error) {
+	redis, err := store.Lazy(c.Redis)
+	if err != nil {
+		return nil, err
+	}
+	if err := meet(ctx, redis, log); err != nil {
+		return nil, errors.Join(err, redis.Close())
+	}
+	options := []redisqueue.Option{
+		redisqueue.WithApp(c.App), redisqueue.WithLogger(log), redisqueue.WithObserver(observe),
+		redisqueue.WithRefresh(c.Refresh), redisqueue.WithMargin(c.Margin), redisqueue.WithWindow(c.window),
+	}
+	if c.Pod != "" {
+		options = append(options, redisqueue.WithPod(c.Pod))
+	}
+	if c.token != "" {
+		options = append(options, redisqueue.WithLimitSource(c.source()))
+	} else if c.limitGiven {
+		options = append(options, redisqueue.WithLimit(c.limit()))
+	}
+	if c.Reserve != reserveByTotal {
+		options = append(options, redisqueue.WithReserve(c.Reserve))
+	}
+	if c.FreshStart {
+		options = append(options, redisqueue.WithFreshStart())
+	}
+	q, err := redisqueue.New(redis.Client, options...)
+	if err != nil {
+		return nil, errors.Join(err, redis.Close())
+	}
+	return &backend{
+		queue: q, name: redis.String(), explain: redis.Explain,
+		close:   func() error { return errors.Join(q.Close(), redis.Close()) },
+		refresh: func(context.Context) {}, // the queue does, while somebody waits
+	}, nil
+}
+
+// meet refuses a Redis that no waiting will mend. One that is away is waited
+// for: servers and Redis may start in any order.
+func meet(ctx context.Context, s *store.Store, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	client := s.Impatient()
+	defer client.Close()
+	err := client.Ping(ctx).Err()
+	var answer redis.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &answer) && !comesBack(answer):
+		return s.Explain(err)
+	}
+	log.Warn("Redis is away: nothing is granted until it answers", "error", cli.OneLine(s.Explain(err)))
+	return nil
+}
+
+// comesBack says whether an answer of Redis is one that passes. Other than
+// these are wrong settings.
+func comesBack(answer redis.Error) bool {
+	for _, code := range []string{"LOADING", "MASTERDOWN", "BUSY", "READONLY", "CLUSTERDOWN", "max number of clients"} {
+		if strings.Contains(answer.Error(), code) {
+			return true
+		}
+	}
+	return false
+}
+
+// --- memory ---------------------------------------------------------------------
+
+func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gatewayqueue.Event)) (*backend, error) {
+	limit := c.limit()
+	if c.token != "" {
+		var err error
+		if limit, err = firstAnswer(ctx, c.source(), log); err != nil {
+			return nil, err
+		}
+		log.Info("read the limits from Discord", "remaining", limit.Remaining, "total", limit.Total,
+			"max_concurrency", limit.MaxConcurrency, "reset_after", limit.ResetAfter)
+	}
+	q, err := newInMemory(ctx, c, limit, observe)
+	if err != nil {
+		return nil, err
+	}
+	if !c.FreshStart {
+		log.Info("it cannot be known who identified just now: every bucket stays closed for a window", "closed", c.window+c.Margin)
+	}
+	b := &backend{
+		queue: q, name: "in memory", close: q.Close,
+		explain: func(err error) error { return err },
+		refresh: func(context.Context) {},
+	}
+	if c.token != "" {
+		b.refresh = func(ctx context.Context) { keepFresh(ctx, c, q, log) }
+	}
+	return b, nil
+}
+
+// newInMemory makes a queue whose buckets open a window from now, because a
+// server before this one may have granted a moment ago. That is what an Update
+// to other buckets does after a grant, so there is one: in buckets that are
+// gone then, of a budget that has ended by then.
+func newInMemory(ctx context.Context, c *config, limit gatewayqueue.SessionStartLimit, observe func(gatewayqueue.Event)) (*gatewayqueue.InMemoryQueue, error) {
+	var hear atomic.Bool
+	options := []gatewayqueue.InMemoryOption{
+		gatewayqueue.WithWindow(c.window), gatewayqueue.WithMargin(c.Margin),
+		gatewayqueue.WithObserver(func(e gatewayqueue.Event) {
+			if hear.Load() {
+				observe(e)
+			}
+		}),
+	}
+	defer hear.Store(true)
+	if c.FreshStart || limit.MaxConcurrency == 0 {
+		return gatewayqueue.NewInMemory(limit, options...)
+	}
+	if err := limit.Validate(); err != nil {
+		return nil, err
+	}
+	const brief = time.Millisecond
+	other := gatewayqueue.SessionStartLimit{Total: 2, Remaining: 1, ResetAfter: brief, MaxConcurrency: limit.MaxConcurrency%gatewayqueue.MaxConcurrencyBound + 1}
+	q, err := gatewayqueue.NewInMemory(other, options...)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.Wait(ctx, 0); err != nil {
+		return nil, err
+	}
+	time.Sleep(2 * brief)
+	return q, q.Update(ctx, limit)
+}
+
+// patience is how long Discord may take to answer at the start.
+const patience = time.Minute
+
+// firstAnswer asks until Discord answers, or refuses the token.
+func firstAnswer(ctx context.Context, ask redisqueue.LimitSource, log *slog.Logger) (gatewayqueue.SessionStartLimit, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
+		limit, err := ask(ctx)
+		if err == nil || strings.Contains(err.Error(), "401") {
+			return limit, err
+		}
+		log.Warn("cannot read the limits from Discord yet", "error", err, "again_in", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+				return limit, fmt.Errorf("cannot read the limits from Discord: %w", err)
+			}
+			return limit, context.Cause(ctx)
+		}
+	}
+}
+
+// keepFresh asks Discord from time to time.
+func keepFresh(ctx context.Context, c *config, q queue, log *slog.Logger) {
+	ask := c.source()
+	for {
+		select {
+		case <-time.After(c.Refresh):
+		case <-ctx.Done():
+			return
+		}
+		limit, err := ask(ctx)
+		if err == nil {
+			err = update(ctx, q, limit)
+		}
+		if err != nil && ctx.Err() == nil {
+			log.Warn("could not refresh the limits: those in force stay", "error", err)
+		}
+	}
+}
+
+// update puts Discord's figures in force. They may lower what is left at any
+// time, but raise it only in a new period: Discord has not heard of those who
+// were granted just now.
+func update(ctx context.Context, q queue, limit gatewayqueue.SessionStartLimit) error {
+	s, err := q.Status(ctx)
+	if err != nil {
+		return err
+	}
+	ends := s.Time.Add(limit.ResetAfter)
+	if same := !s.Budget.Reset.IsZero() && ends.Before(s.Budget.Reset.Add(time.Minute)); same && limit.Total == s.Budget.Total {
+		limit.Remaining = min(limit.Remaining, s.Budget.Remaining)
+	}
+	return q.Update(ctx, limit)
+}

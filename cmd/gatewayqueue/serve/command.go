@@ -1,0 +1,140 @@
+// The command: its help, and the order of things from start to end.
+
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/dashboard"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+)
+
+// Command is gatewayqueue serve.
+func Command() *cobra.Command {
+	c := defaultConfig()
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the queue over HTTP, in memory or on Redis",
+		Long: `Serve the queue over HTTP, to bots in any language.
+
+  any path?shard=N   answered when shard N may identify: what gateway-queue's
+                     clients speak
+  /v1                permits, status and limits; /v1/openapi.json describes it
+  /dashboard         a live page
+  /metrics           for Prometheus
+  /healthz, /readyz  for whoever restarts the server, or sends it requests
+
+Without --redis the queue is in memory: one server, one command. With it any
+number of servers share the queue, and one can be replaced after the other.
+With a bot token the limits are read from Discord, and refreshed.
+
+Every flag is also an environment variable: --max-concurrency is
+GATEWAYQUEUE_MAX_CONCURRENCY. HOST, PORT, REDIS_URL and DISCORD_TOKEN do as well.
+
+SIGTERM and SIGINT end it with 0: those who wait are sent elsewhere, and slots
+that nobody used go back. A second signal ends it at once.`,
+		Example: `  gatewayqueue serve                                     in memory, 1000 a day, one at a time
+  DISCORD_TOKEN=... gatewayqueue serve                   with the bot's own limits
+  gatewayqueue serve --redis redis://127.0.0.1:6379 --app 1234567890
+  curl 'http://127.0.0.1:8080/?shard=0'                  blocks until shard 0 may identify`,
+		Args: cli.NoArgs,
+	}
+	c.define(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := c.settle(cmd.Flags()); err != nil {
+			return err
+		}
+		return run(cmd.Context(), &c)
+	}
+	return cmd
+}
+
+// server is all that runs.
+type server struct {
+	config *config
+	log    *slog.Logger
+	queue  *backend
+	ready  *readiness
+	board  *dashboard.Dashboard
+	http   *http.Server
+	front  *httpqueue.Handler
+}
+
+func run(ctx context.Context, c *config) (err error) {
+	s := &server{config: c, log: c.logger()}
+	metrics := newMetrics()
+	if s.queue, err = open(ctx, c, s.log, metrics.Observe); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.queue.close()) }()
+	metrics.Watch(s.queue)
+	s.ready = newReadiness(s.queue)
+	s.board = dashboard.New(s.queue, dashboard.WithStep(c.window+c.Margin), dashboard.WithExplain(s.queue.trouble))
+	defer s.board.Close()
+	if s.front, err = s.routes(metrics); err != nil {
+		return err
+	}
+	s.http = httpqueue.NewServer(s.front)
+	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.address())
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", c.address(), err)
+	}
+	s.log.Info("serving", "url", "http://"+listener.Addr().String(), "queue", s.queue.name, "app", c.App, "auth", c.auth != "")
+	s.warn(listener.Addr())
+
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.board.Run(background)
+	go s.queue.refresh(background)
+	ended := make(chan error, 1)
+	go func() { ended <- s.http.Serve(httpqueue.Quiet(listener)) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the server has ended: %w", err)
+	case <-ctx.Done():
+	}
+	return s.stop(context.Cause(ctx))
+}
+
+// warn says what strangers could do.
+func (s *server) warn(at net.Addr) {
+	tcp, ok := at.(*net.TCPAddr)
+	if !ok || tcp.IP.IsLoopback() {
+		return
+	}
+	if s.config.auth == "" {
+		s.log.Warn("whoever reaches this address can take identifies and look at the queue: set a token, and let only bots reach it")
+	} else if !s.config.NoLegacy {
+		s.log.Warn("the legacy route asks for no token: whoever reaches this address can take identifies; --no-legacy closes it")
+	}
+}
+
+// stop ends in order: be found no more, take nobody new, send those who wait
+// elsewhere with their slots given back, then leave Redis.
+func (s *server) stop(why error) error {
+	s.ready.stop()
+	s.log.Info("stopping", "reason", why.Error(), "drain", s.config.Drain)
+	time.Sleep(s.config.Drain)
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.Grace)
+	defer cancel()
+	if err := s.front.Shutdown(ctx); err != nil {
+		s.log.Warn("not every slot could be given back in time: they open by themselves", "error", err)
+	}
+	_ = s.board.Close() // It never fails.
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.log.Warn("connections were cut", "error", err)
+		_ = s.http.Close() // There is nothing left to lose.
+	}
+	s.log.Info("stopped")
+	return nil
+}

@@ -1,0 +1,149 @@
+// Package serve is the queue as a service: any process asks it over HTTP.
+package serve
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+// known are the variables that others know a flag by: gateway-queue's, and those
+// that platforms set.
+var known = map[string]string{"host": "HOST", "port": "PORT", "redis": "REDIS_URL", "discord-token-file": "DISCORD_TOKEN_FILE"}
+
+const leastAuth = 16 // characters of a token that is worth the name
+
+// config is what flags and environment say.
+type config struct {
+	Host                             string
+	Port                             int
+	Redis, App, Pod                  string
+	TokenFile, AuthFile              string
+	MaxConcurrency, Total, Remaining int
+	Refresh, Margin                  time.Duration
+	Reserve, MaxWaiters              int
+	NoLegacy, FreshStart             bool
+	Log, Level                       string
+	Drain, Grace                     time.Duration
+	discord                          string // base address, for tests
+	window                           time.Duration
+	token, auth                      string
+	limitGiven                       bool
+}
+
+const reserveByTotal = -1
+
+func defaultConfig() config {
+	limit := gatewayqueue.DefaultLimit()
+	return config{
+		Host: "127.0.0.1", Port: 8080, App: redisqueue.DefaultApp,
+		MaxConcurrency: limit.MaxConcurrency, Total: limit.Total, Remaining: limit.Remaining,
+		Refresh: redisqueue.DefaultRefresh, Margin: gatewayqueue.GrantMargin, Reserve: reserveByTotal,
+		MaxWaiters: httpqueue.DefaultMaxWaiters, Log: "text", Level: "info", Grace: 10 * time.Second,
+		window: gatewayqueue.IdentifyDelay,
+	}
+}
+
+func (c *config) define(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringVar(&c.Host, "host", c.Host, "`ADDRESS` to listen on; 0.0.0.0 is all of this\nmachine's")
+	cli.Int(flags, &c.Port, "port", 0, 65535, "port to listen on; 0 is a free one, which the\nlog tells")
+	flags.StringVar(&c.Redis, "redis", "", "`URL` of the Redis that all servers share,\nredis://[[user]:password@]host:port[/db], or\nrediss:// (default: none, the queue is in memory)")
+	cli.App(flags, &c.App, "application ID; keeps several bots in one Redis\napart")
+	flags.StringVar(&c.Pod, "pod", "", "`NAME` of this server in tickets and status\n(default: the host's)")
+	flags.StringVar(&c.TokenFile, "discord-token-file", "", "`FILE` with the bot token, to read the limits\nfrom Discord (or the token in $DISCORD_TOKEN)")
+	flags.StringVar(&c.AuthFile, "auth-token-file", "", "`FILE` with the token that /v1, /dashboard and\n/metrics ask for (or the token itself in\n$GATEWAYQUEUE_AUTH_TOKEN; default: none)")
+	cli.Int(flags, &c.MaxConcurrency, "max-concurrency", 0, gatewayqueue.MaxConcurrencyBound, "without a bot token: buckets; 0, in memory only,\nis no limit")
+	cli.Int(flags, &c.Total, "total", 1, 10_000_000, "without a bot token: identifies a day")
+	cli.Int(flags, &c.Remaining, "remaining", 0, 10_000_000, "without a bot token: how many are left today\n(default: all)")
+	cli.Duration(flags, &c.Refresh, "refresh", time.Second, 24*time.Hour, "how often Discord is asked for the limits")
+	cli.Duration(flags, &c.Margin, "margin", gatewayqueue.IdentifiedMargin, time.Minute, "added to the 5 s after a grant on the legacy\nroute, for what may pass until IDENTIFY; 1s where\nclients dial then")
+	cli.Int(flags, &c.Reserve, "reserve", 0, 10_000_000, "with --redis: identifies a day that are never\ngranted (default: 1 % of the total, at most 10)")
+	cli.Int(flags, &c.MaxWaiters, "max-waiters", 1, 1_000_000, "requests that may wait at a time")
+	flags.BoolVar(&c.NoLegacy, "no-legacy", false, "serve /v1 only, not gateway-queue's route")
+	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once: no shard of this bot has\nidentified in the last 5 s. Without it a queue\nthat starts empty stays closed for a window")
+	cli.Choice(flags, &c.Log, "log", []string{"text", "json"}, "`FORMAT` of the log on standard error: text or\njson")
+	cli.Choice(flags, &c.Level, "log-level", []string{"debug", "info", "warn", "error"}, "least `LEVEL` that is logged: debug, info, warn or\nerror")
+	cli.Duration(flags, &c.Drain, "drain", 0, 10*time.Minute, "after a signal, go on serving for so long while\n/readyz says no (default: not at all)")
+	cli.Duration(flags, &c.Grace, "grace", time.Second, 10*time.Minute, "then, how long ending may take")
+	flags.StringVar(&c.discord, "discord-api", "", "base address of Discord's API, for tests")
+	cli.Duration(flags, &c.window, "window", 10*time.Millisecond, time.Minute, "Discord's window; shorter ones are for tests")
+	for _, name := range []string{"discord-api", "window"} {
+		flags.Lookup(name).Hidden = true
+	}
+	for _, name := range []string{"remaining", "reserve", "drain"} {
+		flags.Lookup(name).DefValue = "" // said in words
+	}
+}
+
+// settle reads the environment, and refuses what does not go together.
+func (c *config) settle(flags *pflag.FlagSet) (err error) {
+	if err := cli.FromEnv(flags, known); err != nil {
+		return err
+	}
+	if c.token, err = cli.Secret(c.TokenFile, "DISCORD_TOKEN", cli.EnvName("discord-token")); err != nil {
+		return cli.Usage("--discord-token-file: %v", err)
+	}
+	if c.auth, err = cli.Secret(c.AuthFile, cli.EnvName("auth-token")); err != nil {
+		return cli.Usage("--auth-token-file: %v", err)
+	}
+	if !flags.Changed("remaining") {
+		c.Remaining = c.Total
+	}
+	for _, name := range []string{"max-concurrency", "total", "remaining"} {
+		if flags.Changed(name) {
+			c.limitGiven = true
+			if c.token != "" {
+				return cli.Usage("--%s does not go with a bot token: the limits are Discord's", name)
+			}
+		}
+	}
+	switch {
+	case c.Remaining > c.Total:
+		return cli.BadFlag("remaining", c.Remaining, fmt.Sprintf("0 to --total, which is %d", c.Total))
+	case c.Redis != "" && c.MaxConcurrency == 0:
+		return cli.Usage("--max-concurrency 0 does not go with --redis: it would switch off every pod's limit")
+	case c.Redis == "" && c.Reserve != reserveByTotal:
+		return cli.Usage("--reserve needs --redis")
+	case c.auth != "" && len(c.auth) < leastAuth:
+		return cli.Usage("the token that guards the server has %d characters: want %d or more, such as openssl rand -hex 24 makes", len(c.auth), leastAuth)
+	}
+	return nil
+}
+
+func (c *config) limit() gatewayqueue.SessionStartLimit {
+	return gatewayqueue.SessionStartLimit{
+		Total: c.Total, Remaining: c.Remaining, ResetAfter: gatewayqueue.LimitPeriod, MaxConcurrency: c.MaxConcurrency,
+	}
+}
+
+func (c *config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+// logger writes to standard error. No secret gets past it, whoever logs it.
+func (c *config) logger() *slog.Logger {
+	secrets := []string{c.token, c.auth}
+	if u, err := url.Parse(c.Redis); err == nil && u.User != nil {
+		if password, set := u.User.Password(); set {
+			secrets = append(secrets, password, url.QueryEscape(password))
+		}
+	}
+	out := cli.Hide(os.Stderr, secrets...)
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // It is one of the four.
+	options := &slog.HandlerOptions{Level: level}
+	if c.Log == "json" {
+		return slog.New(slog.NewJSONHandler(out, options))
+	}
+	return slog.New(slog.NewTextHandler(out, options))
+}
