@@ -1,7 +1,8 @@
 -- abandon: tickets leave. Places are given up; a slot and its unit go back where no IDENTIFY was sent.
 --
 -- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 opens  7 pods  8... paid:<ticket>
--- ARGV  1 bucket  2 TTL of paid (ms)  3 the pod, if it leaves with them, or ''  4... tickets
+-- ARGV  1 bucket  2 TTL of paid (ms); 0 if only places are given up, of tickets whose fate is not known
+--       3 the pod, if it leaves with them, or ''  4... tickets
 -- Reply {'left', how many units went back}
 
 local clock = redis.call('TIME')
@@ -15,7 +16,7 @@ local total, units = whole(limits[2]) or 0, 0
 for i = 4, #ARGV do
   local paid = redis.call('GET', KEYS[i + 4])
   redis.call('ZREM', KEYS[3], ARGV[i])
-  if paid ~= 'identified' then
+  if paid ~= 'identified' and ARGV[2] ~= '0' then
     redis.call('SET', KEYS[i + 4], 'left', 'PX', ARGV[2])
     local epoch, reset = string.match(paid or '', '^granted (%S+) (%d+)$')
     if epoch == limits[1] and tonumber(reset) > now and left and left + units < total then -- of a period that lasts

@@ -24,9 +24,9 @@ var hashes = map[string]string{
 	"claim":      "ecc1d2a2583d71c667d9ad791999cbbb67f1d165",
 	"identified": "bf42addc72fc99de4565b4b06d5b20b06daf0e07",
 	"renew":      "88bfe302cffb280c5cdc11fe7da7c5c6c1a8eb64",
-	"abandon":    "8281cae3304d95efd63166e291232f98c5740a94",
+	"abandon":    "c99bb7b009f985828f1ef9afaa71a309afc1b542",
 	"beat":       "f7b306870428ba963c56e39545042c9f36da49f1",
-	"sync":       "425ced2d23008bd2746876bf83cbf7b30524203e",
+	"sync":       "908d33d6c50887e77779ac026deb85ae2d566a8e",
 	"status":     "ebe66f36b3e46e942a90c466c4ac9390a6793ab5",
 }
 

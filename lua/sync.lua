@@ -36,7 +36,7 @@ if not mine or mine_reset <= now then mine = nil end -- of a period that is over
 
 if lost and not given then
   if ask > now then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0'} end
-  redis.call('HSET', KEYS[1], 'refresh_at', ms(now + 10000))
+  redis.call('HSET', KEYS[1], 'refresh_at', ms(now + 3000)) -- then another one is asked: this one may be dead
   return {'ask', ms(now), '', '0', '0', '0', '0', '0', '0'}
 end
 if update and not lost and buckets ~= (#KEYS - 3) / 2 and tostring(buckets) ~= ARGV[13] then

@@ -131,7 +131,7 @@ func (l *line) meetHead(first *waiter, head string) {
 	l.ask = time.Time{}
 	i := slices.IndexFunc(l.waiters, func(w *waiter) bool { return w.ticket == head })
 	if i < 0 {
-		l.leaving = append(l.leaving, head)
+		l.ghosts = append(l.ghosts, head) // its unit may have been used: it gives back no more than the place
 		return
 	}
 	w := l.waiters[i]

@@ -23,6 +23,7 @@ type line struct {
 	wake    chan struct{}
 	waiters []*waiter
 	leaving []string // tickets to give up
+	ghosts  []string // tickets that stand in line though nobody waits for them
 
 	ask       time.Time // when to ask next
 	ahead     int       // tickets before the first, as last heard
@@ -106,6 +107,7 @@ func (l *line) close() []string {
 type step struct {
 	over    bool
 	leaving []string
+	ghosts  []string
 	claim   *claimCall
 	first   *waiter
 	others  []*waiter
@@ -121,6 +123,8 @@ func (l *line) run() {
 			return
 		case s.leaving != nil:
 			l.left(s.leaving, q.store.abandon(q.ctx, l.bucket, "", s.leaving...))
+		case s.ghosts != nil:
+			q.heard(nil, q.store.forget(q.ctx, l.bucket, s.ghosts...)) // those that stay are met again
 		case s.claim != nil:
 			sent := time.Now()
 			reply, err := q.store.claim(q.ctx, *s.claim)
@@ -146,6 +150,10 @@ func (l *line) plan() step {
 		leaving := slices.Clone(l.leaving[:n])
 		l.leaving = slices.Delete(l.leaving, 0, n)
 		return step{leaving: leaving}
+	case len(l.ghosts) > 0:
+		ghosts := l.ghosts
+		l.ghosts = nil
+		return step{ghosts: ghosts}
 	case len(l.waiters) == 0:
 		delete(q.lines, l.bucket)
 		return step{over: true}

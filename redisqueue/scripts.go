@@ -190,11 +190,20 @@ func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, clo
 // abandon gives up the tickets' places, slot and units; pod is not empty if the
 // pod leaves with them.
 func (s *store) abandon(ctx context.Context, bucket int, pod string, tickets ...string) error {
+	return s.giveUp(ctx, bucket, paidTTL, pod, tickets)
+}
+
+// forget gives up the tickets' places only.
+func (s *store) forget(ctx context.Context, bucket int, tickets ...string) error {
+	return s.giveUp(ctx, bucket, 0, "", tickets)
+}
+
+func (s *store) giveUp(ctx context.Context, bucket int, ttl time.Duration, pod string, tickets []string) error {
 	keys := []string{
 		s.keys.slot(bucket), s.keys.remaining(), s.keys.queue(bucket), s.keys.limits(),
 		s.keys.spent(), s.keys.opens(), s.keys.pods(),
 	}
-	args := []any{bucket, ms(paidTTL), pod}
+	args := []any{bucket, ms(ttl), pod}
 	for _, t := range tickets {
 		keys = append(keys, s.keys.paid(t))
 		args = append(args, t)

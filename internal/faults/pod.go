@@ -112,8 +112,9 @@ func runPod(config podConfig) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	var work sync.WaitGroup
 	for _, shard := range config.Shards {
-		go p.work(ctx, shard)
+		work.Go(func() { p.work(ctx, shard) })
 	}
 	orders := bufio.NewScanner(os.Stdin)
 	for orders.Scan() {
@@ -141,6 +142,7 @@ func runPod(config podConfig) error {
 		}
 	}
 	cancel()
+	work.Wait() // permits that are out are given back
 	if err := closeQueue(); err != nil {
 		return err
 	}
