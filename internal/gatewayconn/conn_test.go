@@ -219,8 +219,8 @@ func TestHeartbeatIsAFrameThatServersUnderstand(t *testing.T) {
 	ws, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{HTTPClient: client})
 	require.NoError(t, err)
 	require.NoError(t, ws.Write(t.Context(), websocket.MessageText, []byte(identify)))
-	assert.Equal(t, `{"op":1,"d":null}`, <-got)
-	assert.Equal(t, identify, <-got)
+	assert.JSONEq(t, `{"op":1,"d":null}`, <-got)
+	assert.JSONEq(t, identify, <-got)
 	_ = ws.CloseNow()
 }
 

@@ -61,13 +61,13 @@ With %s it is one pod, and connects to Discord:
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var err error
 	if os.Getenv(tokenVar) == "" {
 		err = play(ctx, *pods, *shards)
 	} else {
 		err = runPod(ctx, bot)
 	}
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
