@@ -161,6 +161,10 @@ func TestAbandon(t *testing.T) {
 			reply: "left units=0", after: with(back, state{"remaining": "", "spent": "1=1 ttl=60000"}),
 		},
 		{
+			name: "OrPlacesOnly", call: args{"others": "00001@a#1", "paid": "0"}, seed: state{"queue:0": "00001@a#1=@-9"},
+			reply: "left units=0", after: state{"queue:0": ""},
+		},
+		{
 			name: "CreatesNoSpent", call: one, seed: state{"spent": ""}, reply: "left units=1", after: with(back, state{"spent": ""}),
 		},
 		{
