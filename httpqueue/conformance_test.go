@@ -23,6 +23,7 @@ import (
 )
 
 func TestClientConformsOverAnInMemoryQueue(t *testing.T) {
+	t.Parallel()
 	queuetest.Run(t, queuetest.Harness{
 		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
 			return serve(t, inMemory(t, limit)).dial(t)
@@ -35,10 +36,13 @@ func TestClientConformsOverAnInMemoryQueue(t *testing.T) {
 }
 
 func TestClientConformsOverAVirtualRedis(t *testing.T) {
+	t.Parallel()
 	newPods := func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []queuetest.Queue {
 		server := miniredis.NewMiniRedis()
 		server.ClockTTL(true)
-		return clientsOn(t, n, limit, serve, func() redis.UniversalClient {
+		// Long polls, because days of short ones take their time even here.
+		long := httpqueue.WithMaxWait(10 * time.Minute)
+		return clientsOn(t, n, limit, serve, long, func() redis.UniversalClient {
 			client := redis.NewClient(&redis.Options{
 				Addr:                     "127.0.0.1:6379", // an IP: a name would be looked up outside the bubble
 				Dialer:                   func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
@@ -69,11 +73,12 @@ func TestClientConformsOverRealRedis(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds of real time")
 	}
+	t.Parallel()
 	server := redistest.Start(t)
-	const window = time.Second
+	const window = 2 * time.Second // busy machines are late by tenths of a second
 	var app atomic.Int32
 	newPods := func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []queuetest.Queue {
-		return clientsOn(t, n, limit, serveTCP, func() redis.UniversalClient { return server.Client(t) },
+		return clientsOn(t, n, limit, serveTCP, httpqueue.WithMaxWait(httpqueue.DefaultMaxWait), func() redis.UniversalClient { return server.Client(t) },
 			redisqueue.WithApp(fmt.Sprintf("app-%d", app.Add(1))), redisqueue.WithWindow(window), redisqueue.WithPodLease(window))
 	}
 	queuetest.Run(t, queuetest.Harness{
@@ -94,7 +99,7 @@ func TestClientConformsOverRealRedis(t *testing.T) {
 // clientsOn makes n servers of one application, each with a client of its own.
 func clientsOn(t testing.TB, n int, limit gatewayqueue.SessionStartLimit,
 	serve func(testing.TB, gatewayqueue.PermitQueue, ...httpqueue.Option) *site,
-	client func() redis.UniversalClient, opts ...redisqueue.Option,
+	wait httpqueue.ClientOption, client func() redis.UniversalClient, opts ...redisqueue.Option,
 ) []queuetest.Queue {
 	t.Helper()
 	var clients []queuetest.Queue
@@ -105,7 +110,7 @@ func clientsOn(t testing.TB, n int, limit gatewayqueue.SessionStartLimit,
 		}, opts...)...)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, q.Close()) })
-		clients = append(clients, serve(t, q).dial(t))
+		clients = append(clients, serve(t, q).dial(t, wait))
 	}
 	return clients
 }
