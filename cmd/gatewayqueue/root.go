@@ -9,6 +9,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/status"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/wait"
 )
 
 // root is the program without its commands' work.
@@ -26,7 +27,7 @@ that no shard identifies before Discord lets it.`,
 	}
 	cmd.SetFlagErrorFunc(cli.FlagError)
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(demo.Command(), serve.Command(), status.Command())
+	cmd.AddCommand(demo.Command(), serve.Command(), status.Command(), wait.Command())
 	return cmd
 }
 

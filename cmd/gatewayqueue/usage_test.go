@@ -37,6 +37,12 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"serve --port 99999":                  `gatewayqueue serve: --port is "99999": want a whole number from 0 to 65535`,
 		"serve --reserve 3":                   "gatewayqueue serve: --reserve needs --redis",
 		"serve --remaining 1001":              "gatewayqueue serve: --remaining is 1001: want 0 to --total, which is 1000",
+		"wait":                                "gatewayqueue wait: --shard is missing: want the ID of the shard that is to identify",
+		"wait --shard -1":                     `gatewayqueue wait: --shard is "-1": want a whole number from 0 to 1073741824`,
+		"wait --shard 1 bot":                  `gatewayqueue wait: argument "bot" is not wanted: the command to run comes after --`,
+		"wait bot -- --shard 1":               `gatewayqueue wait: argument "bot" is not wanted: the command to run comes after --`,
+		"wait --shard 1 --margin 2s":          "gatewayqueue wait: --margin needs --redis: a server has its own, serve --margin",
+		"wait --shard 1 --url x --redis y":    "gatewayqueue wait: --url and --redis do not go together: the queue is behind one of them",
 		"status --watch 2s":                   `gatewayqueue status: argument "2s" is not wanted: a time for --watch is written as --watch=2s`,
 		"status --watch=1ms":                  `gatewayqueue status: --watch is "1ms": want a time with its unit from 100ms to 1h, such as 1s`,
 		"status now":                          `gatewayqueue status: argument "now" is not wanted: gatewayqueue status takes only flags`,
@@ -50,7 +56,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 
 func TestHelpFitsATerminal(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--help", "demo --help", "serve --help", "status --help"} {
+	for _, line := range []string{"--help", "demo --help", "serve --help", "status --help", "wait --help"} {
 		got := run(t, strings.Fields(line)...)
 		assert.Zero(t, got.code)
 		assert.NotContains(t, got.out, "Available Commands:\n  pod", "the command of a demo's processes is hidden")

@@ -48,9 +48,12 @@ func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 func ExitCode(err error) int {
 	var usage *usageError
 	var signalled Signalled
+	var own *coded
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &own):
+		return own.code
 	case errors.As(err, &usage):
 		return ExitUsage
 	case errors.As(err, &signalled):
@@ -105,6 +108,23 @@ func NoArgs(cmd *cobra.Command, args []string) error {
 		return Usage("argument %q is not wanted: %s takes only flags", args[0], cmd.CommandPath())
 	}
 	return nil
+}
+
+// coded is an error with an exit code of its own.
+type coded struct {
+	code int
+	err  error
+}
+
+func (e *coded) Error() string { return e.err.Error() }
+func (e *coded) Unwrap() error { return e.err }
+
+// WithCode has the program exit with code after err. nil stays nil.
+func WithCode(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &coded{code, err}
 }
 
 // Interrupted is what Ctrl-C makes the cause of a context.

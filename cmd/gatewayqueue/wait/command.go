@@ -1,0 +1,232 @@
+// Package wait blocks until a shard may identify, and then becomes the command
+// that does it: for scripts, and for languages that have no client.
+package wait
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+// Exit codes, as timeout(1) and env(1) have them: a command's own are mostly
+// below.
+const (
+	exitTimeout  = 124 // --timeout passed
+	exitFailed   = 125 // the queue refused, or a setting is wrong
+	exitCannot   = 126 // the command cannot be run
+	exitNotFound = 127 // there is no such command
+)
+
+// shardEnv tells the command which shard it is.
+const shardEnv = "GATEWAYQUEUE_SHARD"
+
+type config struct {
+	Shard               int
+	URL, Redis, App     string
+	Legacy, Quiet       bool
+	Margin, Timeout     time.Duration
+	AuthFile, TokenFile string
+	command             []string
+	auth, token         string
+}
+
+// noShard is the shard that nobody named.
+const noShard = -1
+
+// defaultMargin is for a program that has to start and to dial: what varies in
+// that is more than the 250 ms of a connection that is open already.
+const defaultMargin = time.Second
+
+// Command is gatewayqueue wait.
+func Command() *cobra.Command {
+	c := config{Shard: noShard, App: redisqueue.DefaultApp, Margin: defaultMargin}
+	cmd := &cobra.Command{
+		Use:   "wait --shard N [flags] [-- command ...]",
+		Short: "Block until a shard may identify, then run a command",
+		Long: `Block until shard N may send IDENTIFY. Then exit with 0, or become the command
+after --, which is to identify soon: signals reach it, and its exit code is this
+one's. It finds the shard in $` + shardEnv + `.
+
+The window of 5 s starts at the grant, so the next shard of the bucket comes
+5 s and the --margin later. The margin has to cover how much longer this command
+may take from its start to IDENTIFY than the next: its average does not matter. A
+program that starts slowly, or unevenly, asks the queue itself, right before
+IDENTIFY, and gets more shards up in less time.
+
+Without --url and --redis it asks the server on 127.0.0.1:8080. Every flag is also
+an environment variable: --shard is GATEWAYQUEUE_SHARD. REDIS_URL does as well.
+
+Exit codes:
+  0     granted; with a command, its own code instead
+  2     a flag is refused
+  124   --timeout passed, or is known to pass first: nothing was spent
+  125   the queue refused
+  126   the command cannot be run: a unit of the budget was spent
+  127   there is no such command, which is known before waiting
+  130   interrupted, 143 terminated: nothing was spent`,
+		Example: `  gatewayqueue wait --shard 3 --redis redis://127.0.0.1:6379 --app 1234567890 -- ./bot --shard 3
+  gatewayqueue wait --shard 3 --url http://queue:8080 --timeout 10m && ./bot --shard 3
+  gatewayqueue wait --shard 3 --url http://gateway-queue --legacy`,
+	}
+	c.define(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := c.settle(cmd.Flags(), args); err != nil {
+			return err
+		}
+		return run(cmd.Context(), &c)
+	}
+	return cmd
+}
+
+func (c *config) define(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	cli.Int(flags, &c.Shard, "shard", 0, 1<<30, "shard ID that is to identify")
+	flags.StringVar(&c.URL, "url", "", "`URL` of a queue server (default:\nhttp://127.0.0.1:8080)")
+	flags.BoolVar(&c.Legacy, "legacy", false, "the server speaks only gateway-queue's route")
+	flags.StringVar(&c.AuthFile, "auth-token-file", "", "`FILE` with the server's token (or the token in\n$GATEWAYQUEUE_AUTH_TOKEN)")
+	flags.StringVar(&c.Redis, "redis", "", "`URL` of a Redis rather than of a server,\nredis://[[user]:password@]host:port[/db]")
+	cli.App(flags, &c.App, "with --redis: application ID")
+	flags.StringVar(&c.TokenFile, "discord-token-file", "", "with --redis: `FILE` with the bot token, to read\nthe limits from Discord (or in $DISCORD_TOKEN);\nwithout, those in Redis are used")
+	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "with --redis: added to the 5 s after the grant; a\nserver has its own")
+	cli.Duration(flags, &c.Timeout, "timeout", 0, 7*24*time.Hour, "wait no longer than that (default: for ever)")
+	flags.BoolVar(&c.Quiet, "quiet", false, "say nothing on standard error but what went wrong")
+	for _, name := range []string{"shard", "timeout"} {
+		flags.Lookup(name).DefValue = "" // said in words
+	}
+}
+
+func (c *config) settle(flags *pflag.FlagSet, args []string) (err error) {
+	if n := flags.ArgsLenAtDash(); n > 0 || n < 0 && len(args) > 0 {
+		return cli.Usage("argument %q is not wanted: the command to run comes after --", args[0])
+	}
+	c.command = args
+	others := map[string]string{"redis": "REDIS_URL", "discord-token-file": "DISCORD_TOKEN_FILE"}
+	if flags.Changed("url") { // the machine's REDIS_URL is the bot's business then
+		delete(others, "redis")
+	}
+	if err := cli.FromEnv(flags, others); err != nil {
+		return err
+	}
+	if c.auth, err = cli.Secret(c.AuthFile, cli.EnvName("auth-token")); err != nil {
+		return cli.Usage("--auth-token-file: %v", err)
+	}
+	if c.token, err = cli.Secret(c.TokenFile, "DISCORD_TOKEN"); err != nil {
+		return cli.Usage("--discord-token-file: %v", err)
+	}
+	switch {
+	case c.Shard == noShard:
+		return cli.Usage("--shard is missing: want the ID of the shard that is to identify")
+	case c.URL != "" && c.Redis != "":
+		return cli.Usage("--url and --redis do not go together: the queue is behind one of them")
+	case c.Legacy && c.Redis != "":
+		return cli.Usage("--legacy needs --url")
+	case c.Redis == "" && flags.Changed("margin"):
+		return cli.Usage("--margin needs --redis: a server has its own, serve --margin")
+	}
+	if c.URL == "" {
+		c.URL = "http://127.0.0.1:8080"
+	}
+	return nil
+}
+
+// run waits, and then becomes the command.
+func run(parent context.Context, c *config) error {
+	var program string
+	if len(c.command) > 0 {
+		var err error
+		if program, err = exec.LookPath(c.command[0]); err != nil {
+			return cli.WithCode(exitNotFound, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(parent)
+	if c.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(parent, c.Timeout)
+	}
+	defer cancel()
+	start := time.Now()
+	if err := c.wait(ctx); err != nil {
+		return verdict(parent, c, err)
+	}
+	if !c.Quiet {
+		fmt.Fprintf(os.Stderr, "gatewayqueue wait: shard %d may identify, after %s\n", c.Shard, cli.Short(time.Since(start).Round(10*time.Millisecond)))
+	}
+	if program == "" {
+		return nil
+	}
+	env := append(os.Environ(), shardEnv+"="+strconv.Itoa(c.Shard))
+	return cli.WithCode(exitCannot, become(program, c.command, env))
+}
+
+// verdict is the error that ends the program.
+func verdict(parent context.Context, c *config, err error) error {
+	if cause := context.Cause(parent); cause != nil {
+		return cause // a signal
+	}
+	var known *gatewayqueue.DeadlineError
+	switch {
+	case errors.As(err, &known):
+		return cli.WithCode(exitTimeout, fmt.Errorf("not within %s: %w", cli.Short(c.Timeout), err))
+	case errors.Is(err, context.DeadlineExceeded):
+		return cli.WithCode(exitTimeout, fmt.Errorf("not granted within %s: %w", cli.Short(c.Timeout), err))
+	}
+	return cli.WithCode(exitFailed, err)
+}
+
+// queue is what wait needs of one.
+type queue interface {
+	gatewayqueue.Queue
+	Close() error
+}
+
+// wait returns once the shard is granted and nothing of the queue is left
+// running: the process is the command's from then on.
+func (c *config) wait(ctx context.Context) (err error) {
+	explain := func(err error) error { return err }
+	var q queue
+	switch {
+	case c.Redis != "":
+		redis, err := store.Lazy(c.Redis)
+		if err != nil {
+			return err
+		}
+		defer redis.Close() // Nothing to lose.
+		explain = redis.Explain
+		options := []redisqueue.Option{redisqueue.WithApp(c.App), redisqueue.WithMargin(c.Margin)}
+		if c.token != "" {
+			options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, c.token)))
+		}
+		if q, err = redisqueue.New(redis.Client, options...); err != nil {
+			return err
+		}
+	case c.Legacy:
+		if q, err = httpqueue.NewLegacyClient(c.URL, c.options()...); err != nil {
+			return err
+		}
+	default:
+		if q, err = httpqueue.NewClient(c.URL, c.options()...); err != nil {
+			return err
+		}
+	}
+	err = q.Wait(ctx, c.Shard)
+	return explain(errors.Join(err, q.Close()))
+}
+
+func (c *config) options() []httpqueue.ClientOption {
+	if c.auth == "" {
+		return nil
+	}
+	return []httpqueue.ClientOption{httpqueue.WithToken(c.auth)}
+}
