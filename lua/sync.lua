@@ -43,7 +43,9 @@ if update and not lost and buckets ~= (#KEYS - 3) / 2 and tostring(buckets) ~= A
   return {'buckets', ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(left or total), ms(reset), ms(closed)}
 end
 
+local half = 43200000 -- of a period: a reset that is later by more is that of the next one
 local function lower(to, until_) -- what is left, never raised within a period
+  if left and reset > 0 and until_ > reset + half then return end -- Discord has begun it, and ours is about to end
   left = math.min(left or to, to)
   reset = math.max(reset, until_)
 end
@@ -60,7 +62,7 @@ elseif update then
   code, seq = 'changed', seq + 1
   if over then left, reset = given_left, given_reset else lower(given_left, given_reset) end
 end
-if mine and (lost or f[1] ~= ARGV[2]) and (not left or mine < left) then
+if mine and reset <= mine_reset + half and (lost or f[1] ~= ARGV[2]) and (not left or mine < left) then
   lower(mine, mine_reset)
   code = code == 'ok' and 'changed' or code
 end

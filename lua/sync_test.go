@@ -44,6 +44,11 @@ func TestSyncLearns(t *testing.T) {
 	sync.run(t, []contract{
 		{name: "WhatIsInForce", reply: "ok epoch=e seq=5 max_concurrency=2 total=10 remaining=7 reset_at=@60000 closed_until=0"},
 		{name: "WhatIsInForceThoughItKnewAnotherEpoch", call: args{"epoch": "d", "seq": "99", "left": "9", "reset_at": "@60000"}, reply: "ok epoch=e seq=5 remaining=7"},
+		{
+			name: "NothingOfWhatAPodRemembersOfThePeriodBefore",
+			seed: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@86400000 closed_until=0"},
+			call: args{"epoch": "d", "seq": "99", "left": "3", "reset_at": "@90000"}, reply: "ok remaining=7",
+		},
 		{name: "WithoutFigures", call: args{"total": ""}, reply: "ok remaining=7"},
 		{
 			name:  "ThatAPeriodIsOver",
@@ -186,6 +191,7 @@ func TestSyncUpdates(t *testing.T) {
 			name: "NorAfterADeletedTTL", seed: state{"remaining": "7"}, call: update(args{"remaining": "9", "reset_after": "50000"}),
 			reply: "changed remaining=7", after: state{"limits": limits(""), "remaining": "7 ttl=60000"},
 		},
+		{name: "LeavesItToItsPeriodWhenDiscordHasBegunTheNext", call: update(args{"remaining": "4", "reset_after": "86400000"}), reply: "changed remaining=7 reset_at=@60000", after: state{"limits": limits("")}},
 		{
 			name: "RaisesItInANewPeriod",
 			seed: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@-1 closed_until=0", "remaining": "0"},
