@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -90,6 +91,7 @@ func (silence) Printf(context.Context, string, ...any) {}
 type pod struct {
 	config podConfig
 	client redis.UniversalClient
+	log    *podLog
 	queue  gatewayqueue.PermitQueue
 	update func(context.Context, gatewayqueue.SessionStartLimit) error
 
@@ -102,7 +104,7 @@ type pod struct {
 
 func runPod(config podConfig) error {
 	p := &pod{
-		config: config, client: config.Servers.client(config.ReadTimeout),
+		config: config, client: config.Servers.client(config.ReadTimeout), log: newPodLog(),
 		random:  rand.New(rand.NewPCG(config.Seed, config.Seed)),
 		buckets: make(map[int]int), armed: make(map[int]context.CancelCauseFunc),
 	}
@@ -146,7 +148,7 @@ func runPod(config podConfig) error {
 	if err := closeQueue(); err != nil {
 		return err
 	}
-	p.say("closed", 0, 0, "")
+	p.say("closed", 0, 0, p.log.untold())
 	return p.client.Close()
 }
 
@@ -160,7 +162,7 @@ func (p *pod) open() (func() error, error) {
 	options := []redisqueue.Option{
 		redisqueue.WithPod(c.Name), redisqueue.WithWindow(c.Window), redisqueue.WithPodLease(c.PodLease),
 		redisqueue.WithReserve(c.Reserve), redisqueue.WithObserver(p.observe),
-		redisqueue.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		redisqueue.WithLogger(slog.New(p.log)),
 	}
 	if c.Source != "" {
 		options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimitsAt(c.Source, nil, "t")), redisqueue.WithRefresh(time.Second))
@@ -173,6 +175,36 @@ func (p *pod) open() (func() error, error) {
 	}
 	p.queue, p.update = queue, queue.Update
 	return queue.Close, nil
+}
+
+// podLog writes the log to standard error, and counts what the queue could not
+// tell Redis: units may be gone with that.
+type podLog struct {
+	slog.Handler
+	count *atomic.Int64
+}
+
+func newPodLog() *podLog {
+	return &podLog{slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}), new(atomic.Int64)}
+}
+
+func (l *podLog) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "could not") {
+		l.count.Add(1)
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+func (l *podLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &podLog{l.Handler.WithAttrs(attrs), l.count}
+}
+
+// untold is "untold" if anything could not be told.
+func (l *podLog) untold() string {
+	if l.count.Load() > 0 {
+		return "untold"
+	}
+	return ""
 }
 
 // observe notes the bucket of a grant, and cancels contexts in the instant of

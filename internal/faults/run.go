@@ -57,18 +57,25 @@ func (r *run) note(format string, args ...any) {
 }
 
 // execute runs the plan and returns the verdict. dir takes the logs.
-func execute(t testing.TB, p plan, dir string) verdict {
+func execute(t testing.TB, p plan, dir string) verdict { return executeAfter(t, p, dir, func(*run) {}) }
+
+// executeAfter is execute, with something to do before the pods start.
+func executeAfter(t testing.TB, p plan, dir string, before func(*run)) verdict {
 	t.Helper()
 	r := &run{t: t, plan: p, dir: dir, discord: newDiscord(p.Limit)}
 	servers := r.startServers()
 	office := httptest.NewServer(r.discord)
 	t.Cleanup(office.Close)
 	r.fleet = newFleet(t, dir, func(e event) {
-		if e.kind == "identify" {
+		switch {
+		case e.kind == "identify":
 			r.discord.identified(e.at)
+		case e.kind == "closed" && e.text == "untold": // it ended while Redis was away
+			r.died()
 		}
 	})
 	r.hire(servers, office.URL)
+	before(r)
 	for _, b := range r.fleet.berths {
 		r.fleet.launch(b)
 	}
