@@ -54,7 +54,7 @@ func TestCompare(t *testing.T) {
 			t.Run(c.library+"/"+c.limiter, func(t *testing.T) {
 				t.Parallel()
 				p := fleetPlan(c.library)
-				p.limiter, p.window, p.margin = c.limiter, gatewayqueue.IdentifyDelay, 0 // as for Discord
+				p.limiter, p.window = c.limiter, gatewayqueue.IdentifyDelay
 				f := newFleet(t, p)
 				cold := f.phase(t)
 				f.gateway.Restart()

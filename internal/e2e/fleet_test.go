@@ -32,7 +32,6 @@ type plan struct {
 	library string
 	limiter string
 	window  time.Duration // latency is scaled with it: 50 to 1500 ms at Discord's 5 s
-	margin  time.Duration // of permits; 0 is the default
 	pods    int
 	shards  int
 	limit   gatewayqueue.SessionStartLimit
@@ -49,6 +48,8 @@ type fleet struct {
 	queue   *redisqueue.RedisQueue // the test's own, to look at
 	pods    []*pod
 	started int
+	origin  time.Time // of the judge's times
+	sends   sends
 }
 
 // pod is a running process.
@@ -64,7 +65,8 @@ type pod struct {
 // newFleet starts a gateway, with opts over the plan's settings, and the pods.
 func newFleet(t *testing.T, p plan, opts ...gatewaytest.Option) *fleet {
 	t.Helper()
-	f := &fleet{plan: p, redis: redistest.Start(t)}
+	f := &fleet{plan: p, redis: redistest.Start(t), sends: sends{at: make(map[int][]time.Time)}}
+	f.origin = time.Now()
 	f.gateway = gatewaytest.NewServer(append([]gatewaytest.Option{
 		gatewaytest.WithLimit(p.limit),
 		gatewaytest.WithShards(p.shards),
@@ -74,7 +76,6 @@ func newFleet(t *testing.T, p plan, opts ...gatewaytest.Option) *fleet {
 		gatewaytest.WithReadyDelay(gatewaytest.Between(p.at(100), p.at(500), 3)),
 	}, opts...)...)
 	t.Cleanup(f.gateway.Close)
-	f.watchStalls(t)
 	var err error
 	f.queue, err = redisqueue.New(f.redis.Client(t), redisqueue.WithPod("test"),
 		redisqueue.WithWindow(p.window), redisqueue.WithLimit(p.limit))
@@ -84,41 +85,6 @@ func newFleet(t *testing.T, p plan, opts ...gatewaytest.Option) *fleet {
 		f.pods = append(f.pods, f.start(t, f.share(i)))
 	}
 	return f
-}
-
-// watchStalls says, if the test fails, how long this process, which is the
-// gateway, stood still at most: by so much it takes identifies too late.
-func (f *fleet) watchStalls(t *testing.T) {
-	const step = 5 * time.Millisecond
-	var worst, at time.Duration
-	start, done := time.Now(), make(chan struct{})
-	var watcher sync.WaitGroup
-	watcher.Go(func() {
-		for last := time.Now(); ; {
-			select {
-			case <-done:
-				return
-			case <-time.After(step):
-			}
-			if late := time.Since(last) - step; late > worst {
-				worst, at = late, time.Since(start)
-			}
-			last = time.Now()
-		}
-	})
-	t.Cleanup(func() {
-		close(done)
-		watcher.Wait()
-		if !t.Failed() {
-			return
-		}
-		t.Logf("the gateway stood still for %v, %v after its start", worst, at)
-		for _, i := range f.gateway.Judge().Record() {
-			if i.Early {
-				t.Logf("too early: %+v", i)
-			}
-		}
-	})
 }
 
 // share is the shards of the i-th pod: every pod has some in every bucket.
@@ -138,13 +104,13 @@ func (f *fleet) start(t *testing.T, shards []int) *pod {
 	config := podConfig{
 		Name: fmt.Sprintf("pod-%d", f.started), Library: f.library, Limiter: f.limiter,
 		Redis: f.redis.Addr, URL: f.gateway.URL(), Token: f.gateway.Token(),
-		Shards: shards, ShardCount: f.shards, Window: f.window, Margin: f.margin, Limit: f.limit, FreshStart: true,
+		Shards: shards, ShardCount: f.shards, Window: f.window, Limit: f.limit, FreshStart: true,
 	}
 	encoded, err := json.Marshal(config)
 	require.NoError(t, err)
 	p := &pod{name: config.Name, shards: shards, cmd: exec.Command(os.Args[0]), output: new(bytes.Buffer)}
 	p.cmd.Env = append(os.Environ(), podVar+"="+string(encoded))
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	p.cmd.Stdout, p.cmd.Stderr = f.sends.of(), p.output
 	p.stdin, err = p.cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())

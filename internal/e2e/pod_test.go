@@ -33,7 +33,6 @@ type podConfig struct {
 	Shards     []int
 	ShardCount int
 	Window     time.Duration
-	Margin     time.Duration // of permits; 0 is the default
 	Limit      gatewayqueue.SessionStartLimit
 	FreshStart bool
 }
@@ -45,7 +44,8 @@ type bot interface {
 	close(ctx context.Context)
 }
 
-// runPod is the life of a pod. It ends with its standard input.
+// runPod is the life of a pod. It says on its
+// standard output when it identified, and ends with its standard input.
 func runPod(encoded string) {
 	var config podConfig
 	exitOn(json.Unmarshal([]byte(encoded), &config))
@@ -78,12 +78,10 @@ func runPod(encoded string) {
 }
 
 func (c podConfig) options() []redisqueue.Option {
-	options := []redisqueue.Option{redisqueue.WithPod(c.Name), redisqueue.WithWindow(c.Window), redisqueue.WithLimit(c.Limit)}
+	options := []redisqueue.Option{redisqueue.WithPod(c.Name), redisqueue.WithWindow(c.Window), redisqueue.WithLimit(c.Limit),
+		redisqueue.WithObserver(saySent)}
 	if c.FreshStart {
 		options = append(options, redisqueue.WithFreshStart())
-	}
-	if c.Margin > 0 {
-		options = append(options, redisqueue.WithPermitMargin(c.Margin))
 	}
 	if c.Limiter == limiterWaitLong {
 		options = append(options, redisqueue.WithMargin(1500*time.Millisecond)) // the dial's jitter
