@@ -14,7 +14,6 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // maxBody bounds the body of a request; a real one has some hundred bytes.
@@ -100,13 +99,10 @@ func (h *Handler) authorized(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && strings.EqualFold(scheme, "Bearer")
 }
 
-// readBody reads a JSON body into v, which must know each of its fields; typed
-// says that the client must call it JSON. It returns io.EOF if there is none.
+// readBody reads a JSON body into v. strict says that v must know all of it, and
+// that the client must call it JSON. empty says that there is none.
 func readBody(w http.ResponseWriter, r *http.Request, v any, strict bool) (p *problem, empty bool) {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(requestTimeout)) // where there is none, the server has its own
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	_ = control.SetReadDeadline(time.Time{})
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -115,7 +111,9 @@ func readBody(w http.ResponseWriter, r *http.Request, v any, strict bool) (p *pr
 		p := newProblem(http.StatusBadRequest, "invalid", "the body has not arrived in full")
 		p.close = true
 		return p, false
-	case len(bytes.TrimSpace(body)) == 0:
+	}
+	bodyArrived(w)
+	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, true
 	}
 	// A page in a browser can send anything to a server on its user's loopback,

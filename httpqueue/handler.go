@@ -58,6 +58,7 @@ func NewHandler(queue gatewayqueue.PermitQueue, opts ...Option) (*Handler, error
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	awaitBody(w, r)
 	path := r.URL.Path
 	for _, route := range h.options.routes {
 		if route.matches(path) {

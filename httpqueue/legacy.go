@@ -143,9 +143,10 @@ func drain(w http.ResponseWriter, r *http.Request) bool {
 		speak(r)
 		defer hush(r)
 	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(requestTimeout)) // where there is none, the server has its own
 	n, err := io.Copy(io.Discard, io.LimitReader(r.Body, maxLegacyBody+1))
-	_ = control.SetReadDeadline(time.Time{})
-	return err == nil && n <= maxLegacyBody
+	if err != nil || n > maxLegacyBody {
+		return false
+	}
+	bodyArrived(w)
+	return true
 }

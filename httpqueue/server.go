@@ -99,3 +99,16 @@ func setQuiet(r *http.Request, quiet bool) {
 		q.mayWrite.Store(!quiet)
 	}
 }
+
+// awaitBody gives a body requestTimeout to arrive, also where nobody reads it:
+// net/http does so before it lets the connection go.
+func awaitBody(w http.ResponseWriter, r *http.Request) {
+	if r.Body != nil && r.Body != http.NoBody {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout)) // a server without has its own
+	}
+}
+
+// bodyArrived says that it has; from now on the client only listens.
+func bodyArrived(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+}
