@@ -32,6 +32,7 @@ type Contestant struct {
 
 // Setup is what a contestant may know.
 type Setup struct {
+	App          string // keeps the keys of several queues on one server apart
 	Pod          string
 	Limit        gatewayqueue.SessionStartLimit
 	Window       time.Duration // between two identifies of a bucket

@@ -23,7 +23,7 @@ func redislock() Contestant {
 				// Without a deadline it would give up after the TTL.
 				ctx, cancel := context.WithTimeout(ctx, time.Hour)
 				defer cancel()
-				_, err := locker.Obtain(ctx, key(bucket), s.period(), &bsm.Options{RetryStrategy: bsm.LinearBackoff(step)})
+				_, err := locker.Obtain(ctx, s.key(bucket), s.period(), &bsm.Options{RetryStrategy: bsm.LinearBackoff(step)})
 				return err == nil, step
 			}}, nil
 		},
@@ -40,7 +40,7 @@ func redsyncMutex() Contestant {
 			delay := func(int) time.Duration { return least + rand.N(most-least) }
 			const forever = 1 << 30
 			return asking{s.Limit, func(ctx context.Context, bucket int) (bool, time.Duration) {
-				mutex := rs.NewMutex(key(bucket), redsync.WithExpiry(s.period()), redsync.WithTries(forever), redsync.WithRetryDelayFunc(delay))
+				mutex := rs.NewMutex(s.key(bucket), redsync.WithExpiry(s.period()), redsync.WithTries(forever), redsync.WithRetryDelayFunc(delay))
 				return mutex.LockContext(ctx) == nil, least
 			}}, nil
 		},

@@ -58,7 +58,7 @@ func inMemory() Contestant {
 
 func newRedisQueue(s Setup, client *redis.Client) (*redisqueue.RedisQueue, error) {
 	opts := []redisqueue.Option{
-		redisqueue.WithPod(s.Pod), redisqueue.WithLimit(s.Limit), redisqueue.WithFreshStart(), redisqueue.WithReserve(0),
+		redisqueue.WithApp(s.App), redisqueue.WithPod(s.Pod), redisqueue.WithLimit(s.Limit), redisqueue.WithFreshStart(), redisqueue.WithReserve(0),
 		redisqueue.WithWindow(s.Window), redisqueue.WithMargin(s.Margin), redisqueue.WithPermitMargin(s.PermitMargin),
 		redisqueue.WithPermitLease(max(2*s.Window, s.Window+s.PermitMargin+time.Second)),
 	}

@@ -42,7 +42,7 @@ func (p asking) Turn(ctx context.Context, shard int, dial, identify func()) erro
 
 func (asking) Close() {}
 
-func key(bucket int) string { return "identify:" + strconv.Itoa(bucket) }
+func (s Setup) key(bucket int) string { return s.App + ":identify:" + strconv.Itoa(bucket) }
 
 func poller() Contestant {
 	return Contestant{
@@ -51,7 +51,7 @@ func poller() Contestant {
 		Open: func(s Setup, client *redis.Client) (Pod, error) {
 			closes, retry := s.period()*6/5, s.Window/10
 			return asking{s.Limit, func(ctx context.Context, bucket int) (bool, time.Duration) {
-				err := client.SetArgs(ctx, key(bucket), 1, redis.SetArgs{Mode: "NX", TTL: closes}).Err()
+				err := client.SetArgs(ctx, s.key(bucket), 1, redis.SetArgs{Mode: "NX", TTL: closes}).Err()
 				return err == nil, retry
 			}}, nil
 		},
@@ -64,11 +64,11 @@ func sleeper() Contestant {
 		How: "`SET key 1 NX PX` for one window; who fails sleeps for as long as `PTTL` says. What a careful developer writes in an hour.",
 		Open: func(s Setup, client *redis.Client) (Pod, error) {
 			return asking{s.Limit, func(ctx context.Context, bucket int) (bool, time.Duration) {
-				err := client.SetArgs(ctx, key(bucket), 1, redis.SetArgs{Mode: "NX", TTL: s.period()}).Err()
+				err := client.SetArgs(ctx, s.key(bucket), 1, redis.SetArgs{Mode: "NX", TTL: s.period()}).Err()
 				if err == nil {
 					return true, 0
 				}
-				left, err := client.PTTL(ctx, key(bucket)).Result()
+				left, err := client.PTTL(ctx, s.key(bucket)).Result()
 				if err != nil || left <= 0 { // gone, or in its last millisecond
 					left = time.Millisecond
 				}
@@ -86,7 +86,7 @@ func redisRate() Contestant {
 			limiter := redis_rate.NewLimiter(client)
 			limit := redis_rate.Limit{Rate: 1, Burst: 1, Period: s.period()}
 			return asking{s.Limit, func(ctx context.Context, bucket int) (bool, time.Duration) {
-				r, err := limiter.Allow(ctx, key(bucket), limit)
+				r, err := limiter.Allow(ctx, s.key(bucket), limit)
 				if err != nil {
 					return false, s.Window / 10
 				}

@@ -44,12 +44,19 @@ func Full() Size {
 // mean nothing.
 func Quick() Size {
 	z := Full()
-	z.core.Shards, z.core.Window = 48, scaled/2
+	z.core.Shards, z.core.Window = 48, scaled/5
 	z.real.Shards, z.real.Window, z.real.Dial = 32, time.Second, 30*time.Millisecond
 	z.order.Shards, z.order.Stagger = 32, 200*time.Millisecond
-	z.deepWindows, z.crowd, z.look = 6, 1000, 300*time.Millisecond
+	z.deepWindows, z.crowd, z.look = 5, 1000, 300*time.Millisecond
 	for i := range z.growth {
-		z.growth[i].sizes = z.growth[i].sizes[:2]
+		d := &z.growth[i]
+		d.sizes = d.sizes[:2]
+		full := d.spec
+		d.spec = func(n int) workload.Spec {
+			s := full(n)
+			s.Windows = 3
+			return s
+		}
 	}
 	return z
 }

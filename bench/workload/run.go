@@ -63,6 +63,9 @@ func Do(c contest.Contestant, spec Spec, run int, idle float64) (Run, error) {
 		defer s.Stop()
 		meter = s.NewMeter()
 		defer meter.Close()
+		if err := f.warm(c, s.Addr); err != nil {
+			return Run{}, err
+		}
 		if err := f.open(c, s.Addr); err != nil {
 			return Run{}, err
 		}
@@ -108,6 +111,21 @@ func (f *field) open(c contest.Contestant, addr string) error {
 		}
 	}
 	return nil
+}
+
+// warm lets one shard of another application identify first, so that the server
+// knows the contestant's scripts.
+func (f *field) warm(c contest.Contestant, addr string) error {
+	client := new(cord).client(addr)
+	defer client.Close() //nolint:errcheck // nothing is left to do
+	setup := f.spec.setup("warm")
+	setup.App = "warm"
+	p, err := c.Open(setup, client)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return p.Turn(f.ctx, 0, func() {}, func() {})
 }
 
 // openShared opens what serves one process, for all pods.

@@ -47,7 +47,7 @@ func (s Spec) limit() gatewayqueue.SessionStartLimit {
 
 func (s Spec) setup(pod string) contest.Setup {
 	return contest.Setup{
-		Pod: pod, Limit: s.limit(), Window: s.Window, Margin: s.Margin, PermitMargin: s.PermitMargin, PodLease: s.PodLease,
+		App: "bench", Pod: pod, Limit: s.limit(), Window: s.Window, Margin: s.Margin, PermitMargin: s.PermitMargin, PodLease: s.PodLease,
 	}
 }
 
