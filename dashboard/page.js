@@ -77,7 +77,7 @@ function draw() {
   drawProgress();
   drawBudget();
   put($('waiting'), String(state.waiting));
-  put($('pods'), state.pods.length ? many(state.pods.length, 'pod') + ': ' + some(state.pods, 4) : state.waiting ? 'in one process' : 'nobody');
+  put($('pods'), state.pods.length ? many(state.pods.length, 'pod') + ': ' + some(state.pods, 3) : state.waiting ? 'in one process' : 'nobody');
   drawBuckets();
   drawSpent();
   drawLatest();

@@ -17,7 +17,7 @@ import (
 const (
 	pastKept = 5 * time.Minute // of grants
 	mostKept = 2000
-	topSpent = 20 // shards in the list of spenders
+	topSpent = 10 // shards in the list of spenders
 
 	// jitter is what two looks at the same slot may differ by.
 	jitter = 60 // ms
@@ -113,7 +113,7 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 		t.holders, t.opens = make(map[int]*grant), make(map[int]int64)
 	}
 	out := state{
-		App: s.App, Step: t.step.Milliseconds(), Waiting: s.Waiting(), Pods: []string{},
+		App: s.App, Step: t.step.Milliseconds(), Pods: []string{},
 		Budget:  budget{Total: s.Budget.Total, Remaining: s.Budget.Remaining, Unknown: s.Budget.Unknown},
 		Buckets: make([]bucket, 0, len(s.Buckets)),
 	}
@@ -125,6 +125,7 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 		out.Hold = t.hold
 	}
 	granted, permits := 0, 0
+	dead := deadIn(s)
 	for _, b := range s.Buckets {
 		row := bucket{ID: b.Bucket, Permit: b.Permit, Waiting: b.Waiting}
 		if b.Closed > 0 {
@@ -136,8 +137,13 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 		}
 		t.opens[b.Bucket] = row.Opens
 		for _, p := range b.Line {
+			if dead(p.Ticket) {
+				row.Waiting--
+				continue
+			}
 			row.Line = append(row.Line, placeOf(p.Ticket))
 		}
+		out.Waiting += row.Waiting
 		if b.Permit {
 			permits++
 		}
@@ -146,7 +152,9 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 	}
 	t.forget()
 	for _, p := range s.Pods {
-		out.Pods = append(out.Pods, podName(p.Pod))
+		if p.Lease.After(s.Time) { // it lives
+			out.Pods = append(out.Pods, podName(p.Pod))
+		}
 	}
 	slices.Sort(out.Pods)
 	for shard, n := range s.Spent {
@@ -161,6 +169,24 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 	t.advance(out, granted, permits)
 	out.Progress = t.progress
 	return out
+}
+
+// deadIn tells the tickets of pods whose lease has ended: they are passed over,
+// and nobody waits for them. Of a line only the first places are known, so the
+// dead behind them are counted until they come forward.
+func deadIn(s gatewayqueue.Status) func(ticket string) bool {
+	if len(s.Pods) == 0 { // a queue in memory has none
+		return func(string) bool { return false }
+	}
+	live := make(map[string]bool)
+	for _, p := range s.Pods {
+		live[p.Pod] = p.Lease.After(s.Time)
+	}
+	return func(ticket string) bool {
+		text, _, _ := strings.Cut(ticket, "#")
+		_, pod, found := strings.Cut(text, "@")
+		return found && !live[pod]
+	}
 }
 
 // compare notes what has become of a bucket's holder. It returns 1 for a new

@@ -123,6 +123,23 @@ func TestTheSameSlotSeenAgainIsNoNews(t *testing.T) {
 	assert.Equal(t, first, again)
 }
 
+func TestOnlyPodsThatLiveAreNamedAndCounted(t *testing.T) {
+	track := tracker{step: step}
+	s := at(0, gatewayqueue.BucketStatus{Waiting: 12, Line: []gatewayqueue.Place{
+		{Ticket: "00004@web-0-00aabbcc#1"}, {Ticket: "00005@web-1-00aabbcc#1"}, {Ticket: "00006@gone-00aabbcc#1"},
+	}})
+	s.Pods = []gatewayqueue.PodStatus{
+		{Pod: "web-2-00aabbcc", Lease: s.Time.Add(time.Second)},
+		{Pod: "web-1-00aabbcc", Lease: s.Time.Add(time.Second)},
+		{Pod: "web-0-00aabbcc", Lease: s.Time.Add(-time.Second)},
+	}
+	got := track.take(s)
+	assert.Equal(t, []string{"web-1", "web-2"}, got.Pods)
+	assert.Equal(t, []place{{Shard: 5, Pod: "web-1"}}, got.Buckets[0].Line)
+	assert.Equal(t, 10, got.Waiting)
+	assert.Equal(t, 10, got.Progress.Of)
+}
+
 func TestThePastIsBounded(t *testing.T) {
 	track := tracker{step: step}
 	for i := range 3 * mostKept {

@@ -37,7 +37,10 @@ func full() gatewayqueue.Status {
 			{Bucket: 0, Closed: 3105 * time.Millisecond, Holder: "00000@web-1#1", Waiting: 2},
 			{Bucket: 1, Closed: 9 * time.Second, Holder: "00003@web-2#1", Permit: true},
 		},
-		Pods:  []gatewayqueue.PodStatus{{Pod: "web-1"}, {Pod: "web-2"}},
+		Pods: []gatewayqueue.PodStatus{
+			{Pod: "web-1", Lease: time.Unix(1_800_000_003, 0)}, {Pod: "web-2", Lease: time.Unix(1_800_000_003, 0)},
+			{Pod: "dead", Lease: time.Unix(1_799_999_999, 0)},
+		},
 		Spent: map[int]int{0: 1, 3: 14},
 		Hold:  time.Second,
 	}

@@ -105,7 +105,9 @@ func TestEveryMetricIsOnTheDashboardOrInAnAlert(t *testing.T) {
 		if regexp.MustCompile(`_(bucket|sum|count)$`).MatchString(name) {
 			continue
 		}
-		assert.True(t, strings.Contains(all, name), "%s is nowhere", name)
+		if !strings.Contains(all, name) {
+			t.Errorf("%s is nowhere", name)
+		}
 	}
 }
 

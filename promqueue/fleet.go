@@ -62,6 +62,12 @@ func (f fleet) collect(to chan<- prometheus.Metric, s gatewayqueue.Status, err e
 			permits++
 		}
 	}
+	pods := 0
+	for _, p := range s.Pods {
+		if p.Lease.After(s.Time) { // it lives
+			pods++
+		}
+	}
 	spent, most := 0, 0
 	for _, n := range s.Spent {
 		spent += n
@@ -69,7 +75,7 @@ func (f fleet) collect(to chan<- prometheus.Metric, s gatewayqueue.Status, err e
 	}
 	gauge(f.hold, s.Hold.Seconds())
 	gauge(f.permits, float64(permits))
-	gauge(f.pods, float64(len(s.Pods)))
+	gauge(f.pods, float64(pods))
 	gauge(f.buckets, float64(s.Budget.MaxConcurrency))
 	gauge(f.limit, float64(s.Budget.Total))
 	gauge(f.unknown, yes(s.Budget.Unknown))
