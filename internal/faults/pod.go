@@ -133,7 +133,7 @@ func runPod(config podConfig) error {
 			}
 			go func() {
 				err := p.update(ctx, limit)
-				if err != nil && ctx.Err() == nil {
+				if err != nil && ctx.Err() == nil && !errors.Is(err, gatewayqueue.ErrClosed) {
 					p.say("error", 0, 0, "update: "+err.Error())
 				}
 			}()

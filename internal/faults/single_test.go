@@ -19,6 +19,9 @@ func TestNoFaultAloneBreaksARule(t *testing.T) {
 	}
 }
 
+// slow is when a run's logs are worth a look though it broke no rule.
+const slow = 5 * time.Second
+
 // check runs a plan and fails the test for what may not be.
 func check(t *testing.T, p plan) verdict {
 	t.Helper()
@@ -31,7 +34,7 @@ func check(t *testing.T, p plan) verdict {
 	for _, bad := range v.bad() {
 		t.Error(bad)
 	}
-	if t.Failed() {
+	if t.Failed() || v.Resumed > slow {
 		keepLogs(t, dir, p)
 	}
 	return v
