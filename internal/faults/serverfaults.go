@@ -28,14 +28,14 @@ var serverFaults = map[string]fault{
 	"read only":                  {do: readOnly, servers: "server"},
 	"master down":                {do: masterDown, servers: "server"},
 	"busy":                       {do: busyScript, servers: "server"},
-	"delete slot":                {do: deleteKeys("slot:*", 1), servers: "server"},
-	"delete opens":               {do: deleteKeys("opens", 1), servers: "server"},
-	"delete queue":               {do: deleteKeys("queue:*", 1), servers: "server"},
-	"delete pods":                {do: deleteKeys("pods", 1), servers: "server"},
-	"delete spent":               {do: deleteKeys("spent", 1), servers: "server"},
-	"delete paid":                {do: deleteKeys("paid:*", 1), servers: "server", loses: true},
-	"delete limits":              {do: deleteKeys("limits", 1), servers: "server", loses: true, needsSource: true},
-	"delete remaining":           {do: deleteKeys("remaining", 1), servers: "server", loses: true, needsSource: true},
+	"delete slot":                {do: deleteKeys("slot:*"), servers: "server"},
+	"delete opens":               {do: deleteKeys("opens"), servers: "server"},
+	"delete queue":               {do: deleteKeys("queue:*"), servers: "server"},
+	"delete pods":                {do: deleteKeys("pods"), servers: "server"},
+	"delete spent":               {do: deleteKeys("spent"), servers: "server"},
+	"delete paid":                {do: deleteKeys("paid:*"), servers: "server", loses: true},
+	"delete limits":              {do: deleteKeys("limits"), servers: "server", loses: true, needsSource: true},
+	"delete remaining":           {do: deleteKeys("remaining"), servers: "server", loses: true, needsSource: true},
 }
 
 // onServer does something while no other fault acts on the server.
@@ -174,16 +174,16 @@ func busyScript(r *run, _ *rand.Rand, length time.Duration) {
 	})
 }
 
-// deleteKeys deletes keys as somebody with redis-cli would, some of those that
-// match.
-func deleteKeys(pattern string, most int) func(*run, *rand.Rand, time.Duration) {
+// deleteKeys deletes keys as somebody with redis-cli would: one of those that
+// match, up to three times.
+func deleteKeys(pattern string) func(*run, *rand.Rand, time.Duration) {
 	return func(r *run, random *rand.Rand, length time.Duration) {
 		times := 1 + random.IntN(3)
 		for range times {
 			r.onServer(func(ctx context.Context) {
 				keys, _ := r.tell(ctx, "KEYS", keyPrefix+pattern).([]any)
 				random.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
-				for _, key := range keys[:min(len(keys), most)] {
+				for _, key := range keys[:min(len(keys), 1)] {
 					r.note("delete %v", key)
 					r.tell(ctx, "DEL", key)
 				}

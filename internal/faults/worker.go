@@ -78,11 +78,14 @@ func (p *pod) bringUp(ctx context.Context, shard int) (bool, error) {
 func (p *pod) badContext(ctx context.Context, shard int) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := func() { cancel(errCancelled) }
-	switch {
-	case p.below(0.12):
+	if p.config.Calm {
+		return ctx, done
+	}
+	switch kind := p.chance(); {
+	case kind < 0.12:
 		timer := time.AfterFunc(p.upTo(3*p.config.Window), done)
 		return ctx, func() { timer.Stop(); done() }
-	case p.below(0.08):
+	case kind < 0.2:
 		p.mu.Lock()
 		p.armed[shard] = cancel
 		p.mu.Unlock()
@@ -92,7 +95,7 @@ func (p *pod) badContext(ctx context.Context, shard int) (context.Context, func(
 			p.mu.Unlock()
 			done()
 		}
-	case p.below(0.08):
+	case kind < 0.28:
 		ctx, cancel := context.WithTimeout(ctx, p.upTo(4*p.config.Window))
 		return ctx, func() { cancel(); done() }
 	}
