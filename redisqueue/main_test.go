@@ -1,9 +1,12 @@
 package redisqueue_test
 
 import (
+	"context"
 	"flag"
 	"os"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Most of these tests wait for a real server's clock, and not for a processor.
@@ -12,5 +15,10 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
+	redis.SetLogger(quiet{}) // it logs each dial that fails, and many are meant to
 	os.Exit(m.Run())
 }
+
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}

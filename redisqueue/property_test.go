@@ -130,6 +130,7 @@ func (m *model) settle(identified bool) {
 }
 
 func TestRandomSchedulesKeepTheRules(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		var failed any
 		synctest.Test(t, func(t *testing.T) {

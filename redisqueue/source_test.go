@@ -63,6 +63,7 @@ func TestOnePodAsksTheSourceForAll(t *testing.T) {
 }
 
 func TestTheSourceIsAskedAgainByOnePodWhileShardsWait(t *testing.T) {
+	t.Parallel()
 	within(t, func(t *testing.T, server *miniredis.Miniredis, _ *redis.Client) {
 		var d discord
 		d.set(1000, 1000, 1, 0)
@@ -120,6 +121,7 @@ func TestASourceThatAnswersNonsenseIsNotBelieved(t *testing.T) {
 }
 
 func TestARefreshLowersTheBudgetAndRaisesItInANewPeriodOnly(t *testing.T) {
+	t.Parallel()
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		var d discord
 		d.set(1000, 500, 1, 2*time.Hour)

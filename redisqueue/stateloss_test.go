@@ -74,6 +74,7 @@ func (f *fleet) next(since time.Duration) time.Duration {
 }
 
 func TestLostStateIsNoticed(t *testing.T) {
+	t.Parallel()
 	del := func(names ...string) func(*testing.T, *miniredis.Miniredis) {
 		return func(_ *testing.T, server *miniredis.Miniredis) {
 			for _, name := range names {
