@@ -7,6 +7,7 @@ FROM golang:1.26 AS build
 WORKDIR /src
 # The modules first: they change less often than the code, and are kept.
 COPY go.mod go.sum ./
+COPY promqueue/go.mod promqueue/go.sum promqueue/
 COPY cmd/gatewayqueue/go.mod cmd/gatewayqueue/go.sum cmd/gatewayqueue/
 WORKDIR /src/cmd/gatewayqueue
 ENV GOWORK=off CGO_ENABLED=0
@@ -19,5 +20,8 @@ FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/gatewayqueue /
 USER 65532:65532
+# serve listens on loopback unless told otherwise: in a container nobody else is there.
+#   docker run --rm -p 127.0.0.1:8080:8080 gatewayqueue serve --host 0.0.0.0
+EXPOSE 8080
 ENTRYPOINT ["/gatewayqueue"]
 CMD ["--help"]

@@ -110,10 +110,10 @@ func meet(ctx context.Context, s *store.Store, log *slog.Logger) error {
 	return nil
 }
 
-// comesBack says whether an answer of Redis is one that passes. Other than
-// these are wrong settings.
+// comesBack says whether an answer of Redis is one that passes, or that does not
+// matter: the queue needs no PING. Other answers are wrong settings.
 func comesBack(answer redis.Error) bool {
-	for _, code := range []string{"LOADING", "MASTERDOWN", "BUSY", "READONLY", "CLUSTERDOWN", "max number of clients"} {
+	for _, code := range []string{"NOPERM", "LOADING", "MASTERDOWN", "BUSY", "READONLY", "CLUSTERDOWN", "max number of clients"} {
 		if strings.Contains(answer.Error(), code) {
 			return true
 		}
