@@ -96,10 +96,11 @@ func (q *RedisQueue) lease() time.Duration {
 func (q *RedisQueue) interval() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.nap = q.lease() / 2
 	if len(q.permits) > 0 {
-		return min(q.lease(), q.config.permitGood()) / 2
+		q.nap = min(q.nap, q.config.permitGood()/2)
 	}
-	return q.lease() / 2
+	return q.nap
 }
 
 // beatAll renews the pod's lease, and makes the lines ask that should. It

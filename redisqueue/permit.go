@@ -32,6 +32,9 @@ func (q *RedisQueue) newPermit(w *waiter) *permit {
 	if !q.closed {
 		q.permits[p] = struct{}{}
 		q.keep()
+		if q.nap > q.config.permitGood()/2 {
+			q.beatSoon() // asleep for waiters only, whose lease may be longer: it would renew this one too late
+		}
 	}
 	return p
 }

@@ -31,8 +31,9 @@ type RedisQueue struct {
 	mu      sync.Mutex // never held across a call to Redis
 	closed  bool
 	view    view
-	ready   bool // view is Redis's, as far as is known
-	keeping bool // the keeper runs
+	ready   bool          // view is Redis's, as far as is known
+	keeping bool          // the keeper runs
+	nap     time.Duration // how long the keeper sleeps between two beats by now
 	lines   map[int]*line
 	lobby   []*waiter            // those who came before the first contact
 	resting map[*waiter]struct{} // those whose shard identifies too often
