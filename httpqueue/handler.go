@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
@@ -17,6 +18,7 @@ import (
 // any number of goroutines. It starts no goroutine for a request that waits.
 type Handler struct {
 	queue   gatewayqueue.PermitQueue
+	places  comesAndGoes // the queue, or nil if it keeps no places
 	options options
 	seal    seal
 	held    held
@@ -54,6 +56,7 @@ func NewHandler(queue gatewayqueue.PermitQueue, opts ...Option) (*Handler, error
 	}
 	h.seal = newSeal(h.options.token)
 	h.held.log = h.options.log
+	h.places, _ = queue.(comesAndGoes)
 	return h, nil
 }
 
@@ -92,23 +95,29 @@ type waiter struct {
 	handler *Handler
 	key     string // by which its client can end it, or empty
 	cancel  context.CancelCauseFunc
+	timer   context.CancelFunc // nil without a deadline
 }
 
+// over ends the wait because its time is over.
+func (w *waiter) over() { w.cancel(errPollOver) }
+
 // enter counts a request that is about to wait. The context ends when the
-// client hangs up, and with one of the errors above as its cause.
-func (h *Handler) enter(ctx context.Context, key string) (context.Context, *waiter, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w := &waiter{handler: h, key: key, cancel: cancel}
+// client hangs up, and with one of the errors above as its cause. deadline is 0
+// for none.
+func (h *Handler) enter(ctx context.Context, deadline time.Duration, key string) (context.Context, *waiter, error) {
+	w := &waiter{handler: h, key: key}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.stopped:
-		cancel(nil)
 		return nil, nil, errShutdown
 	case len(h.waiters) >= h.options.maxWaiters:
-		cancel(nil)
 		return nil, nil, errOverloaded
 	}
+	if deadline > 0 {
+		ctx, w.timer = context.WithTimeout(ctx, deadline)
+	}
+	ctx, w.cancel = context.WithCancelCause(ctx)
 	h.work.Add(1)
 	h.waiters[w] = struct{}{}
 	if key != "" {
@@ -123,6 +132,9 @@ func (h *Handler) enter(ctx context.Context, key string) (context.Context, *wait
 // done is the end of enter.
 func (w *waiter) done() {
 	w.cancel(nil)
+	if w.timer != nil {
+		w.timer()
+	}
 	h := w.handler
 	h.mu.Lock()
 	delete(h.waiters, w)

@@ -34,6 +34,14 @@ const (
 )
 
 func (h *Handler) legacy(w http.ResponseWriter, r *http.Request) {
+	shard := h.readLegacy(w, r)
+	if err := h.answerOnce(w, r, shard, answerLegacy); err != nil {
+		h.dropLegacy(r, shard, err)
+	}
+}
+
+// readLegacy reads all there is to a request.
+func (h *Handler) readLegacy(w http.ResponseWriter, r *http.Request) int {
 	shard, ok := legacyShard(r.URL.RawQuery)
 	if !ok {
 		h.options.log.Warn("a legacy request has no single, valid shard: it counts as 0", "remote", r.RemoteAddr)
@@ -42,13 +50,18 @@ func (h *Handler) legacy(w http.ResponseWriter, r *http.Request) {
 		h.options.log.Warn("a legacy request's body is too long or too slow: dropped", "remote", r.RemoteAddr)
 		drop()
 	}
-	switch err := h.answerOnce(w, r, shard, func() {
-		w.Header()["Content-Type"] = nil // the original has none
-		w.Header().Set("Content-Length", strconv.Itoa(len(legacyAnswer)))
-		_, _ = io.WriteString(w, legacyAnswer)
-	}); {
-	case err == nil:
-		return
+	return shard
+}
+
+func answerLegacy(w http.ResponseWriter) {
+	w.Header()["Content-Type"] = nil // the original has none
+	w.Header().Set("Content-Length", strconv.Itoa(len(legacyAnswer)))
+	_, _ = io.WriteString(w, legacyAnswer)
+}
+
+// dropLegacy drops a request that cannot be granted.
+func (h *Handler) dropLegacy(r *http.Request, shard int, err error) {
+	switch {
 	case errors.Is(err, errOverloaded):
 		pause(r.Context(), overloadPause)
 	case r.Context().Err() == nil && !errors.Is(err, errShutdown):
@@ -73,8 +86,10 @@ func pause(ctx context.Context, d time.Duration) {
 // held as a permit until the answer is out, so that neither a client that has
 // gone nor a server that was paused costs a slot or breaks the window; then the
 // window begins, a margin later. An error means that nothing was answered.
-func (h *Handler) answerOnce(w http.ResponseWriter, r *http.Request, shard int, answer func()) error {
-	ctx, waiter, err := h.enter(r.Context(), "")
+//
+// As with stand, its frame is small.
+func (h *Handler) answerOnce(w http.ResponseWriter, r *http.Request, shard int, answer func(http.ResponseWriter)) error {
+	ctx, waiter, err := h.enter(r.Context(), 0, "")
 	if err != nil {
 		return err
 	}
@@ -82,20 +97,29 @@ func (h *Handler) answerOnce(w http.ResponseWriter, r *http.Request, shard int, 
 	for {
 		permit, err := h.queue.Acquire(ctx, shard)
 		if err != nil {
-			return errors.Join(context.Cause(ctx), err)
+			return endOf(ctx, err)
 		}
-		if ctx.Err() == nil && time.Now().Before(permit.Deadline()) {
-			speak(r)
-			answer()
-			_ = http.NewResponseController(w).Flush() // whether the client has it, nobody knows
-			h.startWindow(permit)
-			return nil
-		}
-		h.giveBack(permit)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if done, err := h.use(ctx, w, r, permit, answer); done {
+			return err
 		}
 	}
+}
+
+// endOf adds why the server has ended a wait.
+func endOf(ctx context.Context, err error) error { return errors.Join(context.Cause(ctx), err) }
+
+// use answers with a permit, unless that has ended meanwhile, or the client is
+// gone.
+func (h *Handler) use(ctx context.Context, w http.ResponseWriter, r *http.Request, permit gatewayqueue.Permit, answer func(http.ResponseWriter)) (done bool, _ error) {
+	if ctx.Err() == nil && time.Now().Before(permit.Deadline()) {
+		speak(r)
+		answer(w)
+		_ = http.NewResponseController(w).Flush() // whether the client has it, nobody knows
+		h.startWindow(permit)
+		return true, nil
+	}
+	h.giveBack(permit)
+	return ctx.Err() != nil, context.Cause(ctx)
 }
 
 // startWindow starts the window of an answered permit a margin from now.

@@ -115,7 +115,7 @@ func (h *Handler) postSandwich(w http.ResponseWriter, r *http.Request, _ string)
 	case *body.Shard < 0 || *body.Shard > maxShard:
 		bad = invalid("shard_id", *body.Shard, "0 to "+strconv.Itoa(maxShard))
 	default:
-		err := h.answerOnce(w, r, *body.Shard, func() { w.WriteHeader(http.StatusNoContent) })
+		err := h.answerOnce(w, r, *body.Shard, func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) })
 		if err == nil {
 			return nil
 		}

@@ -32,20 +32,9 @@ type permitAnswer struct {
 	GoodFor int64  `json:"good_for_ms"` // from now; renew it before
 }
 
-// postPermit is POST /v1/permits.
-func (h *Handler) postPermit(w http.ResponseWriter, r *http.Request, _ string) *problem {
-	p, bad := h.readPoll(w, r)
-	if bad != nil {
-		return bad
-	}
-	permit, over, bad := h.ask(r, &p, true)
-	switch {
-	case bad != nil:
-		return bad
-	case over:
-		h.waitOn(w, p)
-		return nil
-	}
+// handOut answers with a permit.
+func (h *Handler) handOut(w http.ResponseWriter, p *poll) *problem {
+	permit := p.granted
 	id, good := "", h.held.until(permit)
 	if queue, ok := h.queue.(exports); ok {
 		record, err := queue.Export(permit)

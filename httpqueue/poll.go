@@ -50,22 +50,42 @@ type pollAnswer struct {
 // poll is one request's stay in line.
 type poll struct {
 	shard             int
+	permit            bool          // or a Wait
 	maxWait, deadline time.Duration // deadline is 0 for none
 	since             time.Time     // zero for the end of the line, or not known
 	key               string
 	early             bool
+
+	granted gatewayqueue.Permit // if permit, and err is nil
+	err     error
+	ended   error // why the server or the client has ended the wait
 }
 
 var keyPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-func (h *Handler) readPoll(w http.ResponseWriter, r *http.Request) (poll, *problem) {
+// readPoll reads the request in a goroutine of its own, which ends with it: the
+// stack that it takes to read JSON would else stay with each request that waits,
+// 4 KiB in all that time.
+func (h *Handler) readPoll(w http.ResponseWriter, r *http.Request) (p *poll, bad *problem) {
+	done := make(chan any)
+	go func() {
+		defer func() { done <- recover() }()
+		p, bad = h.readPollHere(w, r)
+	}()
+	if panicked := <-done; panicked != nil {
+		panic(panicked)
+	}
+	return p, bad
+}
+
+func (h *Handler) readPollHere(w http.ResponseWriter, r *http.Request) (*poll, *problem) {
 	var body pollRequest
 	p, empty := readBody(w, r, &body, true)
 	if p == nil && empty {
 		p = queryPoll(r.URL.Query(), &body)
 	}
 	if p != nil {
-		return poll{}, p
+		return nil, p
 	}
 	wait := defaultPoll.Milliseconds()
 	if body.MaxWait != nil {
@@ -73,23 +93,23 @@ func (h *Handler) readPoll(w http.ResponseWriter, r *http.Request) (poll, *probl
 	}
 	switch {
 	case body.Shard == nil:
-		return poll{}, invalid("shard", "missing", "0 or more")
+		return nil, invalid("shard", "missing", "0 or more")
 	case *body.Shard < 0 || *body.Shard > maxShard:
-		return poll{}, invalid("shard", *body.Shard, fmt.Sprintf("0 to %d", maxShard))
+		return nil, invalid("shard", *body.Shard, fmt.Sprintf("0 to %d", maxShard))
 	case wait < 0 || wait > maxPoll.Milliseconds():
-		return poll{}, invalid("max_wait_ms", wait, fmt.Sprintf("0 to %d", maxPoll.Milliseconds()))
+		return nil, invalid("max_wait_ms", wait, fmt.Sprintf("0 to %d", maxPoll.Milliseconds()))
 	case body.Deadline != nil && (*body.Deadline <= 0 || *body.Deadline > 1<<40):
-		return poll{}, invalid("deadline_ms", *body.Deadline, fmt.Sprintf("1 to %d", int64(1<<40)))
+		return nil, invalid("deadline_ms", *body.Deadline, fmt.Sprintf("1 to %d", int64(1<<40)))
 	case body.Key != "" && !keyPattern.MatchString(body.Key):
-		return poll{}, invalid("key", strconv.Quote(body.Key), "1 to 64 letters, digits, dashes or underscores")
+		return nil, invalid("key", strconv.Quote(body.Key), "1 to 64 letters, digits, dashes or underscores")
 	}
-	poll := poll{shard: *body.Shard, maxWait: time.Duration(wait) * time.Millisecond, key: body.Key, early: body.Early}
+	poll := &poll{shard: *body.Shard, maxWait: time.Duration(wait) * time.Millisecond, key: body.Key, early: body.Early}
 	if body.Deadline != nil {
 		poll.deadline = time.Duration(*body.Deadline) * time.Millisecond
 	}
 	var err error
 	if poll.since, err = h.seal.since(poll.shard, body.Ticket); err != nil {
-		return poll, h.problemOf(err)
+		return nil, h.problemOf(err)
 	}
 	return poll, nil
 }
@@ -114,66 +134,68 @@ func queryPoll(query url.Values, body *pollRequest) *problem {
 	return nil
 }
 
-// ask takes the place in line. It returns a permit if that is wanted and
-// granted, and nil and no problem if the time is over, or if a Wait is granted.
-func (h *Handler) ask(r *http.Request, p *poll, permit bool) (granted gatewayqueue.Permit, over bool, _ *problem) {
-	ctx := r.Context()
-	if p.deadline > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.deadline)
-		defer cancel()
-	}
-	ctx, waiter, err := h.enter(ctx, p.key)
+// stand waits in line. Ten thousand goroutines stand here, so its frame, and
+// those of its callers, are small: together they fit a stack of 4 KiB.
+func (h *Handler) stand(r *http.Request, p *poll) {
+	ctx, waiter, err := h.enter(r.Context(), p.deadline, p.key)
 	if err != nil {
-		return nil, false, h.problemOf(err).keeping(h.seal.ticket(p.shard, p.since))
+		p.err, p.ended = err, err
+		return
 	}
 	defer waiter.done()
 	// Not as a deadline: that would have the queue refuse what takes longer.
-	timer := time.AfterFunc(p.maxWait, func() { waiter.cancel(errPollOver) })
-	defer timer.Stop()
-
-	placed := func(since time.Time) bool {
-		p.since = since
-		return !p.early
-	}
-	granted, err = h.take(ctx, p, permit, placed)
-	if err == nil {
-		if r.Context().Err() != nil { // nobody is there to have it
-			if granted != nil {
-				h.giveBack(granted)
-			}
-			drop()
-		}
-		return granted, false, nil
-	}
-	ended := context.Cause(ctx)
-	switch {
-	case r.Context().Err() != nil:
-		drop()
-	case errors.Is(ended, errLeft), errors.Is(ended, errShutdown):
-		return nil, false, h.problemOf(ended).keeping(h.seal.ticket(p.shard, p.since))
-	case errors.Is(ended, errPollOver), ended == nil && p.early && !p.since.IsZero() && !known(err):
-		return nil, true, nil
-	case errors.Is(ended, context.DeadlineExceeded) && !errors.As(err, new(*gatewayqueue.DeadlineError)):
-		late := newProblem(http.StatusTooManyRequests, "too-late", "the deadline has passed")
-		late.retryAfter = 0
-		return nil, false, late
-	}
-	return nil, false, h.problemOf(err).keeping(h.seal.ticket(p.shard, p.since))
+	timer := time.AfterFunc(p.maxWait, waiter.over)
+	p.granted, p.err = h.take(ctx, p)
+	timer.Stop()
+	p.ended = context.Cause(ctx)
 }
 
 // take is the queue's Wait or Acquire, at the place that the caller has had.
-func (h *Handler) take(ctx context.Context, p *poll, permit bool, placed func(time.Time) bool) (gatewayqueue.Permit, error) {
-	queue, keeps := h.queue.(comesAndGoes)
+func (h *Handler) take(ctx context.Context, p *poll) (gatewayqueue.Permit, error) {
 	switch {
-	case keeps && permit:
-		return queue.AcquireSince(ctx, p.shard, p.since, placed)
-	case keeps:
-		return nil, queue.WaitSince(ctx, p.shard, p.since, placed)
-	case permit:
+	case h.places != nil && p.permit:
+		return h.places.AcquireSince(ctx, p.shard, p.since, p.placed)
+	case h.places != nil:
+		return nil, h.places.WaitSince(ctx, p.shard, p.since, p.placed)
+	case p.permit:
 		return h.queue.Acquire(ctx, p.shard)
 	}
 	return nil, h.queue.Wait(ctx, p.shard)
+}
+
+// placed is told the place in line, and says whether to stay.
+func (p *poll) placed(since time.Time) bool {
+	p.since = since
+	return !p.early
+}
+
+// outcome says what became of the wait: over if its time is, or a problem, or
+// neither if it was granted.
+func (h *Handler) outcome(r *http.Request, p *poll) (over bool, _ *problem) {
+	gone := r.Context().Err() != nil
+	if p.err == nil && gone && p.granted != nil { // nobody is there to have it
+		h.giveBack(p.granted)
+	}
+	var late *gatewayqueue.DeadlineError
+	switch {
+	case gone:
+		drop()
+	case p.err == nil:
+		return false, nil
+	case errors.Is(p.ended, errPollOver), p.ended == nil && p.early && !p.since.IsZero() && !known(p.err):
+		return true, nil
+	case p.ended != nil && errors.Is(p.ended, context.DeadlineExceeded) && !errors.As(p.err, &late):
+		passed := newProblem(http.StatusTooManyRequests, "too-late", "the deadline has passed")
+		passed.retryAfter = 0
+		return false, passed
+	case p.ended != nil && !errors.Is(p.ended, context.DeadlineExceeded):
+		p.err = p.ended
+	}
+	bad := h.problemOf(p.err)
+	if bad.Status == http.StatusServiceUnavailable {
+		bad.Ticket = h.seal.ticket(p.shard, p.since) // after which to ask again
+	}
+	return false, bad
 }
 
 // known says that a queue has refused a caller, rather than lost it.
@@ -182,34 +204,42 @@ func known(err error) bool {
 		errors.Is(err, gatewayqueue.ErrClosed) || errors.Is(err, gatewayqueue.ErrInvalid)
 }
 
-// keeping adds the ticket to a problem after which to ask again.
-func (p *problem) keeping(ticket string) *problem {
-	if p.Status == http.StatusServiceUnavailable {
-		p.Ticket = ticket
-	}
-	return p
+func (h *Handler) waitOn(w http.ResponseWriter, p *poll) {
+	w.Header().Set("Retry-After", "0")
+	writeJSON(w, http.StatusAccepted, pollAnswer{
+		Shard: p.shard, Waiting: true, KeepsPlace: h.places != nil, Ticket: h.seal.ticket(p.shard, p.since),
+	})
 }
 
-func (h *Handler) waitOn(w http.ResponseWriter, p poll) {
-	w.Header().Set("Retry-After", "0")
-	_, keeps := h.queue.(comesAndGoes)
-	writeJSON(w, http.StatusAccepted, pollAnswer{
-		Shard: p.shard, Waiting: true, KeepsPlace: keeps, Ticket: h.seal.ticket(p.shard, p.since),
-	})
+// postPermit is POST /v1/permits.
+func (h *Handler) postPermit(w http.ResponseWriter, r *http.Request, _ string) *problem {
+	return h.poll(w, r, true)
 }
 
 // postIdentify is POST /v1/identifies: the window begins with the grant.
 func (h *Handler) postIdentify(w http.ResponseWriter, r *http.Request, _ string) *problem {
+	return h.poll(w, r, false)
+}
+
+func (h *Handler) poll(w http.ResponseWriter, r *http.Request, permit bool) *problem {
 	p, bad := h.readPoll(w, r)
 	if bad != nil {
 		return bad
 	}
-	_, over, bad := h.ask(r, &p, false)
+	p.permit = permit
+	h.stand(r, p)
+	return h.answer(w, r, p)
+}
+
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p *poll) *problem {
+	over, bad := h.outcome(r, p)
 	switch {
 	case bad != nil:
 		return bad
 	case over:
 		h.waitOn(w, p)
+	case p.permit:
+		return h.handOut(w, p)
 	default:
 		writeJSON(w, http.StatusOK, struct {
 			Shard int `json:"shard"`

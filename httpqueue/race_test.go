@@ -1,0 +1,5 @@
+//go:build race
+
+package httpqueue_test
+
+const raceEnabled = true
