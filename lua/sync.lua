@@ -19,7 +19,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
-local f = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'refresh_at')
+local f = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'ask_at')
 local seq, buckets, total = whole(f[2]), whole(f[3]), whole(f[4])
 local reset, closed, ask = whole(f[5] or '0'), whole(f[6] or '0'), whole(f[7] or '0') or 0
 local text, ttl = redis.call('GET', KEYS[2]), redis.call('PTTL', KEYS[2])
@@ -36,7 +36,7 @@ if not mine or mine_reset <= now then mine = nil end -- of a period that is over
 
 if lost and not given then
   if ask > now then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0'} end
-  redis.call('HSET', KEYS[1], 'refresh_at', ms(now + 3000)) -- then another one is asked: this one may be dead
+  redis.call('HSET', KEYS[1], 'ask_at', ms(now + 3000)) -- then another one is asked: this one may be dead
   return {'ask', ms(now), '', '0', '0', '0', '0', '0', '0'}
 end
 if update and not lost and buckets ~= (#KEYS - 3) / 2 and tostring(buckets) ~= ARGV[13] then
@@ -82,6 +82,7 @@ if code ~= 'ok' then
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'seq', ms(seq), 'max_concurrency', ms(buckets), 'total', ms(total),
     'reset_at', ms(reset), 'closed_until', ms(closed))
   if lost or update then redis.call('HSET', KEYS[1], 'refresh_at', ms(now + ARGV[9])) end
+  redis.call('HDEL', KEYS[1], 'ask_at')
   redis.call('SET', KEYS[2], ms(left))
   if reset > now then redis.call('PEXPIRE', KEYS[2], ms(reset - now)) end
 end

@@ -149,19 +149,19 @@ func TestSyncAsksForFigures(t *testing.T) {
 	sync.run(t, []contract{
 		{
 			name: "OnePod", seed: nothing, call: args{"total": ""},
-			reply: "ask", after: state{"limits": "refresh_at=@3000"},
+			reply: "ask", after: state{"limits": "ask_at=@3000"},
 		},
 		{
 			name: "AndLetsTheOthersWait", seed: nothing, call: args{"total": ""}, times: 2,
-			reply: "busy", after: state{"limits": "refresh_at=@3000"},
+			reply: "busy", after: state{"limits": "ask_at=@3000"},
 		},
 		{
-			name: "TheNextIfThatOneDied", seed: state{"limits": "refresh_at=@-1", "remaining": ""}, call: args{"total": ""},
-			reply: "ask", after: state{"limits": "refresh_at=@3000"},
+			name: "TheNextIfThatOneDied", seed: state{"limits": "ask_at=@-1", "remaining": ""}, call: args{"total": ""},
+			reply: "ask", after: state{"limits": "ask_at=@3000"},
 		},
 		{
 			name: "ForALostBudget", seed: state{"remaining": ""}, call: knows(args{"total": ""}),
-			reply: "ask", after: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 refresh_at=@3000"},
+			reply: "ask", after: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 ask_at=@3000"},
 		},
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
 // plan is one run before it happens.
@@ -29,6 +30,7 @@ type plan struct {
 	Reserve           int
 	Waits             float64 // the part of the grants that are asked for with Wait
 	Window, PodLease  time.Duration
+	Refresh           time.Duration // of the limit source
 	ReadTimeout       time.Duration
 	LoseRequests      float64 // from start to end
 	LoseReplies, Mute float64
@@ -64,6 +66,7 @@ func quiet(seed uint64) plan {
 		Seed: seed, Servers: "server", Queue: "redis", Pods: 4, Shards: maxConcurrency * 5,
 		Limit:   gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 900, ResetAfter: time.Hour, MaxConcurrency: maxConcurrency},
 		Reserve: 10, Waits: 0.4, Window: 400 * time.Millisecond, PodLease: 500 * time.Millisecond, ReadTimeout: 300 * time.Millisecond,
+		Refresh: redisqueue.DefaultRefresh,
 	}
 }
 
@@ -91,6 +94,9 @@ func random(seed uint64) plan {
 	p.Limit.MaxConcurrency = 1 + r.IntN(4)
 	p.Shards = p.Limit.MaxConcurrency*(3+r.IntN(3)) + r.IntN(2)
 	p.AOF, p.Source = r.IntN(2) == 0, r.IntN(3) > 0
+	if r.IntN(2) == 0 {
+		p.Refresh = time.Second
+	}
 	p.Waits = float64(r.IntN(5)) / 4
 	p.ReadTimeout = []time.Duration{150, 300, 600, 1000}[r.IntN(4)] * time.Millisecond
 	if r.IntN(5) == 0 { // a budget that ends, and a period that begins soon
@@ -125,8 +131,11 @@ func random(seed uint64) plan {
 // break what no queue can keep: with both witnesses of a closed bucket deleted
 // by hand, nobody knows that it is closed. Or it takes too long twice.
 func (p plan) clashes(name string) bool {
-	witnesses := map[string]string{"delete slot": "delete opens", "delete opens": "delete slot"}
+	other := map[string]string{
+		"delete slot": "delete opens", "delete opens": "delete slot",
+		"failover": "lagging failover", "lagging failover": "failover", // there is one replica
+	}
 	return slices.ContainsFunc(p.Faults, func(s scheduled) bool {
-		return s.Name == witnesses[name] || s.Name == name && catalogue[name].once
+		return s.Name == other[name] || s.Name == name && catalogue[name].once
 	})
 }

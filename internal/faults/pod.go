@@ -33,6 +33,7 @@ type podConfig struct {
 	ReadTimeout time.Duration
 	Window      time.Duration
 	PodLease    time.Duration
+	Refresh     time.Duration
 	Reserve     int
 	Limit       gatewayqueue.SessionStartLimit
 	Source      string // where to ask for the limits; "" for Limit
@@ -165,7 +166,7 @@ func (p *pod) open() (func() error, error) {
 		redisqueue.WithLogger(slog.New(p.log)),
 	}
 	if c.Source != "" {
-		options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimitsAt(c.Source, nil, "t")), redisqueue.WithRefresh(time.Second))
+		options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimitsAt(c.Source, nil, "t")), redisqueue.WithRefresh(c.Refresh))
 	} else {
 		options = append(options, redisqueue.WithLimit(c.Limit))
 	}

@@ -128,3 +128,17 @@ func TestATicketThatCameBackGivesUpItsPlaceOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 898, left)
 }
+
+// The limit source is asked every ten minutes, and at once when state was lost.
+func TestALostBudgetNeedNotWaitForTheNextRefresh(t *testing.T) {
+	b := newBench(t)
+	source := func(context.Context) (gatewayqueue.SessionStartLimit, error) {
+		return gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 900, ResetAfter: time.Hour, MaxConcurrency: 1}, nil
+	}
+	a, _ := b.pod("a", redisqueue.WithLimitSource(source))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	require.NoError(t, a.Wait(ctx, 0))
+	require.NoError(t, b.admin.Del(ctx, "identify:{default}:remaining").Err())
+	require.NoError(t, a.Wait(ctx, 1))
+}

@@ -127,7 +127,7 @@ func (r *run) hire(servers addresses, office string) {
 	for i := range p.Pods {
 		b := &berth{index: i, config: podConfig{
 			Seed: p.Seed + uint64(i)*1000, Servers: servers, ReadTimeout: p.ReadTimeout, Window: p.Window,
-			PodLease: p.PodLease, Reserve: p.Reserve, Limit: p.Limit, Queue: p.Queue, Waits: p.Waits, Calm: p.Calm, Once: p.Once,
+			PodLease: p.PodLease, Refresh: p.Refresh, Reserve: p.Reserve, Limit: p.Limit, Queue: p.Queue, Waits: p.Waits, Calm: p.Calm, Once: p.Once,
 		}}
 		if p.Source {
 			b.config.Source = office
