@@ -26,7 +26,7 @@ var hashes = map[string]string{
 	"renew":      "88bfe302cffb280c5cdc11fe7da7c5c6c1a8eb64",
 	"abandon":    "c99bb7b009f985828f1ef9afaa71a309afc1b542",
 	"beat":       "f7b306870428ba963c56e39545042c9f36da49f1",
-	"sync":       "e827dd3a17bf3b954684aef46b96560dd9e85e57",
+	"sync":       "676a3b754a2e4c055b7f3a60c4f0f04c2dbc243f",
 	"status":     "ebe66f36b3e46e942a90c466c4ac9390a6793ab5",
 }
 

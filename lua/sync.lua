@@ -43,11 +43,12 @@ if update and not lost and buckets ~= (#KEYS - 3) / 2 and tostring(buckets) ~= A
   return {'buckets', ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(left or total), ms(reset), ms(closed)}
 end
 
-local half = 43200000 -- of a period: a reset that is later by more is that of the next one
+local half = 43200000 -- of a period: resets that are further apart are of two periods
 local function lower(to, until_) -- what is left, never raised within a period
   if left and reset > 0 and until_ > reset + half then return end -- Discord has begun it, and ours is about to end
   left = math.min(left or to, to)
-  reset = math.max(reset, until_)
+  local sooner = not lost and until_ > 0 and until_ + half < reset -- figures of the last period that come late, or Discord knows better
+  reset = sooner and until_ or math.max(reset, until_)
 end
 local given_left, given_reset = tonumber(ARGV[11]), 0
 if given and given_left < tonumber(ARGV[10]) then given_reset = now + ARGV[12] end
