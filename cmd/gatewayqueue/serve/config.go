@@ -32,7 +32,7 @@ type config struct {
 	TokenFile, AuthFile              string
 	MaxConcurrency, Total, Remaining int
 	Refresh, Margin                  time.Duration
-	Reserve, MaxWaiters              int
+	Reserve, Breaker, MaxWaiters     int
 	NoLegacy, FreshStart             bool
 	Log, Level                       string
 	Drain, Grace                     time.Duration
@@ -49,7 +49,7 @@ func defaultConfig() config {
 	return config{
 		Host: "127.0.0.1", Port: 8080, App: redisqueue.DefaultApp,
 		MaxConcurrency: limit.MaxConcurrency, Total: limit.Total, Remaining: limit.Remaining,
-		Refresh: redisqueue.DefaultRefresh, Margin: gatewayqueue.GrantMargin, Reserve: reserveByTotal,
+		Refresh: redisqueue.DefaultRefresh, Margin: gatewayqueue.GrantMargin, Reserve: reserveByTotal, Breaker: redisqueue.DefaultBreaker,
 		MaxWaiters: httpqueue.DefaultMaxWaiters, Log: "text", Level: "info", Grace: 10 * time.Second,
 		window: gatewayqueue.IdentifyDelay,
 	}
@@ -70,6 +70,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Duration(flags, &c.Refresh, "refresh", time.Second, 24*time.Hour, "how often Discord is asked for the limits")
 	cli.Duration(flags, &c.Margin, "margin", gatewayqueue.IdentifiedMargin, time.Minute, "added to the 5 s after a grant on the legacy\nroute, for what may pass until IDENTIFY; 1s where\nclients dial then")
 	cli.Int(flags, &c.Reserve, "reserve", 0, 10_000_000, "with --redis: identifies a day that are never\ngranted (default: 1 % of the total, at most 10)")
+	cli.Int(flags, &c.Breaker, "breaker", 0, 10_000_000, "with --redis: identifies a day from which a shard\nhas to rest, ever longer, before the next; 0 is\nnever. For clients that name no shard, which all\ncount as shard 0")
 	cli.Int(flags, &c.MaxWaiters, "max-waiters", 1, 1_000_000, "requests that may wait at a time")
 	flags.BoolVar(&c.NoLegacy, "no-legacy", false, "serve /v1 only, not gateway-queue's route")
 	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once: no shard of this bot has\nidentified in the last 5 s. Without it a queue\nthat starts empty stays closed for a window")

@@ -1,0 +1,46 @@
+package deploycheck
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("../..", file))
+	require.NoError(t, err)
+	return string(data)
+}
+
+// mentioned wants every word that the pattern finds in the source in the text.
+func mentioned(t *testing.T, text, source, pattern string) {
+	t.Helper()
+	found := regexp.MustCompile(pattern).FindAllStringSubmatch(source, -1)
+	require.NotEmpty(t, found, pattern)
+	for _, f := range found {
+		if word := strings.TrimSpace(f[1]); !strings.Contains(text, word) {
+			t.Errorf("docs/operations.md does not mention %s", word)
+		}
+	}
+}
+
+func TestOperationsMentionsAllThereIs(t *testing.T) {
+	text := read(t, "docs/operations.md")
+	mentioned(t, text, read(t, "deploy/prometheus/alerts.yml"), `- alert: (\w+)`)
+	metrics := read(t, "promqueue/collector.go") + read(t, "promqueue/fleet.go")
+	mentioned(t, text, metrics, `(?:desc\(|counter\(|histogram\(|Name: )"([a-z_]+)"`)
+	mentioned(t, text, read(t, "redisqueue/errors.go"), `\{"([A-Z]{3,} ?)", `)
+	for acl := range strings.Lines(read(t, "redisqueue/testdata/acl.txt")) {
+		assert.Contains(t, text, "\n"+acl)
+	}
+	for _, file := range regexp.MustCompile(`\]\(([^)#]+)`).FindAllStringSubmatch(text, -1) {
+		_, err := os.Stat(filepath.Join("../../docs", file[1]))
+		assert.NoError(t, err)
+	}
+}
