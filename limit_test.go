@@ -2,7 +2,6 @@ package gatewayqueue_test
 
 import (
 	"encoding/json"
-	"errors"
 	"testing"
 	"time"
 
@@ -66,7 +65,7 @@ func TestValidateNamesTheFieldThatIsOutOfRange(t *testing.T) {
 		err := limit.Validate()
 		require.ErrorIs(t, err, gatewayqueue.ErrInvalid)
 		var invalid *gatewayqueue.InvalidError
-		require.True(t, errors.As(err, &invalid))
+		require.ErrorAs(t, err, &invalid)
 		require.Equal(t, field, invalid.Field)
 	}
 }

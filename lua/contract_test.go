@@ -299,7 +299,7 @@ func (w world) checkReply(names []string, want string, raw any, err error) {
 	words := strings.Fields(want)
 	if err != nil {
 		text := err.Error()
-		require.True(w.t, strings.Contains(text, words[0]), "the error is %q: want %q", text, want)
+		require.Contains(w.t, text, words[0], "want %q", want)
 		if len(words) > 1 {
 			require.True(w.t, strings.HasSuffix(text, prefix+words[1]), "the error is %q: want %q", text, want)
 		}

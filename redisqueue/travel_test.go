@@ -46,7 +46,7 @@ func TestACallerThatComesBackAtAnotherPodHasItsPlaceAgain(t *testing.T) {
 		require.NoError(t, b.WaitSince(t.Context(), 1, since, func(at time.Time) bool { again = at; return true }))
 		assert.Equal(t, since.UnixMilli(), again.UnixMilli())
 		select {
-		case <-later:
+		case <-later: //nolint:errcheck // any end is too soon
 			t.Error("shard 2 came later and was granted first")
 		default:
 		}
@@ -140,7 +140,7 @@ func TestAPermitIsNotRenewedBeyondItsBound(t *testing.T) {
 			require.LessOrEqual(t, imported.Deadline().Sub(granted), gatewayqueue.PermitBound+5*time.Millisecond)
 		}
 		require.ErrorIs(t, err, gatewayqueue.ErrPermitExpired)
-		assert.Equal(t, gatewayqueue.PermitBound.Seconds(), time.Since(granted).Round(2*time.Second).Seconds())
+		assert.Equal(t, gatewayqueue.PermitBound, time.Since(granted).Round(2*time.Second))
 	})
 }
 

@@ -27,9 +27,13 @@ func (l *Line) Add(x float64, y Spread, floor float64) {
 	l.errors = append(l.errors, struct{ Low, High float64 }{mid - max(y.Min, floor), max(y.Max, floor) - mid})
 }
 
-// XY, Len and YError make a Line a plotter's data.
-func (l *Line) XY(i int) (x, y float64)          { return l.points.XY(i) }
-func (l *Line) Len() int                         { return l.points.Len() }
+// XY is one of its points: with Len and YError it makes a Line a plotter's data.
+func (l *Line) XY(i int) (x, y float64) { return l.points.XY(i) }
+
+// Len is how many points it has.
+func (l *Line) Len() int { return l.points.Len() }
+
+// YError is how far the runs of a point spread.
 func (l *Line) YError(i int) (low, high float64) { return l.errors.YError(i) }
 
 // palette tells the lines apart, also for the colour-blind (Okabe and Ito).

@@ -103,7 +103,7 @@ func (f *field) open(c contest.Contestant, addr string) error {
 	for i := range f.spec.Pods {
 		p := &pod{cord: &cord{}}
 		p.client = p.cord.client(addr)
-		p.ctx, p.kill = context.WithCancel(f.ctx)
+		p.ctx, p.kill = context.WithCancel(f.ctx) //nolint:fatcontext // each pod has one of its own
 		f.pods = append(f.pods, p)
 		var err error
 		if p.Pod, err = c.Open(f.spec.setup(fmt.Sprintf("pod%d", i)), p.client); err != nil {
@@ -133,7 +133,7 @@ func (f *field) openShared(c contest.Contestant) error {
 	shared, err := c.Open(f.spec.setup("pod"), nil)
 	for range f.spec.Pods {
 		p := &pod{Pod: shared}
-		p.ctx, p.kill = context.WithCancel(f.ctx)
+		p.ctx, p.kill = context.WithCancel(f.ctx) //nolint:fatcontext // each pod has one of its own
 		f.pods = append(f.pods, p)
 	}
 	return err
