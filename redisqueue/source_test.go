@@ -104,6 +104,7 @@ func TestASourceThatFailsIsWaitedFor(t *testing.T) {
 		require.Equal(t, 2, log.said("the limit source failed"), log.all())
 		d.err.Store(&none)
 		require.NoError(t, answered(t, waiter, 25*time.Second))
+		synctest.Wait()
 		require.Equal(t, 2, log.said("the limit source answers again"), log.all())
 	})
 }
@@ -149,7 +150,7 @@ func TestARefreshLowersTheBudgetAndRaisesItInANewPeriodOnly(t *testing.T) {
 		require.Zero(t, left(), "all are spent")
 		d.set(1000, 1000, 1, 0)
 		time.Sleep(2 * time.Hour)
-		require.Greater(t, left(), 0, "a new period")
+		require.Positive(t, left(), "a new period")
 		cancel()
 		synctest.Wait()
 	})
