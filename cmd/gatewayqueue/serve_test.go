@@ -289,7 +289,7 @@ func TestShutdownSendsWaitersElsewhereAndItsPlacesCountNoMore(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client(t)
-	one := serve(t, nil, "--redis", "redis://"+server.Addr, "--window", "30s", "--fresh-start", "--drain", "500ms")
+	one := serve(t, nil, "--redis", "redis://"+server.Addr, "--window", "30s", "--fresh-start", "--drain", "3s")
 	code, _ := one.get("/?shard=0")
 	require.Equal(t, 200, code)
 	ctx, cancel := context.WithCancel(t.Context())

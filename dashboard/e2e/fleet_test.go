@@ -8,7 +8,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// fleet is 30 shards: most only wait, every fifth dials under a permit, and one
+// fleet is 42 shards: most only wait, every fifth dials under a permit, and one
 // dial fails.
 type fleet struct {
 	t     *testing.T
@@ -18,7 +18,7 @@ type fleet struct {
 func newFleet(t *testing.T, queue gatewayqueue.PermitQueue) *fleet { return &fleet{t, queue} }
 
 func (f *fleet) start() {
-	for shard := range 30 {
+	for shard := range 42 {
 		go f.bringUp(f.t.Context(), shard)
 	}
 }
