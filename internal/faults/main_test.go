@@ -10,7 +10,7 @@ import (
 )
 
 // Runs sleep most of the time, so more of them fit a machine than it has cores.
-const runsAtOnce = 6
+const runsAtOnce = 9
 
 func TestMain(m *testing.M) {
 	PodMain()
