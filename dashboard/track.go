@@ -5,6 +5,7 @@ package dashboard
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -99,6 +100,7 @@ type tracker struct {
 	now      int64
 	grants   []*grant // by ID
 	holders  map[int]*grant
+	spent    map[int]int
 	opens    map[int]int64
 	hold     int64
 	progress progress
@@ -125,7 +127,7 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 		out.Hold = t.hold
 	}
 	granted, permits := 0, 0
-	dead := deadIn(s)
+	dead, payer := deadIn(s), t.payers(s)
 	for _, b := range s.Buckets {
 		row := bucket{ID: b.Bucket, Permit: b.Permit, Waiting: b.Waiting}
 		if b.Closed > 0 {
@@ -147,7 +149,7 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 		if b.Permit {
 			permits++
 		}
-		granted += t.compare(b, row, before)
+		granted += t.compare(b, &row, payer[b.Bucket], before)
 		out.Buckets = append(out.Buckets, row)
 	}
 	t.forget()
@@ -189,20 +191,51 @@ func deadIn(s gatewayqueue.Status) func(ticket string) bool {
 	}
 }
 
+// payers tells who has spent a unit since the last snapshot, by bucket. A permit
+// that was granted and identified between two looks shows nowhere else.
+func (t *tracker) payers(s gatewayqueue.Status) map[int]*place {
+	found := make(map[int]*place)
+	if t.spent != nil && s.Budget.MaxConcurrency > 0 {
+		for shard, n := range s.Spent {
+			if n > t.spent[shard] {
+				found[shard%s.Budget.MaxConcurrency] = &place{Shard: shard}
+			}
+		}
+	}
+	if t.spent = maps.Clone(s.Spent); t.spent == nil {
+		t.spent = make(map[int]int)
+	}
+	return found
+}
+
 // compare notes what has become of a bucket's holder. It returns 1 for a new
 // grant, -1 for one that was given back.
-func (t *tracker) compare(b gatewayqueue.BucketStatus, now bucket, before int64) int {
+func (t *tracker) compare(b gatewayqueue.BucketStatus, now *bucket, payer *place, before int64) int {
 	last, change := t.holders[b.Bucket], 0
-	if last != nil && last.Permit && b.Holder == "" && b.Closed > 0 && now.Opens != t.hold {
+	if b.Closed > 0 && b.Holder == "" && now.Opens != t.hold {
 		// A queue in memory names no holder once it has identified. A permit
 		// that is given back leaves the bucket open, or to the next in line.
-		last.Permit, last.Until = false, now.Opens
-		t.revise(last)
-	}
-	if last != nil && b.Holder == "" && b.Closed > 0 {
+		switch {
+		case payer != nil:
+			now.Holder = payer
+		case last == nil:
+			return 0
+		default:
+			if last.Permit {
+				last.Permit, last.Until = false, now.Opens
+				t.revise(last)
+			}
+			now.Holder = &place{Shard: last.Shard, Pod: last.Pod}
+			return 0
+		}
+		if last != nil && last.Permit { // whose window has passed meanwhile, or it could not be another's turn
+			last.Permit = false
+			t.revise(last)
+		}
+	} else if b.Closed > 0 && b.Holder == "" {
 		return 0
 	}
-	if last != nil && last.ticket == b.Holder && b.Closed > 0 {
+	if last != nil && b.Holder != "" && last.ticket == b.Holder && b.Closed > 0 {
 		if last.Permit != b.Permit || last.Until < now.Opens {
 			last.Permit, last.Until = b.Permit, now.Opens
 			t.revise(last)

@@ -87,6 +87,26 @@ func TestAQueueThatNamesNoHolderAfterIdentifiedIsUnderstood(t *testing.T) {
 	assert.Len(t, track.grants, 2)
 }
 
+func TestAPermitThatCameAndWentBetweenTwoLooksIsSeenByWhatItSpent(t *testing.T) {
+	track := tracker{step: step}
+	track.take(at(0, gatewayqueue.BucketStatus{}))
+	next := at(time.Second, gatewayqueue.BucketStatus{Closed: 5 * time.Second, Waiting: 1})
+	next.Spent = map[int]int{7: 1}
+	s := track.take(next)
+	assert.Equal(t, &place{Shard: 7}, s.Buckets[0].Holder)
+	assert.Equal(t, 1, s.Progress.Up)
+	next.Time, next.Buckets[0].Closed = next.Time.Add(time.Second), 4*time.Second
+	s = track.take(next)
+	assert.Equal(t, &place{Shard: 7}, s.Buckets[0].Holder, "it is remembered")
+	assert.Equal(t, 1, s.Progress.Up)
+
+	next.Time, next.Buckets[0].Closed, next.Buckets[0].Waiting = next.Time.Add(5*time.Second), 5*time.Second, 0
+	next.Spent = map[int]int{7: 2}
+	s = track.take(next)
+	assert.Equal(t, 2, s.Progress.Up, "the same shard again")
+	assert.Len(t, track.grants, 2)
+}
+
 func TestAPermitThatIsGivenBackIsNoProgress(t *testing.T) {
 	track := tracker{step: step}
 	b := closed("00003@a#1", 10*time.Second, 1)
