@@ -90,7 +90,7 @@ func (l *SessionStartLimit) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &wire); err != nil {
 		return fmt.Errorf("gatewayqueue: session_start_limit: %w", err)
 	}
-	if wire.ResetAfter > math.MaxInt64/int64(time.Millisecond) {
+	if wire.ResetAfter < math.MinInt64/int64(time.Millisecond) || wire.ResetAfter > math.MaxInt64/int64(time.Millisecond) {
 		return &InvalidError{Field: "reset_after", Value: wire.ResetAfter, Want: "milliseconds, at most 292 years of them"}
 	}
 	read := SessionStartLimit{wire.Total, wire.Remaining, time.Duration(wire.ResetAfter) * time.Millisecond, wire.MaxConcurrency}

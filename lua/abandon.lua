@@ -26,7 +26,7 @@ for i = 4, #ARGV do
     end
     if slot == ARGV[i] or slot == ARGV[i] .. ' permit' then
       redis.call('DEL', KEYS[1])
-      redis.call('HDEL', KEYS[6], ARGV[1])
+      redis.call('HSET', KEYS[6], ARGV[1], string.format('%.0f', now))
     end
   end
 end

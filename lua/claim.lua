@@ -40,8 +40,8 @@ local ahead, head, back, shut = 0, '', 0, 0
 local function reply(code, wait)
   return {code, ms(now), ms(math.max(wait, 1)), ahead, ms(left), ms(seq), head, back, ms(math.max(shut, 0)), ms(reset)}
 end
-closed = math.max(closed, now + ARGV[18])
 if limits[1] and ARGV[18] ~= '0' then -- first of all: the next call will find the script known
+  closed = math.max(closed, now + ARGV[18])
   redis.call('HSET', KEYS[4], 'closed_until', ms(closed), 'refresh_at', '0')
 end
 if not known or not (left or over) then
@@ -64,7 +64,8 @@ if not slot then -- expired, or deleted by hand: opens knows
   if not opens then return redis.error_reply('BADVALUE ' .. KEYS[7]) end
   shut = opens - now
 end
-shut = math.max(shut, closed - now, tonumber(ARGV[12]))
+local open = math.min(-shut, now - closed) -- for how long the bucket has been; below 0 it is closed
+shut = math.max(-open, tonumber(ARGV[12]))
 
 redis.call('ZADD', KEYS[6], ms(now + ARGV[6]), ARGV[5])
 if ttl == -1 then redis.call('PEXPIRE', KEYS[1], ARGV[13]) end
@@ -80,10 +81,13 @@ if not granted then
   if paid then redis.call('PEXPIRE', KEYS[8], ARGV[16]) end -- it waits for its grant again, and must not pay again
   local added = redis.call('ZADD', KEYS[3], 'NX', ARGV[2] == '' and ms(now) or ARGV[2], ARGV[1])
   back = ARGV[2] ~= '' and added or 0
-  for _ = 1, 64 do -- pass over the tickets of pods whose lease has ended
-    head = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
+  local stuck = 5 * ARGV[6] -- a head that lives takes an open bucket within milliseconds
+  if open < stuck or over or left <= tonumber(ARGV[14]) then stuck = now end
+  for _ = 1, 64 do -- pass over the tickets of pods whose lease has ended, and those that nobody claims for
+    local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
+    head = first[1]
     local lease = redis.call('ZSCORE', KEYS[6], string.match(head, '@(.+)#') or '')
-    if lease and tonumber(lease) >= now then break end
+    if lease and tonumber(lease) >= now and (head == ARGV[1] or now - first[2] < stuck) then break end
     redis.call('ZREM', KEYS[3], head)
     head = ''
   end

@@ -421,3 +421,22 @@ func TestAShardThatIdentifiesTooOftenRests(t *testing.T) {
 		},
 	})
 }
+
+func TestATicketThatNobodyClaimsForIsPassedOverInTheEnd(t *testing.T) {
+	orphan := state{"pods": "b=@9000", "queue:0": "00002@b#1=@-200000"}
+	claim.run(t, []contract{
+		{
+			name: "WhereItsBucketHasLongBeenOpen", seed: with(orphan, state{"opens": "0=@-160000"}),
+			reply: "granted wait=5250 ahead=0 remaining=9 seq=6 head= back=0 shut=5250 reset=@60000",
+			after: with(granted, state{"pods": "a=@30000 b=@9000", "queue:0": ""}),
+		},
+		{
+			name: "NotWhereItHasJustOpened", seed: with(orphan, state{"opens": "0=@-9000"}), reply: "wait ahead=1 head=00002@b#1",
+			after: state{"pods": "a=@30000 b=@9000", "queue:0": "00002@b#1=@-200000 00001@a#1=@0", "opens": "0=@-9000"},
+		},
+		{
+			name: "NotWhileNoUnitIsLeft", call: args{"reserve": "10"}, seed: with(orphan, state{"opens": "0=@-160000"}), reply: "exhausted",
+			after: state{"pods": "a=@30000 b=@9000", "queue:0": "00002@b#1=@-200000 00001@a#1=@0", "opens": "0=@-160000"},
+		},
+	})
+}

@@ -116,7 +116,7 @@ func TestRenew(t *testing.T) {
 
 func TestAbandon(t *testing.T) {
 	back := state{
-		"slot:0": "", "opens": "", "remaining": "10 ttl=60000", "spent": "1=0 ttl=60000", "paid:00001@a#1": "left ttl=60000",
+		"slot:0": "", "opens": "0=@0", "remaining": "10 ttl=60000", "spent": "1=0 ttl=60000", "paid:00001@a#1": "left ttl=60000",
 	}
 	one := args{"others": "00001@a#1"}
 	abandon.run(t, []contract{
