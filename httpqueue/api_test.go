@@ -255,7 +255,9 @@ func TestShutdownSendsWaitersElsewhere(t *testing.T) {
 		require.NoError(t, queue.Wait(t.Context(), 0))
 		s := serve(t, queue)
 		answer := make(chan reply, 1)
-		go func() { answer <- s.do(t, "POST", "/v1/permits", `{"shard":0}`) }()
+		go func() {
+			answer <- s.do(t, "POST", "/v1/permits", `{"shard":0}`) //nolint:testifylint // on failure nobody waits for it
+		}()
 		synctest.Wait()
 		require.NoError(t, s.handler.Shutdown(t.Context()))
 		r := <-answer
@@ -272,7 +274,9 @@ func TestTooManyWaitersAreToldSo(t *testing.T) {
 		require.NoError(t, queue.Wait(t.Context(), 0))
 		s := serve(t, queue, httpqueue.WithMaxWaiters(1))
 		answer := make(chan reply, 1)
-		go func() { answer <- s.do(t, "POST", "/v1/permits", `{"shard":0}`) }()
+		go func() {
+			answer <- s.do(t, "POST", "/v1/permits", `{"shard":0}`) //nolint:testifylint // on failure nobody waits for it
+		}()
 		synctest.Wait()
 		r := s.do(t, "POST", "/v1/permits", `{"shard":0}`)
 		require.Equal(t, http.StatusServiceUnavailable, r.status)

@@ -54,12 +54,23 @@ func TestPlacesSurviveAServerThatIsKilled(t *testing.T) {
 				order <- shard
 			}
 		}()
-		time.Sleep(100 * time.Millisecond) // to arrive after the one before
 	}
 	var want []int
+	arrived := func(n int) {
+		for {
+			status, err := staying.Status(t.Context())
+			require.NoError(t, err)
+			if status.Waiting() == n {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 	for shard := 8; shard > 0; shard -= 2 { // higher shards first, so that only arrival can explain the order
 		ask(moving, shard)
+		arrived(len(want) + 1)
 		ask(staying, shard-1)
+		arrived(len(want) + 2)
 		want = append(want, shard, shard-1)
 	}
 	lb.replace(0, b.address)

@@ -48,35 +48,30 @@ func ExampleNewServer() {
 // A bot's shard comes up through the queue of a server.
 func ExampleNewClient() {
 	server := exampleServer()
-	defer server.Close()
-
 	queue, err := httpqueue.NewClient(server.URL) // such as http://queue:8080
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer queue.Close()
 	dial := func(context.Context) error { fmt.Println("dial"); return nil }
 	identify := func(context.Context) error { fmt.Println("identify"); return nil }
-	if err := gatewayqueue.Identify(context.Background(), queue, 0, dial, identify); err != nil {
-		log.Fatal(err)
-	}
+	err = gatewayqueue.Identify(context.Background(), queue, 0, dial, identify)
+	fmt.Println(err, queue.Close())
 	// Output:
 	// dial
 	// identify
+	// <nil> <nil>
 }
 
 // The same with any gateway-queue, such as twilight's.
 func ExampleNewLegacyClient() {
 	server := exampleServer()
-	defer server.Close()
-
 	queue, err := httpqueue.NewLegacyClient(server.URL)
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer queue.Close()
-	fmt.Println(queue.Wait(context.Background(), 0)) // then send IDENTIFY
-	// Output: <nil>
+	err = queue.Wait(context.Background(), 0) // then send IDENTIFY
+	fmt.Println(err, queue.Close())
+	// Output: <nil> <nil>
 }
 
 // Other pages of a program are routes of the handler: a ServeMux around it would
@@ -99,6 +94,7 @@ func ExampleWithRoute() {
 	// Output: ok
 }
 
+// exampleServer ends with the examples.
 func exampleServer() *httptest.Server {
 	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
 	if err != nil {

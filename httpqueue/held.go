@@ -63,13 +63,11 @@ func (h *held) add(permit gatewayqueue.Permit, good time.Time) string {
 	return p.name
 }
 
-func (h *held) get(name string) gatewayqueue.Permit {
+func (h *held) get(name string) (*heldPermit, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if p := h.permits[name]; p != nil {
-		return p
-	}
-	return nil // not a nil *heldPermit
+	p, ok := h.permits[name]
+	return p, ok
 }
 
 func (h *held) remove(p *heldPermit) (was bool) {

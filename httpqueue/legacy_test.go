@@ -74,7 +74,7 @@ func TestLegacyAnswersAsTheOriginal(t *testing.T) {
 			body, err := io.ReadAll(resp.Body)
 			require.NoError(t, err)
 			assert.Equal(t, 200, resp.StatusCode)
-			assert.Equal(t, granted, string(body))
+			assert.Equal(t, granted, string(body)) //nolint:testifylint // to the letter
 			assert.Empty(t, resp.Header["Content-Type"], "the original sends none")
 			assert.Equal(t, int64(len(granted)), resp.ContentLength)
 			if i == 3 { // OPTIONS * counts as shard 0, which was granted before
@@ -183,7 +183,7 @@ func TestLegacyIsDroppedWhenTooManyWait(t *testing.T) {
 		s := serve(t, queue, httpqueue.WithMaxWaiters(1))
 		first := make(chan string, 1)
 		go func() {
-			first <- s.say(t, "GET /?shard=0 HTTP/1.1\r\nHost: q\r\nConnection: close\r\n\r\n", time.Minute)
+			first <- s.say(t, "GET /?shard=0 HTTP/1.1\r\nHost: q\r\nConnection: close\r\n\r\n", time.Minute) //nolint:testifylint // on failure nobody waits for it
 		}()
 		synctest.Wait()
 		require.Empty(t, s.say(t, "GET /?shard=0 HTTP/1.1\r\nHost: q\r\n\r\n", time.Second))
@@ -317,7 +317,9 @@ func TestShutdownDropsLegacyClientsAtOnce(t *testing.T) {
 		require.NoError(t, queue.Wait(t.Context(), 0))
 		s := serve(t, queue)
 		answer := make(chan string, 1)
-		go func() { answer <- s.say(t, "GET /?shard=0 HTTP/1.1\r\nHost: q\r\n\r\n", time.Minute) }()
+		go func() {
+			answer <- s.say(t, "GET /?shard=0 HTTP/1.1\r\nHost: q\r\n\r\n", time.Minute) //nolint:testifylint // on failure nobody waits for it
+		}()
 		synctest.Wait()
 		require.Equal(t, 1, s.handler.Waiting())
 		start := time.Now()

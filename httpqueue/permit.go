@@ -35,7 +35,8 @@ type permitAnswer struct {
 // handOut answers with a permit.
 func (h *Handler) handOut(w http.ResponseWriter, p *poll) *problem {
 	permit := p.granted
-	id, good := "", h.held.until(permit)
+	var id string
+	good := h.held.until(permit)
 	if queue, ok := h.queue.(exports); ok {
 		record, err := queue.Export(permit)
 		if err != nil {
@@ -76,7 +77,7 @@ func (h *Handler) permitOf(id string) (gatewayqueue.Permit, *problem) {
 		}
 		return permit, nil
 	case ok && kind == heldKind:
-		if permit := h.held.get(text); permit != nil {
+		if permit, ok := h.held.get(text); ok {
 			return permit, nil
 		}
 		return nil, newProblem(http.StatusGone, "gone", "the permit was settled, or has lapsed, or was another server's")
