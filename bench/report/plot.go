@@ -48,7 +48,9 @@ func Plot(file, title, x, y string, lines []*Line) error {
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.BackgroundColor = color.White // also where a page is dark
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
+	p.Title.Padding = vg.Points(8)
 	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.XOffs, p.Legend.YOffs, p.Legend.Padding = vg.Points(8), -vg.Points(4), vg.Points(2)
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{230}, color.Gray{230}
 	p.Add(grid)
@@ -79,6 +81,7 @@ func Plot(file, title, x, y string, lines []*Line) error {
 		}
 	}
 	p.X.Tick.Marker = sizes
+	p.X.Max *= 1.05 // room for the last label
 	p.Y.Tick.Marker = decades{}
 	p.Y.Min = math.Pow(10, math.Floor(math.Log10(low)))
 	p.Y.Max = math.Pow(10, math.Ceil(math.Log10(high)+0.3)) // room for the legend

@@ -48,7 +48,7 @@ type turn struct {
 // that an idle server uses; it is not part of the contestant's cost.
 func Do(c contest.Contestant, spec Spec, run int, idle float64) (Run, error) {
 	f := &field{spec: spec}
-	f.ctx, f.cancel = context.WithTimeout(context.Background(), spec.bound())
+	f.ctx, f.cancel = context.WithCancel(context.Background())
 	defer f.cancel()
 	var meter *server.Meter
 	if c.Local {
@@ -125,7 +125,9 @@ func (f *field) warm(c contest.Contestant, addr string) error {
 		return err
 	}
 	defer p.Close()
-	return p.Turn(f.ctx, 0, func() {}, func() {})
+	ctx, cancel := context.WithTimeout(f.ctx, 20*time.Second)
+	defer cancel()
+	return p.Turn(ctx, 0, func() {}, func() {})
 }
 
 // openShared opens what serves one process, for all pods.
@@ -169,6 +171,7 @@ func (f *field) bringUp(parts []part) <-chan struct{} {
 	}
 	f.judge = gatewaytest.NewJudge(f.spec.limit(), f.spec.Window)
 	f.start = time.Now()
+	time.AfterFunc(f.spec.bound(), f.cancel)
 	close(ready)
 	if f.spec.Killed > 0 {
 		time.AfterFunc(f.spec.length()/3, f.killSome)
