@@ -184,6 +184,7 @@ func unsteady(t *testing.T, statuses ...int) (*httptest.Server, *atomic.Int32) {
 }
 
 func TestClientAsksAgainAfterWhatPasses(t *testing.T) {
+	t.Parallel()
 	server, calls := unsteady(t, 0, 502, 503, 504, 408, 429)
 	c, err := httpqueue.NewClient(server.URL)
 	require.NoError(t, err)

@@ -35,8 +35,12 @@ func TestClientConformsOverAnInMemoryQueue(t *testing.T) {
 	})
 }
 
-// It takes a processor, so it is over before the tests in real time begin.
+// Days of a Redis in memory take their time: half a minute, twice that with the
+// race detector, which has seen it all in the two others.
 func TestClientConformsOverAVirtualRedis(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("takes too long with the race detector")
+	}
 	newPods := func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []queuetest.Queue {
 		server := miniredis.NewMiniRedis()
 		server.ClockTTL(true)
