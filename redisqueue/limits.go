@@ -63,7 +63,7 @@ func (q *RedisQueue) logMeeting(known view, r syncReply) {
 	log := q.config.log.With("remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)
 	switch {
 	case known.epoch != "" && known.epoch != r.view.epoch:
-		log.Warn("Redis had lost state: every bucket stays closed for a window", "closed", q.config.stateHold())
+		log.Warn("Redis had lost state: every bucket stays closed for a while", "closed", q.config.stateHold())
 		q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStateLost})
 	case r.code != "seeded":
 		log.Debug("joined the queue")
