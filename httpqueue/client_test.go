@@ -312,6 +312,30 @@ func TestAGrantThatWasLongOnItsWayIsConfirmed(t *testing.T) {
 	})
 }
 
+// How long the answer was on its way, nobody knows: all of it may be gone.
+func TestADeadlineCountsFromWhenTheRequestWasSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, inMemory(t, full(1)))
+		slow := roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := s.client.Transport.RoundTrip(r)
+			time.Sleep(2 * time.Second)
+			return resp, err
+		})
+		c, err := httpqueue.NewClient(s.url, httpqueue.WithHTTPClient(&http.Client{Transport: slow}))
+		require.NoError(t, err)
+		defer c.Close()
+		sent := time.Now()
+		permit, err := c.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		const good = gatewayqueue.IdentifyDelay - gatewayqueue.IdentifiedMargin
+		require.Equal(t, good, permit.Deadline().Sub(sent))
+		for end := sent.Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			require.LessOrEqual(t, time.Until(permit.Deadline()), good-2*time.Second)
+		}
+		require.NoError(t, permit.Abandon(t.Context()))
+	})
+}
+
 func TestAGrantThatCameTooLateIsNotUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := inMemory(t, full(1))
