@@ -93,7 +93,7 @@ func WithRefresh(d time.Duration) Option { return func(c *config) { c.refresh = 
 
 // WithMargin sets what is added to the window between two grants of Wait, for
 // the jitter between permission and arrival at Discord; 250 ms by default. Use
-// 1 s where a connection is dialled after Wait, or better Acquire.
+// 1.5 s where a connection is dialled after Wait, or better Acquire.
 func WithMargin(d time.Duration) Option { return func(c *config) { c.margin = d } }
 
 // WithPermitMargin sets what is added to a window that starts when a permit is
