@@ -131,8 +131,9 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	fresh := s.config.freshStart && !s.claimed.Load() // before any answer: calls side by side all meet NOSCRIPT
 	hold := func() {
-		if s.unknown.Load() && (!s.config.freshStart || s.claimed.Load()) {
+		if s.unknown.Load() && !fresh {
 			args[fleetHold] = ms(s.config.stateHold())
 		}
 	}
@@ -142,7 +143,9 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 		// A server that has not run this script yet may be a replica that was
 		// promoted without the last grants, or a restart that lost them. It
 		// knows the script from now on, even if it can't write yet.
-		s.unknown.Store(true)
+		if !fresh {
+			s.unknown.Store(true)
+		}
 		hold()
 		raw, err = claimScript.Eval(ctx, s.client, keys, args...).Result()
 	}
