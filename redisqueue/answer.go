@@ -48,6 +48,9 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 	}
 	events := q.remember(s.claim.view, r.seq, r.left, r.reset)
 	l.ask = time.Now().Add(min(r.wait, maxSleep) + time.Millisecond) // a key lives to the end of its last millisecond
+	if l.again {
+		l.ask = time.Time{}
+	}
 	l.ahead, l.exhausted = r.ahead, r.code == "exhausted"
 	for _, w := range append(s.others, s.first) {
 		w.told = true
@@ -83,7 +86,8 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 func (l *line) grant(s step, sent time.Time, now int64) {
 	w := s.first
 	if w.state != waiting {
-		return // it has left; its ticket is being given up
+		l.ask = time.Time{} // it has left; once its ticket is given up the bucket is as open as before
+		return
 	}
 	w.line.waiters = remove(w.line.waiters, w)
 	w.state, w.sent, w.granted, w.closes = granted, sent, now, s.claim.closes

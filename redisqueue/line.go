@@ -26,6 +26,7 @@ type line struct {
 	ghosts  []string // tickets that stand in line though nobody waits for them
 
 	ask       time.Time // when to ask next
+	again     bool      // it was told to ask since it last did: an answer on its way may be too old
 	ahead     int       // tickets before the first, as last heard
 	exhausted bool
 	failures  int // in a row
@@ -60,7 +61,7 @@ func (l *line) poke() {
 
 // askNow makes the goroutine ask Redis.
 func (l *line) askNow() {
-	l.ask = time.Time{}
+	l.ask, l.again = time.Time{}, true
 	l.poke()
 }
 
@@ -191,7 +192,7 @@ func (l *line) plan() step {
 		s.claim.others = append(s.claim.others, place{w.ticket, w.arrival})
 		w.tried = true
 	}
-	first.tried, first.claiming = true, true
+	first.tried, first.claiming, l.again = true, true, false
 	return s
 }
 
