@@ -39,30 +39,30 @@ func TestATenthOfTheRepliesLostCostsNoUnitAndNoWindow(t *testing.T) {
 // The suite finds what is wrong with what people do instead.
 func TestTheNaiveScriptLosesUnits(t *testing.T) {
 	t.Parallel()
-	v := naiveRun(t, "naive", 0)
+	v := naiveRun(t, "naive", 0, func(v verdict) bool { return v.Unused > 0 })
 	assert.Positive(t, v.Unused, "units that nobody used: %v", v)
 }
 
 func TestTheScriptWithATokenLosesTheWindow(t *testing.T) {
 	t.Parallel()
-	v := naiveRun(t, "token", 1)
+	v := naiveRun(t, "token", 1, func(v verdict) bool { return len(v.Violations) > 0 })
 	assert.NotEmpty(t, v.Violations, "identifies within a window: %v", v)
 }
 
-// naiveRun tries until the lost replies have hit a grant; one run in a hundred
-// has none.
-func naiveRun(t *testing.T, queue string, mute float64) (v verdict) {
+// naiveRun tries until the lost replies have hit where it hurts; not every run
+// has that.
+func naiveRun(t *testing.T, queue string, mute float64, hurt func(verdict) bool) (v verdict) {
 	if !supported {
 		t.Skip("the fault suite needs Linux")
 	}
-	for range 4 {
+	for range 10 {
 		p := lossyPlan(queue, mute, 24)
 		p.Limit.Remaining = p.Limit.Total
 		v = executeAfter(t, p, t.TempDir(), func(r *run) {
 			require.NoError(t, r.admin.Set(context.Background(), naiveBudget, p.Limit.Remaining, 0).Err())
 		})
 		t.Log(v)
-		if v.Unused > 0 || len(v.Violations) > 0 {
+		if hurt(v) {
 			break
 		}
 	}
