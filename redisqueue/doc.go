@@ -22,6 +22,6 @@
 // Redis down, loading, read-only or full is no error: waiters wait, until their
 // context ends. Misuse (a wrong type or password, a missing permission) is
 // returned to every waiter. State that was lost is noticed, every bucket then
-// stays closed for a window, and the budget is seeded again from the limit
-// source or the lowest figure that a pod remembers.
+// stays closed for a permit's lease, and the budget is seeded again from the
+// limit source or the lowest figure that a pod remembers.
 package redisqueue

@@ -92,14 +92,9 @@ func remove(from []*waiter, w *waiter) []*waiter {
 
 // close refuses all waiters and returns the tickets that Redis may know.
 func (l *line) close() []string {
+	l.refuseAll(gatewayqueue.ErrClosed)
 	tickets := l.leaving
-	for _, w := range l.waiters {
-		if w.tried {
-			tickets = append(tickets, w.ticket)
-		}
-		w.refuse(gatewayqueue.ErrClosed)
-	}
-	l.waiters, l.leaving = nil, nil
+	l.leaving = nil
 	return tickets
 }
 

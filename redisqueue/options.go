@@ -131,7 +131,7 @@ func WithFailExhausted() Option { return func(c *config) { c.failExhausted = tru
 
 // WithFreshStart says that no shard of this application can have identified
 // within the last window, so that an empty Redis is new and not lost: its
-// buckets open at once rather than after one window. It is for tests and
+// buckets open at once rather than after a permit's lease. It is for tests and
 // demonstrations; in production a Redis that was emptied looks the same.
 func WithFreshStart() Option { return func(c *config) { c.freshStart = true } }
 
