@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/child"
 )
 
 // Server is a redis-server on loopback, on a port of its own, that keeps
@@ -73,7 +75,7 @@ func start(dir string, port int) (*Server, error) {
 		"--save", "", "--appendonly", "no", "--logfile", "redis.log",
 		"--latency-tracking-info-percentiles", "50 99 100")
 	cmd.Dir = dir
-	if err := spawn(cmd); err != nil {
+	if err := child.Start(cmd); err != nil {
 		return nil, err
 	}
 	s := &Server{Addr: addr, cmd: cmd, dir: dir, done: make(chan struct{})}

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/child"
 )
 
 // berth is where one pod after another runs, with the same shards and link.
@@ -114,7 +116,7 @@ func (f *fleet) start(config podConfig) (*process, io.Reader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return p, stdout, spawn(cmd)
+	return p, stdout, child.Start(cmd)
 }
 
 // listen hears all that a pod says, to its end.

@@ -6,13 +6,10 @@ package faults
 
 import (
 	"os"
-	"os/exec"
 	"time"
 )
 
 const supported = false
-
-func spawn(cmd *exec.Cmd) error { return cmd.Start() }
 
 func pause(*os.Process) {}
 

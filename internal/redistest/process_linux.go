@@ -1,42 +1,19 @@
 package redistest
 
-// What only Linux does for us: a child that dies with its parent.
+// What only Linux does for us: signals, and a process group of its own.
 
 import (
 	"os"
 	"os/exec"
-	"runtime"
-	"sync"
 	"syscall"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/child"
 )
-
-// EndsWithParent says whether servers end with a test process that was killed.
-const EndsWithParent = true
-
-type start struct {
-	cmd *exec.Cmd
-	err chan error
-}
-
-// spawner starts all children from one thread that never ends: Linux sends the
-// death signal when the thread that forked ends, not the process.
-var spawner = sync.OnceValue(func() chan<- start {
-	starts := make(chan start)
-	go func() {
-		runtime.LockOSThread()
-		for s := range starts {
-			s.err <- s.cmd.Start()
-		}
-	}()
-	return starts
-})
 
 // spawn starts cmd as the leader of a process group that is killed with us.
 func spawn(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	s := start{cmd, make(chan error)}
-	spawner() <- s
-	return <-s.err
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return child.Start(cmd)
 }
 
 func killAll(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGKILL) }

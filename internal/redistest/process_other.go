@@ -10,9 +10,6 @@ import (
 	"os/exec"
 )
 
-// EndsWithParent says whether servers end with a test process that was killed.
-const EndsWithParent = false
-
 func spawn(cmd *exec.Cmd) error     { return cmd.Start() }
 func killAll(p *os.Process) error   { return p.Kill() }
 func pause(*os.Process) error       { return errors.ErrUnsupported }

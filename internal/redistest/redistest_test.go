@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatewayqueue/gatewayqueue/internal/child"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
@@ -115,7 +116,7 @@ func TestServersEndWithAKilledProcess(t *testing.T) {
 		select {}
 	}
 	redistest.Default(t)
-	if !redistest.EndsWithParent {
+	if !child.EndsWithParent {
 		t.Skip("this system lets a child outlive its parent")
 	}
 	child := exec.Command(os.Args[0], "-test.run=^TestServersEndWithAKilledProcess$", "-test.v=false")
