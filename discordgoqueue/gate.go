@@ -44,6 +44,13 @@
 //     takes no context; Gate.Close ends that as well.
 //   - discordgo keeps a dead session's ID, and so begins with a RESUME that is
 //     refused. That costs a round trip, no unit.
+//   - discordgo may close a connection that it has just opened, because a
+//     heartbeat on the one before failed while that was being closed: a race of
+//     its own (https://github.com/bwmarrin/discordgo/issues/406), which then
+//     mostly repeats itself. Each round costs one IDENTIFY and a window: where all
+//     gateways restarted in the instant of RESUMED, 4 shards took 9 to 26
+//     IDENTIFYs to come back. The queue keeps the window meanwhile, and its
+//     breaker bounds what the rounds spend.
 package discordgoqueue
 
 import (

@@ -21,6 +21,11 @@ import (
 // patience bounds every wait of the play.
 const patience = 5 * time.Minute
 
+// settle lets shards that came up send their first heartbeat. Where that fails
+// because the connection is being closed, discordgo closes the next one too, and
+// so on (see discordgoqueue).
+const settle = 3 * time.Second
+
 func play(ctx context.Context, pods, shards int) error {
 	if pods < 1 || shards < pods {
 		return fmt.Errorf("-pods is %d and -shards is %d: want 1 or more, and a shard for each", pods, shards)
@@ -73,14 +78,32 @@ func play(ctx context.Context, pods, shards int) error {
 	if err := act("cold start"); err != nil {
 		return err
 	}
-	say("Discord tells all shards to reconnect; they resume, without the queue")
-	discord.Reconnect()
-	if err := act("reconnect"); err != nil {
-		return err
+	for _, trouble := range []struct {
+		name, told string
+		cause      func()
+	}{
+		{"reconnect", "Discord tells all shards to reconnect; they resume, without the queue", func() { discord.Reconnect() }},
+		{"restart", "every session ends: all must identify again", discord.Restart},
+	} {
+		if err := sleep(ctx, settle); err != nil {
+			return err
+		}
+		say("%s", trouble.told)
+		trouble.cause()
+		if err := act(trouble.name); err != nil {
+			return err
+		}
 	}
-	say("every session ends: all must identify again")
-	discord.Restart()
-	return act("restart")
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // start runs this program as a pod. It is interrupted when ctx ends.
