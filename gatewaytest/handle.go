@@ -87,6 +87,12 @@ func (c *conn) sendReady() {
 	if c.sess == nil {
 		return
 	}
+	again := c.s.failures.strike(ReconnectAfterReady, c.sess.Shard)
+	if again {
+		c.s.count(func(stats *Stats) { stats.Readies++ })
+	} else {
+		c.s.setReady(c.sess, c, false) // before it is sent: who has read READY may rely on it
+	}
 	c.dispatch("READY", readyData{
 		Version:          c.version,
 		User:             user{ID: ApplicationID, Username: "gatewaytest", Discriminator: "0", Bot: true},
@@ -96,15 +102,9 @@ func (c *conn) sendReady() {
 		Shard:            [2]int{c.sess.Shard, c.sess.Shards},
 		Application:      application{ID: ApplicationID},
 	})
-	if c.over {
-		return
-	}
-	if c.s.failures.strike(ReconnectAfterReady, c.sess.Shard) {
-		c.s.count(func(stats *Stats) { stats.Readies++ })
+	if again && !c.over {
 		c.reconnect()
-		return
 	}
-	c.s.setReady(c.sess, c, false)
 }
 
 // resume hands the client the session it asks for. Nothing limits it.
@@ -128,10 +128,8 @@ func (c *conn) resume(data resumeData) {
 	default:
 		c.s.log.Debug("RESUME", "shard", sess.Shard)
 		c.sess = sess
+		c.s.setReady(sess, c, true)
 		c.dispatch("RESUMED", struct{}{})
-		if !c.over {
-			c.s.setReady(sess, c, true)
-		}
 	}
 }
 

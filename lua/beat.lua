@@ -1,18 +1,19 @@
 -- beat: a pod that has waiters or permits lives; it hears which of its lines want to be asked for.
 --
--- KEYS  1 limits  2 pods  3 remaining  4... queue of each line
+-- KEYS  1 limits  2 pods  3 remaining  4... slot and queue of each line
 -- ARGV  1 pod  2 its lease (ms)  3 max_concurrency  4 epoch  5 seq: as the pod knows them
 --       6 how often the limit source is asked (ms; 0 without one)  7... the pod's first ticket in each line
--- Reply {code, now, remaining, seq, refresh, lapse, line...}
+-- Reply {code, now, remaining, seq, refresh, lapse, line, wait...}
 --   ok | resync  as in claim; refresh is 1 if this pod shall ask the limit source
 --   lapse        until the first lease of a pod that stands before this one ends (ms; '' for none)
---   line         its place in KEYS (1 is KEYS[4]) if a ticket of the pod is first in it, or has lost its place
+--   line, wait   the number of a line (from 1) in which a ticket of the pod is first, and how long its bucket stays
+--                closed, if no permit is out in it; a wait of 0 also if the pod's ticket has lost its place
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
 
-local limits = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at')
+local limits = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until')
 local left = redis.call('GET', KEYS[3])
 local seq, refresh = tonumber(limits[2] or '0') or 0, 0
 local reset = tonumber(limits[5] or '0') or 0
@@ -26,7 +27,7 @@ if code == 'ok' and ARGV[6] ~= '0' and (tonumber(limits[4] or '0') or 0) <= now 
   redis.call('HSET', KEYS[1], 'refresh_at', ms(now + 10000))
 end
 local reply, lapse = {code, ms(now), left or '', ms(seq), refresh, ''}, nil
-for i = 4, #KEYS do
+for i = 5, #KEYS, 2 do
   local head, pod, lease
   for _ = 1, 16 do -- pass over the tickets of pods whose lease has ended
     head = redis.call('ZRANGE', KEYS[i], 0, 0)[1]
@@ -35,10 +36,17 @@ for i = 4, #KEYS do
     if not head or lease and tonumber(lease) >= now then break end
     redis.call('ZREM', KEYS[i], head)
   end
-  if pod == ARGV[1] or not redis.call('ZSCORE', KEYS[i], ARGV[i + 3]) then
-    reply[#reply + 1] = i - 3
-  elseif lease then
+  local line, slot, wait = (i - 3) / 2, redis.call('GET', KEYS[i - 1]), nil
+  if not redis.call('ZSCORE', KEYS[i], ARGV[6 + line]) then
+    wait = 0
+  elseif pod ~= ARGV[1] then
     lapse = math.min(lapse or math.huge, lease - now)
+  elseif string.sub(slot or '', -7) ~= ' permit' then
+    wait = math.max(slot and redis.call('PTTL', KEYS[i - 1]) or 0, (tonumber(limits[6] or '0') or 0) - now, 0)
+  end
+  if wait then
+    reply[#reply + 1] = line
+    reply[#reply + 1] = ms(wait)
   end
 end
 if lapse then reply[6] = ms(math.max(lapse, 0)) end

@@ -25,6 +25,7 @@ func (q *RedisQueue) keep() {
 		return
 	}
 	q.keeping = true
+	q.beaten, q.lapse = time.Now(), time.Time{} // the first claim gives the pod its lease
 	q.run(q.keeper)
 }
 
@@ -38,16 +39,16 @@ func (q *RedisQueue) keeper() {
 			q.mu.Unlock()
 			return
 		}
+		wait := time.Until(q.due())
 		q.mu.Unlock()
-		wait := q.interval()
 		if !ready {
 			retry, err := q.meet()
 			switch {
 			case err != nil && retry == 0:
 				failures++
-				wait = retryIn(err, failures)
+				wait = min(wait, retryIn(err, failures))
 			case retry > 0:
-				wait = retry
+				wait = min(wait, retry)
 			default:
 				failures = 0
 				continue
@@ -57,10 +58,45 @@ func (q *RedisQueue) keeper() {
 			continue
 		}
 		q.renewPermits()
-		if lapse := q.beatAll(); lapse >= 0 && lapse < wait {
-			q.pause(lapse+time.Millisecond, q.poke)
-			q.beatAll()
+		q.beatIfDue()
+	}
+}
+
+// due is when the keeper next has a permit to renew, or to beat: at half of the
+// pod's lease, and when the lease of a pod ends that stands before this one. The
+// caller holds mu.
+func (q *RedisQueue) due() time.Time {
+	due := q.beatDue()
+	for p := range q.permits {
+		if p.renewal.Before(due) {
+			due = p.renewal
 		}
+	}
+	return due
+}
+
+func (q *RedisQueue) beatDue() time.Time {
+	due := q.beaten.Add(q.lease() / 2)
+	if !q.lapse.IsZero() && q.lapse.Before(due) {
+		return q.lapse
+	}
+	return due
+}
+
+func (q *RedisQueue) beatIfDue() {
+	q.mu.Lock()
+	due := !time.Now().Before(q.beatDue())
+	q.mu.Unlock()
+	if !due {
+		return
+	}
+	sent := time.Now()
+	lapse := q.beatAll()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.beaten, q.lapse = sent, time.Time{}
+	if lapse >= 0 {
+		q.lapse = time.Now().Add(lapse + time.Millisecond)
 	}
 }
 
@@ -89,18 +125,6 @@ func (q *RedisQueue) lease() time.Duration {
 		}
 	}
 	return exhaustedLeases * q.config.podLease
-}
-
-// interval is the time between two beats: half of the shortest lease that they
-// renew.
-func (q *RedisQueue) interval() time.Duration {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.nap = q.lease() / 2
-	if len(q.permits) > 0 {
-		q.nap = min(q.nap, q.config.permitGood()/2)
-	}
-	return q.nap
 }
 
 // beatAll renews the pod's lease, and makes the lines ask that should. It
@@ -132,9 +156,9 @@ func (q *RedisQueue) beatAll() time.Duration {
 			q.mu.Unlock()
 			return -1
 		}
-		for _, i := range r.lines {
-			if l := q.lines[some[i].bucket]; l != nil && l.ahead > 0 {
-				l.askNow()
+		for _, f := range r.first {
+			if l := q.lines[f.bucket]; l != nil && len(l.waiters) > 0 && l.waiters[0].ticket == f.ticket {
+				l.isFirst(max(f.wait, q.health.hold()))
 			}
 		}
 		if r.left < 0 || r.left > q.config.reserveOf(known.total) {
@@ -187,8 +211,14 @@ func (q *RedisQueue) unready(known view) {
 	q.beatSoon()
 }
 
-// beatSoon makes the keeper look again.
+// beatSoon makes the keeper beat now. The caller holds mu.
 func (q *RedisQueue) beatSoon() {
+	q.beaten = time.Time{}
+	q.look()
+}
+
+// look makes the keeper look again.
+func (q *RedisQueue) look() {
 	select {
 	case q.poke <- struct{}{}:
 	default:

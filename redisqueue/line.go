@@ -65,6 +65,20 @@ func (l *line) askNow() {
 	l.poke()
 }
 
+// isFirst hears that the first of the whole line is this pod's, and when its
+// bucket opens; or, at once, that its place was lost.
+func (l *line) isFirst(wait time.Duration) {
+	switch {
+	case l.exhausted, l.again, l.failures > 0: // it waits for the reset; it asks anyway
+	case wait > 0:
+		l.ahead, l.ask = 0, time.Now().Add(wait+time.Millisecond)
+		l.refuseLate(wait, "the bucket's window")
+		l.poke()
+	case l.ahead > 0:
+		l.askNow()
+	}
+}
+
 // drop takes a waiter out of the queue before its grant.
 func (q *RedisQueue) drop(w *waiter) {
 	if w.rest != nil {

@@ -237,6 +237,9 @@ func (c *config) longestMargin() time.Duration { return max(c.margin, c.permitGo
 // last moment needs.
 func (c *config) permitGood() time.Duration { return c.permitLease - c.window - c.permitMargin }
 
+// renewEvery is how often a permit is renewed: so that one renewal may fail.
+func (c *config) renewEvery() time.Duration { return c.permitGood() / 3 }
+
 // reserveOf is the reserve for a total: never all of it.
 func (c *config) reserveOf(total int) int {
 	if c.reserve >= 0 {

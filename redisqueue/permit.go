@@ -20,6 +20,7 @@ type permit struct {
 
 	// Under the queue's mu.
 	deadline time.Time
+	renewal  time.Time // when it is due
 	settled  bool
 }
 
@@ -30,10 +31,11 @@ func (q *RedisQueue) newPermit(w *waiter) *permit {
 		granted: w.sent, grantedAt: w.granted, deadline: w.sent.Add(q.config.permitGood()),
 	}
 	if !q.closed {
+		p.renewal = w.sent.Add(q.config.renewEvery())
 		q.permits[p] = struct{}{}
 		q.keep()
-		if q.nap > q.config.permitGood()/2 {
-			q.beatSoon() // asleep for waiters only, whose lease may be longer: it would renew this one too late
+		if p.renewal.Before(q.beatDue()) {
+			q.look() // the keeper sleeps until then
 		}
 	}
 	return p
@@ -152,12 +154,17 @@ func (p *permit) abandon(ctx context.Context) error {
 	return nil
 }
 
-// renewPermits renews every permit of this pod. It runs in the keeper.
+// renewPermits renews those permits of this pod that are due. It runs in the
+// keeper.
 func (q *RedisQueue) renewPermits() {
+	now := time.Now()
+	var permits []*permit
 	q.mu.Lock()
-	permits := make([]*permit, 0, len(q.permits))
 	for p := range q.permits {
-		permits = append(permits, p)
+		if !now.Before(p.renewal) {
+			p.renewal = now.Add(q.config.renewEvery())
+			permits = append(permits, p)
+		}
 	}
 	q.mu.Unlock()
 	for _, p := range permits {
@@ -187,7 +194,9 @@ func (q *RedisQueue) expire(p *permit) {
 	q.mu.Lock()
 	_, held := q.permits[p]
 	delete(q.permits, p)
-	p.deadline = time.Now()
+	if now := time.Now(); now.Before(p.deadline) {
+		p.deadline = now
+	}
 	if l := q.lines[p.bucket]; l != nil {
 		l.askNow()
 	}

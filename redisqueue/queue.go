@@ -31,9 +31,10 @@ type RedisQueue struct {
 	mu      sync.Mutex // never held across a call to Redis
 	closed  bool
 	view    view
-	ready   bool          // view is Redis's, as far as is known
-	keeping bool          // the keeper runs
-	nap     time.Duration // how long the keeper sleeps between two beats by now
+	ready   bool      // view is Redis's, as far as is known
+	keeping bool      // the keeper runs
+	beaten  time.Time // when the last beat was sent; zero if one is due
+	lapse   time.Time // when the lease of a pod ends that stands before this one; zero for none
 	lines   map[int]*line
 	lobby   []*waiter            // those who came before the first contact
 	resting map[*waiter]struct{} // those whose shard identifies too often

@@ -222,7 +222,14 @@ type beatReply struct {
 	seq     int64
 	refresh bool
 	lapse   time.Duration // -1 if none
-	lines   []int         // indexes into the lines asked for
+	first   []firstInLine
+}
+
+// firstInLine says that a pod's ticket stands first in a line, or has lost its
+// place.
+type firstInLine struct {
+	beatLine
+	wait time.Duration // until its bucket opens
 }
 
 // beat says that the pod lives; lines are its first tickets by bucket.
@@ -234,7 +241,7 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining()}
 	args := []any{s.config.pod, ms(lease), v.maxConcurrency, v.epoch, v.seq, ms(refresh)}
 	for _, l := range lines {
-		keys = append(keys, s.keys.queue(l.bucket))
+		keys = append(keys, s.keys.slot(l.bucket), s.keys.queue(l.bucket))
 		args = append(args, l.ticket)
 	}
 	r := s.run(ctx, beatScript, keys, args...)
@@ -246,8 +253,9 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 		}
 	}
 	for len(r.values) > 0 && r.err == nil {
-		if i := r.int() - 1; i >= 0 && i < len(lines) {
-			reply.lines = append(reply.lines, i)
+		i, wait := r.int()-1, r.duration()
+		if i >= 0 && i < len(lines) {
+			reply.first = append(reply.first, firstInLine{lines[i], wait})
 		}
 	}
 	return reply, r.done()

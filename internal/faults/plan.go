@@ -12,14 +12,16 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
 // plan is one run before it happens.
 type plan struct {
 	Seed    uint64
-	Servers string // "server", "sentinel" or "cluster"
-	Queue   string // "redis", "naive" or "token"
+	Servers string           // "server", "sentinel" or "cluster"
+	Binary  redistest.Binary // of the servers; the default's, if empty
+	Queue   string           // "redis", "naive" or "token"
 	AOF     bool
 	Source  bool // pods ask Discord for the limits
 	Calm    bool // pods behave well
@@ -76,6 +78,26 @@ func single(name string, seed uint64, length time.Duration) plan {
 	f := catalogue[name]
 	p.Servers, p.AOF, p.Source = f.servers, f.needsAOF, true
 	p.Faults = []scheduled{{Name: name, At: 1800 * time.Millisecond, For: length, Seed: seed}}
+	return p
+}
+
+// core is a plan with one fault of each kind, one after the other, on servers of
+// one version.
+func core(b redistest.Binary, servers string, seed uint64) plan {
+	p := quiet(seed)
+	p.Binary, p.Servers, p.AOF, p.Source = b, servers, servers == "server", true
+	faults := []string{"replies lost", "server paused", "scripts flushed", "pod killed", "server killed", "limits changed", "flushed"}
+	switch servers {
+	case "sentinel":
+		faults = []string{"pod killed", "failover", "limits changed"}
+	case "cluster":
+		faults = []string{"pod killed", "resharding", "cluster failover", "limits changed"}
+	}
+	for i, name := range faults {
+		p.Faults = append(p.Faults, scheduled{
+			Name: name, At: time.Second + time.Duration(i)*1200*time.Millisecond, For: 600 * time.Millisecond, Seed: seed + uint64(i),
+		})
+	}
 	return p
 }
 

@@ -102,13 +102,17 @@ func executeAfter(t testing.TB, p plan, dir string, before func(*run)) verdict {
 
 // startServers starts what the plan wants and says where pods find it.
 func (r *run) startServers() addresses {
+	b := r.plan.Binary
+	if b.Path == "" {
+		b = redistest.Default(r.t)
+	}
 	switch r.plan.Servers {
 	case "sentinel":
-		r.sentinel = redistest.StartSentinel(r.t, 1)
+		r.sentinel = b.StartSentinel(r.t, 1)
 		r.admin = r.sentinel.Client(r.t)
 		return addresses{"sentinel", r.sentinel.Addrs}
 	case "cluster":
-		r.cluster = redistest.StartCluster(r.t, 3, 1)
+		r.cluster = b.StartCluster(r.t, 3, 1)
 		r.admin = r.cluster.Client(r.t, func(o *redis.ClusterOptions) { o.ClusterStateReloadInterval = time.Second })
 		return addresses{"cluster", r.cluster.Addrs}
 	}
@@ -116,7 +120,7 @@ func (r *run) startServers() addresses {
 	if r.plan.AOF {
 		args = []string{"--appendonly", "yes", "--appendfsync", "everysec"}
 	}
-	r.server = redistest.Start(r.t, args...)
+	r.server = b.Start(r.t, args...)
 	r.admin = r.server.Client(r.t)
 	return addresses{"server", []string{r.server.Addr}}
 }

@@ -1,6 +1,6 @@
 package faults
 
-// Every fault alone.
+// Every fault alone, and some of each kind on every version of the server.
 
 import (
 	"maps"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
 func TestNoFaultAloneBreaksARule(t *testing.T) {
@@ -17,6 +19,17 @@ func TestNoFaultAloneBreaksARule(t *testing.T) {
 			check(t, single(name, uint64(i)+1, 900*time.Millisecond))
 		})
 	}
+}
+
+func TestTheCoreHoldsOnEveryServer(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b redistest.Binary) {
+		for i, servers := range []string{"server", "cluster", "sentinel"} {
+			t.Run(servers, func(t *testing.T) {
+				t.Parallel()
+				check(t, core(b, servers, uint64(i)+1))
+			})
+		}
+	})
 }
 
 // slow is when a run's logs are worth a look though it broke no rule.
