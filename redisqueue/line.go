@@ -9,7 +9,7 @@ import (
 )
 
 // maxBatch bounds the tickets in one call, and so the length of its script.
-const maxBatch = 32
+const maxBatch = 16
 
 // maxSleep bounds how long a line sleeps, whatever it was told.
 const maxSleep = time.Minute
