@@ -36,7 +36,7 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 		if w.arrival == 0 {
 			w.arrival = r.now
 		}
-		if w.placed != nil && !w.told {
+		if w.placed != nil {
 			defer w.place() // once it is known whether it is granted in the same moment
 		}
 	}
