@@ -34,25 +34,24 @@ func (q *RedisQueue) keeper() {
 			q.mu.Unlock()
 			return
 		}
-		wait := time.Until(q.due())
 		q.mu.Unlock()
-		if ready && arriving {
-			q.arrive()
-		}
-		if !ready {
+		wait := maxSleep
+		switch {
+		case !ready:
 			retry, err := q.meet()
-			switch {
-			case err != nil && retry == 0:
+			if err != nil && retry == 0 {
 				failures++
-				wait = min(wait, retryIn(err, failures))
-			case retry > 0:
-				wait = min(wait, retry)
-			default:
+				retry = retryIn(err, failures)
+			}
+			if retry == 0 {
 				failures = 0
 				continue
 			}
+			wait = retry
+		case arriving:
+			q.arrive()
 		}
-		if !q.pause(wait, q.poke) {
+		if !q.pause(min(wait, time.Until(q.due())), q.poke) {
 			continue
 		}
 		q.renewPermits()
@@ -60,10 +59,10 @@ func (q *RedisQueue) keeper() {
 	}
 }
 
-// due is when the keeper next has a permit to renew, or to beat: at half of the
-// pod's lease, and when the lease of a pod ends that stands before this one. The
-// caller holds mu.
+// due is when the keeper next has a permit to renew, or to beat.
 func (q *RedisQueue) due() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	due := q.beatDue()
 	for p := range q.permits {
 		if p.renewal.Before(due) {
@@ -73,9 +72,14 @@ func (q *RedisQueue) due() time.Time {
 	return due
 }
 
+// beatDue is when the next beat is: at half of the pod's lease, and when the
+// lease of a pod ends that stands before this one. The caller holds mu.
 func (q *RedisQueue) beatDue() time.Time {
 	due := q.beaten.Add(q.lease() / 2)
-	if !q.lapse.IsZero() && q.lapse.Before(due) {
+	switch {
+	case !q.ready: // the first is when Redis has been met
+		return time.Now().Add(maxSleep)
+	case !q.lapse.IsZero() && q.lapse.Before(due):
 		return q.lapse
 	}
 	return due

@@ -11,6 +11,11 @@ import (
 // maxBatch bounds the tickets in one call, and so the length of its script.
 const maxBatch = 16
 
+// handoff is about what lies between the end of a window and the next grant: a
+// timer, and the way to Redis and back. Who stands further back comes by as many
+// of them later, or would mostly have to ask twice.
+const handoff = 1500 * time.Microsecond
+
 // maxSleep bounds how long a line sleeps, whatever it was told.
 const maxSleep = time.Minute
 
@@ -93,7 +98,7 @@ func (l *line) beaten(asked beatLine, s standing, now int64, units bool) {
 // that the pod's first has only now taken its place.
 func (l *line) stands(s standing, fresh, units bool) {
 	first := l.waiters[0]
-	ask := time.Now().Add(max(s.wait, l.queue.health.hold(), 0) + time.Duration(s.ahead)*l.queue.config.step(first.wantsPermit) + time.Millisecond)
+	ask := time.Now().Add(max(s.wait, l.queue.health.hold(), 0) + time.Duration(s.ahead)*(l.queue.config.step(first.wantsPermit)+handoff) + time.Millisecond)
 	switch {
 	case l.exhausted, l.failures > 0, l.again && !fresh: // it waits for the reset, or asks anyway
 	case s.wait < 0 && !fresh: // a permit is out: the next beat tells
