@@ -2,7 +2,7 @@ package lua_test
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 	"testing"
 
 	"github.com/gatewayqueue/gatewayqueue/lua"
@@ -13,13 +13,14 @@ var beat = script{
 	text: lua.Beat,
 	keys: func(a args) []string {
 		keys := []string{"limits", "pods", "remaining"}
-		for i := range strings.Fields(a["others"]) {
+		lines, _ := strconv.Atoi(a["lines"])
+		for i := range lines {
 			keys = append(keys, fmt.Sprintf("slot:%d", i), fmt.Sprintf("queue:%d", i))
 		}
 		return keys
 	},
 	args:  []string{"pod=a", "lease=30000", "max_concurrency=3", "epoch=e", "seq=5", "refresh=0"},
-	reply: []string{"code", "now", "remaining", "seq", "refresh", "lapse", "line", "wait", "more"},
+	reply: []string{"code", "now", "remaining", "seq", "refresh", "lapse", "wait", "ahead", "more"},
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@-1",
 		"remaining": "7 ttl=60000",
@@ -55,17 +56,17 @@ func TestBeat(t *testing.T) {
 			name: "AndNoneBeforeItMustResync", call: args{"refresh": "600000", "epoch": "d"}, reply: "resync refresh=0", after: alive,
 		},
 		{
-			name:  "TellsOfLinesInWhichThePodIsFirstOrLost", // 1: first, 2: not first, 3: has lost its place
+			name:  "TellsHowItsLinesStand", // first, second, has lost its place
 			seed:  state{"queue:0": "00000@a#1=@-9", "queue:1": "00004@b#1=@-9 00001@a#2=@-8", "pods": "b=@20000"},
-			call:  args{"others": "00000@a#1 00001@a#2 00002@a#3"},
-			reply: "ok lapse=~20000 line=1 wait=0 more=3,0",
+			call:  args{"lines": "3", "others": "00000@a#1 00001@a#2 00002@a#3"},
+			reply: "ok lapse=~20000 wait=0 ahead=0 more=0,1,0,",
 			after: both,
 		},
 		{
 			name:  "AndWhenTheirBucketsOpen",
 			seed:  state{"queue:0": "00000@a#1=@-9", "slot:0": "00004@b#1 ttl=4000"},
-			call:  args{"others": "00000@a#1"},
-			reply: "ok line=1 wait=~4000",
+			call:  args{"lines": "1", "others": "00000@a#1"},
+			reply: "ok wait=~4000 ahead=0",
 			after: alive,
 		},
 		{
@@ -74,22 +75,34 @@ func TestBeat(t *testing.T) {
 				"queue:0": "00000@a#1=@-9", "slot:0": "00004@b#1 ttl=4000",
 				"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 closed_until=@9000",
 			},
-			call:  args{"others": "00000@a#1"},
-			reply: "ok line=1 wait=~9000",
+			call:  args{"lines": "1", "others": "00000@a#1"},
+			reply: "ok wait=~9000 ahead=0",
 			after: alive,
 		},
 		{
 			name:  "UnlessAPermitIsOut", // nobody knows when its window begins
-			seed:  state{"queue:0": "00000@a#1=@-9", "queue:1": "00001@a#2=@-9", "slot:0": "00003@b#1 permit ttl=4000"},
-			call:  args{"others": "00000@a#1 00001@a#2"},
-			reply: "ok line=2 wait=0",
+			seed:  state{"queue:0": "00000@a#1=@-9", "slot:0": "00003@b#1 permit ttl=4000"},
+			call:  args{"lines": "1", "others": "00000@a#1"},
+			reply: "ok wait= ahead=0",
 			after: alive,
+		},
+		{
+			name:  "TakesPlaces",
+			seed:  state{"queue:0": "00009@b#1=@-7", "pods": "b=@20000"},
+			call:  args{"lines": "2", "others": "00000@a#1 00001@a#2 1 @-9 00000@a#1 1 '' 00003@a#3 2 '' 00001@a#2"},
+			reply: "ok lapse= wait=0 ahead=0 more=0,0",
+			after: with(both, state{"queue:0": "00000@a#1=@-9 00009@b#1=@-7 00003@a#3=@0", "queue:1": "00001@a#2=@0"}),
+		},
+		{
+			name:  "ButNotOfALineThatIsAnothersByNow",
+			call:  args{"epoch": "d", "lines": "1", "others": "00000@a#1 1 '' 00000@a#1"},
+			reply: "resync", after: alive,
 		},
 		{
 			name:  "PassesOverTheDead",
 			seed:  state{"queue:0": "00003@dead#1=@-9 00006@dead#2=@-8 00000@a#1=@-7", "pods": "dead=@-1"},
-			call:  args{"others": "00000@a#1"},
-			reply: "ok lapse= line=1 wait=0",
+			call:  args{"lines": "1", "others": "00000@a#1"},
+			reply: "ok lapse= wait=0 ahead=0",
 			after: state{"queue:0": "00000@a#1=@-7", "pods": "a=@30000 dead=@-1"},
 		},
 		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},

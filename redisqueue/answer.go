@@ -36,7 +36,7 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 		if w.arrival == 0 {
 			w.arrival = r.now
 		}
-		if w.placed != nil && !w.told {
+		if w.placed != nil {
 			defer w.place() // once it is known whether it is granted in the same moment
 		}
 	}
@@ -47,7 +47,7 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 		return nil // the rest is of a state, or of limits, that are no more
 	}
 	events := q.remember(s.claim.view, r.seq, r.left, r.reset)
-	l.ask = time.Now().Add(min(r.wait, maxSleep) + time.Millisecond) // a key lives to the end of its last millisecond
+	l.ask = time.Now().Add(min(r.wait+time.Duration(r.ahead)*handoff, maxSleep) + time.Millisecond) // a key lives to the end of its last millisecond
 	if l.again {
 		l.ask = time.Time{}
 	}

@@ -12,11 +12,6 @@ import (
 // beatBatch bounds the lines in one beat, and so the length of its script.
 const beatBatch = 16
 
-type beatLine struct {
-	bucket int
-	ticket string
-}
-
 // keep starts the keeper, the one goroutine that does what a pod does whatever
 // its buckets: it meets the queue, renews leases and permits, and refreshes the
 // limits. It runs while the pod has waiters or permits. The caller holds mu.
@@ -33,28 +28,30 @@ func (q *RedisQueue) keeper() {
 	failures := 0
 	for {
 		q.mu.Lock()
-		idle, ready := q.idle(), q.ready
+		idle, ready, arriving := q.idle(), q.ready, q.arriving
 		if idle || q.closed {
 			q.keeping = false
 			q.mu.Unlock()
 			return
 		}
-		wait := time.Until(q.due())
 		q.mu.Unlock()
-		if !ready {
+		wait := maxSleep
+		switch {
+		case !ready:
 			retry, err := q.meet()
-			switch {
-			case err != nil && retry == 0:
+			if err != nil && retry == 0 {
 				failures++
-				wait = min(wait, retryIn(err, failures))
-			case retry > 0:
-				wait = min(wait, retry)
-			default:
+				retry = retryIn(err, failures)
+			}
+			if retry == 0 {
 				failures = 0
 				continue
 			}
+			wait = retry
+		case arriving:
+			q.arrive()
 		}
-		if !q.pause(wait, q.poke) {
+		if !q.pause(min(wait, time.Until(q.due())), q.poke) {
 			continue
 		}
 		q.renewPermits()
@@ -62,10 +59,10 @@ func (q *RedisQueue) keeper() {
 	}
 }
 
-// due is when the keeper next has a permit to renew, or to beat: at half of the
-// pod's lease, and when the lease of a pod ends that stands before this one. The
-// caller holds mu.
+// due is when the keeper next has a permit to renew, or to beat.
 func (q *RedisQueue) due() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	due := q.beatDue()
 	for p := range q.permits {
 		if p.renewal.Before(due) {
@@ -75,9 +72,14 @@ func (q *RedisQueue) due() time.Time {
 	return due
 }
 
+// beatDue is when the next beat is: at half of the pod's lease, and when the
+// lease of a pod ends that stands before this one. The caller holds mu.
 func (q *RedisQueue) beatDue() time.Time {
 	due := q.beaten.Add(q.lease() / 2)
-	if !q.lapse.IsZero() && q.lapse.Before(due) {
+	switch {
+	case !q.ready: // the first is when Redis has been met
+		return time.Now().Add(maxSleep)
+	case !q.lapse.IsZero() && q.lapse.Before(due):
 		return q.lapse
 	}
 	return due
@@ -127,49 +129,115 @@ func (q *RedisQueue) lease() time.Duration {
 	return exhaustedLeases * q.config.podLease
 }
 
-// beatAll renews the pod's lease, and makes the lines ask that should. It
-// returns when the first lease of a pod ends that stands before this one, or -1.
+// beatAll renews the pod's lease, and hears how the lines stand. It returns when
+// the first lease of a pod ends that stands before this one, or -1.
 func (q *RedisQueue) beatAll() time.Duration {
-	q.mu.Lock()
-	known, ready, lease := q.view, q.ready, q.lease()
 	var lines []beatLine
+	q.mu.Lock()
 	for _, l := range q.lines {
 		if len(l.waiters) > 0 && l.waiters[0].told {
-			lines = append(lines, beatLine{l.bucket, l.waiters[0].ticket})
+			lines = append(lines, beatLine{bucket: l.bucket, first: l.waiters[0].ticket})
 		}
 	}
 	q.mu.Unlock()
 	lapse := time.Duration(-1)
-	for from := 0; ready && (from == 0 || from < len(lines)); from += beatBatch {
-		some := lines[from:min(from+beatBatch, len(lines))]
-		r, err := q.store.beat(q.ctx, known, lease, some)
-		q.heard(nil, err)
-		if err != nil {
+	for first := true; first || len(lines) > 0; first = false {
+		some := lines[:min(len(lines), beatBatch)]
+		lines = lines[len(some):]
+		next, ok := q.beat(some)
+		if !ok {
 			return -1
 		}
-		if r.lapse >= 0 && (lapse < 0 || r.lapse < lapse) {
-			lapse = r.lapse
+		if next >= 0 && (lapse < 0 || next < lapse) {
+			lapse = next
 		}
-		q.mu.Lock()
-		if r.code == "resync" {
-			q.unready(known)
-			q.mu.Unlock()
-			return -1
-		}
-		for _, f := range r.first {
-			if l := q.lines[f.bucket]; l != nil && len(l.waiters) > 0 && l.waiters[0].ticket == f.ticket {
-				l.isFirst(max(f.wait, q.health.hold()))
-			}
-		}
-		if r.left < 0 || r.left > q.config.reserveOf(known.total) {
-			q.unitsCame()
-		}
-		if r.refresh && !q.closed {
-			q.run(q.refresh)
-		}
-		q.mu.Unlock()
 	}
 	return lapse
+}
+
+// beat sends one beat. It returns what beatAll does, and false if nothing more
+// can be said before Redis has been met.
+func (q *RedisQueue) beat(lines []beatLine) (lapse time.Duration, ok bool) {
+	q.mu.Lock()
+	known, ready, lease := q.view, q.ready, q.lease()
+	q.mu.Unlock()
+	if !ready {
+		return -1, false
+	}
+	r, err := q.store.beat(q.ctx, known, lease, lines)
+	q.heard(nil, err)
+	if err != nil {
+		return -1, false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if r.code == "resync" {
+		q.unready(known)
+		return -1, false
+	}
+	units := r.left < 0 || r.left > q.config.reserveOf(known.total)
+	for i, s := range r.lines {
+		l := q.lines[lines[i].bucket]
+		if l == nil || q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency {
+			continue // of a state, or of limits, that are no more
+		}
+		l.beaten(lines[i], s, r.now, units)
+	}
+	if units {
+		q.unitsCame()
+	}
+	if r.refresh && !q.closed {
+		q.run(q.refresh)
+	}
+	return r.lapse, true
+}
+
+// arrive gives all who wait their places, many lines in a call: when a fleet
+// starts they are many. The lines are silent meanwhile; whom it could not tell
+// of, they tell of themselves.
+func (q *RedisQueue) arrive() {
+	for {
+		lines := q.newcomers()
+		if len(lines) < 2 {
+			break
+		}
+		if _, ok := q.beat(lines); !ok {
+			break
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.arriving = false
+	for _, l := range q.lines {
+		l.poke()
+	}
+}
+
+// newcomers are lines with waiters that Redis does not know, as many as fit into
+// a beat.
+func (q *RedisQueue) newcomers() []beatLine {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var lines []beatLine
+	room := maxBatch
+	for _, l := range q.lines {
+		line := beatLine{bucket: l.bucket}
+		for _, w := range l.waiters {
+			if len(line.places) < room && !w.told && !w.claiming {
+				line.places = append(line.places, place{w.ticket, w.arrival})
+				w.tried = true
+			}
+		}
+		if len(line.places) == 0 {
+			continue
+		}
+		line.first = l.waiters[0].ticket
+		lines = append(lines, line)
+		if room -= len(line.places); room == 0 || len(lines) == beatBatch {
+			break
+		}
+	}
+	return lines
 }
 
 // unitsCame makes those ask who wait for a unit. The caller holds mu.

@@ -196,7 +196,7 @@ func (q *RedisQueue) adopt(v view) {
 	q.view = v
 	if old.epoch != v.epoch || old.maxConcurrency != v.maxConcurrency {
 		all := q.lobby
-		q.lobby = nil
+		q.lobby, q.arriving = nil, true
 		// An update deletes the old lines. Lost state leaves them there, with
 		// tickets that their pods would ask for in other lines from now on.
 		stale := old.epoch != v.epoch && old.maxConcurrency != v.maxConcurrency
@@ -217,6 +217,7 @@ func (q *RedisQueue) adopt(v view) {
 	for _, l := range q.lines {
 		l.askNow()
 	}
+	q.look()
 }
 
 // refuseAll refuses everyone who waits.

@@ -11,6 +11,11 @@ import (
 // maxBatch bounds the tickets in one call, and so the length of its script.
 const maxBatch = 16
 
+// handoff is about what lies between the end of a window and the next grant: a
+// timer, and the way to Redis and back. Who stands further back comes by as many
+// of them later, or would mostly have to ask twice.
+const handoff = 1500 * time.Microsecond
+
 // maxSleep bounds how long a line sleeps, whatever it was told.
 const maxSleep = time.Minute
 
@@ -65,17 +70,49 @@ func (l *line) askNow() {
 	l.poke()
 }
 
-// isFirst hears that the first of the whole line is this pod's, and when its
-// bucket opens; or, at once, that its place was lost.
-func (l *line) isFirst(wait time.Duration) {
+// beaten hears the answer to a beat: newcomers have their places, and the line
+// stands so. units says that the budget is not exhausted.
+func (l *line) beaten(asked beatLine, s standing, now int64, units bool) {
+	fresh := false
+	for _, w := range l.waiters {
+		if !slices.ContainsFunc(asked.places, func(p place) bool { return p.ticket == w.ticket }) {
+			continue
+		}
+		if w.told = true; w.arrival == 0 {
+			w.arrival = now
+		}
+		if w.ticket == asked.first {
+			fresh = true
+		} else if w.placed != nil {
+			w.place()
+		}
+	}
+	slices.SortStableFunc(l.waiters, (*waiter).compare)
+	if len(l.waiters) > 0 && l.waiters[0].ticket == asked.first {
+		l.stands(s, fresh, units)
+	}
+}
+
+// stands plans when to ask. Of a closed bucket that is certain; an open one
+// somebody is about to have, or nobody, and only who asks finds out. fresh says
+// that the pod's first has only now taken its place.
+func (l *line) stands(s standing, fresh, units bool) {
+	first := l.waiters[0]
+	ask := time.Now().Add(max(s.wait, l.queue.health.hold(), 0) + time.Duration(s.ahead)*(l.queue.config.step(first.wantsPermit)+handoff) + time.Millisecond)
 	switch {
-	case l.exhausted, l.again, l.failures > 0: // it waits for the reset; it asks anyway
-	case wait > 0:
-		l.ahead, l.ask = 0, time.Now().Add(wait+time.Millisecond)
-		l.refuseLate(wait, "the bucket's window")
+	case l.exhausted, l.failures > 0, l.again && !fresh: // it waits for the reset, or asks anyway
+	case s.wait < 0 && !fresh: // a permit is out: the next beat tells
+	case s.ahead < 0, !units, s.wait == 0 && s.ahead == 0:
+		if fresh || l.ahead > 0 {
+			l.askNow()
+		}
+	case fresh, s.wait > 0, ask.Before(l.ask):
+		l.ahead, l.ask, l.again = s.ahead, ask, false
+		if first.placed != nil {
+			first.place()
+		}
+		l.refuseLate(s.wait, "the bucket's window")
 		l.poke()
-	case l.ahead > 0:
-		l.askNow()
 	}
 }
 
@@ -169,7 +206,7 @@ func (l *line) plan() step {
 		return step{over: true}
 	}
 	first := l.waiters[0]
-	if !q.ready || first.claiming {
+	if !q.ready || q.arriving || first.claiming {
 		return step{wait: maxSleep}
 	}
 	s := step{first: first}

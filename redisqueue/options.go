@@ -237,6 +237,15 @@ func (c *config) longestMargin() time.Duration { return max(c.margin, c.permitGo
 // last moment needs.
 func (c *config) permitGood() time.Duration { return c.permitLease - c.window - c.permitMargin }
 
+// step is the time between two grants of a bucket: with permits, from IDENTIFY to
+// the next grant.
+func (c *config) step(permit bool) time.Duration {
+	if permit {
+		return c.window + c.permitMargin
+	}
+	return c.window + c.margin
+}
+
 // renewEvery is how often a permit is renewed: so that one renewal may fail.
 func (c *config) renewEvery() time.Duration { return c.permitGood() / 3 }
 

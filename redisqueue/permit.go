@@ -133,8 +133,7 @@ func (p *permit) identified(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l := q.lines[p.bucket]; l != nil {
-		step := q.config.window + q.config.permitMargin
-		l.ask = time.Now().Add(time.Duration(1+l.ahead)*step + time.Millisecond)
+		l.ask = time.Now().Add(q.config.step(true) + time.Duration(l.ahead)*(q.config.step(true)+handoff) + time.Millisecond)
 		l.poke()
 	}
 	return nil

@@ -28,18 +28,19 @@ type RedisQueue struct {
 
 	tickets atomic.Uint64
 
-	mu      sync.Mutex // never held across a call to Redis
-	closed  bool
-	view    view
-	ready   bool      // view is Redis's, as far as is known
-	keeping bool      // the keeper runs
-	beaten  time.Time // when the last beat was sent; zero if one is due
-	lapse   time.Time // when the lease of a pod ends that stands before this one; zero for none
-	lines   map[int]*line
-	lobby   []*waiter            // those who came before the first contact
-	resting map[*waiter]struct{} // those whose shard identifies too often
-	permits map[*permit]struct{}
-	warned  int // the budget warning given last, in percent
+	mu       sync.Mutex // never held across a call to Redis
+	closed   bool
+	view     view
+	ready    bool      // view is Redis's, as far as is known
+	keeping  bool      // the keeper runs
+	arriving bool      // it tells of newcomers: the lines are silent
+	beaten   time.Time // when the last beat was sent; zero if one is due
+	lapse    time.Time // when the lease of a pod ends that stands before this one; zero for none
+	lines    map[int]*line
+	lobby    []*waiter            // those who came before the first contact
+	resting  map[*waiter]struct{} // those whose shard identifies too often
+	permits  map[*permit]struct{}
+	warned   int // the budget warning given last, in percent
 }
 
 var (

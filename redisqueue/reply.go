@@ -81,6 +81,14 @@ func (r *reply) optional() int {
 	return r.int()
 }
 
+// optionalDuration is a time in ms, or -1 for ”.
+func (r *reply) optionalDuration() time.Duration {
+	if n := r.optional(); n >= 0 {
+		return time.Duration(n) * time.Millisecond
+	}
+	return -1
+}
+
 // list is a list within the list.
 func (r *reply) list() *reply {
 	if r.err != nil {

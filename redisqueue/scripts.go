@@ -112,9 +112,9 @@ type claimReply struct {
 }
 
 func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
-	mode, step := "wait", s.config.window+s.config.margin
+	mode := "wait"
 	if c.permit {
-		mode, step = "permit", s.config.window+s.config.permitMargin
+		mode = "permit"
 	}
 	keys := []string{
 		s.keys.slot(c.bucket), s.keys.remaining(), s.keys.queue(c.bucket), s.keys.limits(),
@@ -123,7 +123,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	const fleetHold = 17 // its place in args
 	args := []any{
 		c.ticket, c.score(), c.shard, c.bucket, s.config.pod, ms(c.lease),
-		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(step),
+		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(s.config.step(c.permit)),
 		s.config.reserveOf(c.view.total), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0, c.breaker,
 	}
 	for _, p := range c.others {
@@ -169,7 +169,7 @@ type settled struct {
 }
 
 func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
-	return s.settle(ctx, identifiedScript, p, s.config.window+s.config.permitMargin)
+	return s.settle(ctx, identifiedScript, p, s.config.step(true))
 }
 
 // renew closes the permit's bucket for longer; good says that the permit's
@@ -216,23 +216,30 @@ func (s *store) giveUp(ctx context.Context, bucket int, ttl time.Duration, pod s
 	return r.done()
 }
 
+// beatLine is what a beat says of a line of the pod, and asks.
+type beatLine struct {
+	bucket int
+	first  string  // the pod's first ticket in it
+	places []place // those that take theirs
+}
+
+// standing is how a line stands.
+type standing struct {
+	wait  time.Duration // until its bucket opens; -1 while a permit is out
+	ahead int           // tickets before the pod's first; -1 if that has lost its place
+}
+
 type beatReply struct {
 	code    string
+	now     int64
 	left    int // -1 if missing
 	seq     int64
 	refresh bool
 	lapse   time.Duration // -1 if none
-	first   []firstInLine
+	lines   []standing    // as many as were asked for
 }
 
-// firstInLine says that a pod's ticket stands first in a line, or has lost its
-// place.
-type firstInLine struct {
-	beatLine
-	wait time.Duration // until its bucket opens
-}
-
-// beat says that the pod lives; lines are its first tickets by bucket.
+// beat says that the pod lives, and what it knows of its lines.
 func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []beatLine) (beatReply, error) {
 	refresh := time.Duration(0)
 	if s.config.source != nil {
@@ -242,21 +249,22 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 	args := []any{s.config.pod, ms(lease), v.maxConcurrency, v.epoch, v.seq, ms(refresh)}
 	for _, l := range lines {
 		keys = append(keys, s.keys.slot(l.bucket), s.keys.queue(l.bucket))
-		args = append(args, l.ticket)
+		args = append(args, l.first)
+	}
+	for i, l := range lines {
+		for _, p := range l.places {
+			args = append(args, i+1, p.score(), p.ticket)
+		}
 	}
 	r := s.run(ctx, beatScript, keys, args...)
-	code, _ := r.text(), r.int64()
-	reply := beatReply{code: code, left: r.optional(), seq: r.int64(), refresh: r.int() == 1}
-	if reply.lapse = -1; len(r.values) > 0 {
-		if lapse := r.optional(); lapse >= 0 {
-			reply.lapse = time.Duration(lapse) * time.Millisecond
-		}
+	reply := beatReply{
+		code: r.text(), now: r.int64(), left: r.optional(), seq: r.int64(), refresh: r.int() == 1, lapse: r.optionalDuration(),
 	}
-	for len(r.values) > 0 && r.err == nil {
-		i, wait := r.int()-1, r.duration()
-		if i >= 0 && i < len(lines) {
-			reply.first = append(reply.first, firstInLine{lines[i], wait})
-		}
+	if reply.code == "resync" {
+		return reply, r.done()
+	}
+	for range lines {
+		reply.lines = append(reply.lines, standing{wait: r.optionalDuration(), ahead: r.optional()})
 	}
 	return reply, r.done()
 }
