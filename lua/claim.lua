@@ -107,8 +107,9 @@ if not granted then
   return reply('wait', wait + ahead * ARGV[13])
 end
 
-redis.call('SET', KEYS[1], ARGV[10] == 'permit' and ARGV[1] .. ' permit' or ARGV[1], 'PX', ARGV[11])
-redis.call('HSET', KEYS[7], ARGV[4], ms(now + ARGV[11]))
+local closes = math.max(ARGV[11], paid and mine and ttl or 0) -- a late copy of a claim ends no slot sooner
+redis.call('SET', KEYS[1], ARGV[10] == 'permit' and ARGV[1] .. ' permit' or ARGV[1], 'PX', ms(closes))
+redis.call('HSET', KEYS[7], ARGV[4], ms(now + closes))
 redis.call('ZREM', KEYS[3], ARGV[1])
 seq = redis.call('HINCRBY', KEYS[4], 'seq', 1)
 if not paid then
@@ -126,5 +127,5 @@ if not paid then
 end
 redis.call('SET', KEYS[8], paid, 'PX', ARGV[16])
 ahead = ARGV[17] ~= '' and redis.call('ZRANK', KEYS[3], ARGV[17]) or 0
-head, shut = '', ARGV[10] == 'permit' and 0 or tonumber(ARGV[11])
-return reply('granted', ARGV[11] + ahead * ARGV[13])
+head, shut = '', ARGV[10] == 'permit' and 0 or closes
+return reply('granted', closes + ahead * ARGV[13])

@@ -152,6 +152,15 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 			after: granted,
 		},
 		{
+			name: "EndsNoSlotSooner", // a late copy, from before its ticket asked for a longer margin
+			seed: state{
+				"slot:0": "00001@a#1 ttl=9000", "opens": "0=@9000", "paid:00001@a#1": "granted e @60000 ttl=30000",
+				"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000",
+			},
+			reply: "granted wait=~9000 shut=~9000 remaining=9 seq=6",
+			after: with(granted, state{"slot:0": "00001@a#1 ttl=9000", "opens": "0=@9000"}),
+		},
+		{
 			name: "IsWaitedForWhereItsSlotIsOverAndAnothersHasBegun",
 			seed: state{
 				"slot:0": "00002@b#1 ttl=20000", "opens": "0=@20000", "paid:00001@a#1": "granted e @60000 ttl=30000",

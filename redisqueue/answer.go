@@ -76,7 +76,7 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 	default:
 		l.meetHead(s.first, r.head)
 	}
-	if r.code == "granted" && !s.claim.permit && r.left <= q.config.reserveOf(q.view.total) { // the last unit
+	if r.code == "granted" && !s.claim.permit && r.left <= q.config.reserveOf(q.view) { // the last unit
 		q.exhausted(time.Duration(r.reset-r.now) * time.Millisecond)
 	}
 	l.refuseLate(r.shut, "the bucket's window")

@@ -175,7 +175,7 @@ func (q *RedisQueue) beat(lines []beatLine) (lapse time.Duration, ok bool) {
 		q.unready(known)
 		return -1, false
 	}
-	units := r.left < 0 || r.left > q.config.reserveOf(known.total)
+	units := r.left < 0 || r.left > q.config.reserveOf(known)
 	for i, s := range r.lines {
 		l := q.lines[lines[i].bucket]
 		if l == nil || q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency {

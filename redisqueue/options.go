@@ -115,7 +115,9 @@ func WithPodLease(d time.Duration) Option { return func(c *config) { c.podLease 
 func WithWindow(d time.Duration) Option { return func(c *config) { c.window = d } }
 
 // WithReserve sets how many units of the budget are never granted, so that a
-// miscount cannot reset the token: by default 1 % of the total, at most 10.
+// miscount cannot reset the token: by default 1 % of the total, but at most 10
+// or max_concurrency, whichever is more. When Redis has lost its state, as many
+// permits as there are buckets may be out that nobody else knows of.
 func WithReserve(units int) Option { return func(c *config) { c.reserve = units } }
 
 // WithBreaker sets how many times a shard may identify in a period before it has
@@ -249,10 +251,10 @@ func (c *config) step(permit bool) time.Duration {
 // renewEvery is how often a permit is renewed: so that one renewal may fail.
 func (c *config) renewEvery() time.Duration { return c.permitGood() / 3 }
 
-// reserveOf is the reserve for a total: never all of it.
-func (c *config) reserveOf(total int) int {
+// reserveOf is the reserve under some limits.
+func (c *config) reserveOf(v view) int {
 	if c.reserve >= 0 {
 		return c.reserve
 	}
-	return min(10, total/100)
+	return min(max(10, v.maxConcurrency), v.total/100)
 }

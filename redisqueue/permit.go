@@ -167,18 +167,18 @@ func (q *RedisQueue) renewPermits() {
 	}
 	q.mu.Unlock()
 	for _, p := range permits {
-		sent := time.Now()
+		sent, before := time.Now(), p.Deadline()
 		good := min(q.config.permitGood(), gatewayqueue.PermitBound-sent.Sub(p.granted))
 		if good <= 0 {
 			q.expire(p)
 			continue
 		}
-		r, err := q.store.renew(q.ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(p.Deadline()))
+		r, err := q.store.renew(q.ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(before))
 		q.heard(nil, err)
 		if err != nil {
 			return // the others would fare no better; the next beat tries again
 		}
-		if r.code == "gone" {
+		if r.code == "gone" || q.tooLate(before) {
 			q.expire(p)
 			continue
 		}
@@ -186,6 +186,12 @@ func (q *RedisQueue) renewPermits() {
 		p.deadline = sent.Add(good)
 		q.mu.Unlock()
 	}
+}
+
+// tooLate says of the answer to a renewal that it counts no more: the bucket may
+// have had another holder before it was executed, whose slot was lost since.
+func (q *RedisQueue) tooLate(deadline time.Time) bool {
+	return time.Since(deadline) > q.config.window
 }
 
 // expire ends a permit that can be renewed no more.

@@ -124,7 +124,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	args := []any{
 		c.ticket, c.score(), c.shard, c.bucket, s.config.pod, ms(c.lease),
 		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(s.config.step(c.permit)),
-		s.config.reserveOf(c.view.total), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0, c.breaker,
+		s.config.reserveOf(c.view), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0, c.breaker,
 	}
 	for _, p := range c.others {
 		args = append(args, p.score(), p.ticket)

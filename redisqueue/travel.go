@@ -119,12 +119,12 @@ func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 // Renew renews an imported permit, once. See [RedisQueue.Import].
 func (p *permit) Renew(ctx context.Context) error {
 	q := p.queue
-	sent := time.Now()
+	sent, before := time.Now(), p.Deadline()
 	good := min(q.config.permitGood(), gatewayqueue.PermitBound-sent.Sub(p.granted))
 	if good <= 0 {
 		return gatewayqueue.ErrPermitExpired
 	}
-	r, err := q.store.renew(ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(p.Deadline()))
+	r, err := q.store.renew(ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(before))
 	q.heard(nil, err)
 	if err != nil {
 		if classify(err) == returned {
@@ -134,7 +134,7 @@ func (p *permit) Renew(ctx context.Context) error {
 	}
 	age := time.Duration(r.now-p.grantedAt) * time.Millisecond
 	good = min(good, gatewayqueue.PermitBound-age)
-	if r.code == "gone" || good <= 0 {
+	if r.code == "gone" || good <= 0 || q.tooLate(before) {
 		return gatewayqueue.ErrPermitExpired
 	}
 	q.mu.Lock()
