@@ -1,6 +1,8 @@
 package redisqueue_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +23,41 @@ func TestAPermitIsRenewedInTimeThoughThePodsLeaseIsLong(t *testing.T) {
 		require.NoError(t, err)
 		for held := time.Duration(0); held < 30*time.Second; held += 100 * time.Millisecond {
 			require.True(t, time.Now().Before(permit.Deadline()), "after %v", held)
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.NoError(t, permit.Abandon(t.Context()))
+	})
+}
+
+// slow is a hook whose calls reach Redis late while it is set.
+type slow struct {
+	away
+	by atomic.Int64
+}
+
+func (s *slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		time.Sleep(time.Duration(s.by.Load()))
+		return next(ctx, cmd)
+	}
+}
+
+// A renewal that is under way for longer than a window takes a slot again that
+// was lost, although another may have had the bucket meanwhile.
+func TestARenewalThatComesTooLateRevivesNoPermit(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		hook, late := new(slow), virtualClient(t, server)
+		late.AddHook(hook)
+		q := open(t, late, append(fresh(1), redisqueue.WithWindow(time.Second))...)
+		permit, err := q.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		hook.by.Store(int64(3 * time.Second))
+		time.Sleep(100 * time.Millisecond)
+		require.NoError(t, client.Del(t.Context(), at+"slot:0", at+"opens").Err())
+		time.Sleep(time.Until(permit.Deadline()))
+		hook.by.Store(0) // the one that is under way is late, those after it are not
+		for range 100 {
+			require.False(t, time.Now().Before(permit.Deadline()))
 			time.Sleep(100 * time.Millisecond)
 		}
 		require.NoError(t, permit.Abandon(t.Context()))
