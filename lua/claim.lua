@@ -55,7 +55,8 @@ if not spent then return redis.error_reply('BADVALUE ' .. KEYS[5]) end
 
 local paid = redis.call('GET', KEYS[8])
 if paid == 'left' or paid == 'identified' then return reply('gone', 0) end
-local slot, ttl = redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])
+local slot = redis.call('GET', KEYS[1])
+local ttl = slot and redis.call('PTTL', KEYS[1]) or -2
 local mine = slot == ARGV[1] or slot == ARGV[1] .. ' permit'
 local held = slot and string.sub(slot, -7) == ' permit'
 shut = ttl == -1 and tonumber(ARGV[13]) or math.max(ttl, 1) -- a key with PTTL 0 still exists
@@ -79,19 +80,22 @@ end
 local granted = paid and (mine and closed <= now or shut <= 0)
 if not granted then
   if paid then redis.call('PEXPIRE', KEYS[8], ARGV[16]) end -- it waits for its grant again, and must not pay again
-  local added = redis.call('ZADD', KEYS[3], 'NX', ARGV[2] == '' and ms(now) or ARGV[2], ARGV[1])
-  back = ARGV[2] ~= '' and added or 0
-  local stuck = 5 * ARGV[6] -- a head that lives takes an open bucket within milliseconds
-  if open < stuck or over or left <= tonumber(ARGV[14]) then stuck = now end
-  for _ = 1, 64 do -- pass over the tickets of pods whose lease has ended, and those that nobody claims for
-    local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
-    head = first[1]
-    local lease = redis.call('ZSCORE', KEYS[6], string.match(head, '@(.+)#') or '')
-    if lease and tonumber(lease) >= now and (head == ARGV[1] or now - first[2] < stuck) then break end
-    redis.call('ZREM', KEYS[3], head)
-    head = ''
+  head = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
+  if head ~= ARGV[1] then
+    local added = redis.call('ZADD', KEYS[3], 'NX', ARGV[2] == '' and ms(now) or ARGV[2], ARGV[1])
+    back = ARGV[2] ~= '' and added or 0
+    local stuck = 5 * ARGV[6] -- a head that lives takes an open bucket within milliseconds
+    if open < stuck or over or left <= tonumber(ARGV[14]) then stuck = now end
+    for _ = 1, 64 do -- pass over the tickets of pods whose lease has ended, and those that nobody claims for
+      local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
+      head = first[1]
+      local lease = redis.call('ZSCORE', KEYS[6], string.match(head, '@(.+)#') or '')
+      if lease and tonumber(lease) >= now and (head == ARGV[1] or now - first[2] < stuck) then break end
+      redis.call('ZREM', KEYS[3], head)
+      head = ''
+    end
+    ahead = redis.call('ZRANK', KEYS[3], ARGV[1])
   end
-  ahead = redis.call('ZRANK', KEYS[3], ARGV[1])
   granted = head == ARGV[1] and shut <= 0 and (paid or left > tonumber(ARGV[14]))
 end
 
