@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,23 +23,32 @@ import (
 
 // link is one pod's way to the server. It outlives the pods that use it.
 type link struct {
-	proxy *toxiproxy.Proxy
+	admin *toxiproxy.ApiServer
 	lossy *lossy
 	addr  string
 	toxic atomic.Uint64 // names the toxics
+
+	mu    sync.Mutex
+	proxy *toxiproxy.Proxy
 }
 
 func newLink(t testing.TB, server string) *link {
 	t.Helper()
 	l := &link{lossy: newLossy(t, server)}
-	admin := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	l.proxy = toxiproxy.NewProxy(admin, "redis", "127.0.0.1:0", l.lossy.addr())
+	l.admin = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
+	l.proxy = toxiproxy.NewProxy(l.admin, "redis", "127.0.0.1:0", l.lossy.addr())
 	if err := l.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.proxy.Stop)
+	t.Cleanup(func() { l.toxiproxy().Stop() })
 	l.addr = l.proxy.Listen
 	return l
+}
+
+func (l *link) toxiproxy() *toxiproxy.Proxy {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.proxy
 }
 
 // poison adds a toxic and returns how to take it away.
@@ -48,17 +58,45 @@ func (l *link) poison(kind, stream string, attributes map[string]any) (func(), e
 	if err != nil {
 		return nil, err
 	}
-	if _, err := l.proxy.Toxics.AddToxicJson(bytes.NewReader(text)); err != nil {
+	proxy := l.toxiproxy()
+	if _, err := proxy.Toxics.AddToxicJson(bytes.NewReader(text)); err != nil {
 		return nil, err
 	}
-	return func() { _ = l.proxy.Toxics.RemoveToxic(context.Background(), name) }, nil // gone is gone
+	return func() {
+		removed := make(chan struct{})
+		go func() {
+			defer close(removed)
+			_ = proxy.Toxics.RemoveToxic(context.Background(), name) // gone is gone
+		}()
+		select {
+		case <-removed:
+		case <-time.After(removeLimit):
+			l.replace(proxy)
+		}
+	}, nil
+}
+
+// removeLimit is for toxiproxy's slicer, whose removal waits for ever if its
+// connection ended while it was slicing.
+const removeLimit = 2 * time.Second
+
+// replace puts a fresh proxy in the place of one that hangs.
+func (l *link) replace(hung *toxiproxy.Proxy) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.proxy != hung {
+		return // another of its toxics was quicker
+	}
+	hung.Stop()
+	l.proxy = toxiproxy.NewProxy(l.admin, "redis", l.addr, l.lossy.addr())
+	_ = l.proxy.Start() // its port is free: we had it
 }
 
 // refuse closes the link and all its connections, and returns how to open it
 // again.
 func (l *link) refuse() func() {
-	l.proxy.Stop()
-	return func() { _ = l.proxy.Start() } // its port is free: we had it
+	l.toxiproxy().Stop()
+	return func() { _ = l.toxiproxy().Start() } // its port is free: we had it
 }
 
 // lossy is a proxy that loses requests and replies. Redis's clients send a
