@@ -58,6 +58,39 @@ func TestADeadPodHoldsNobodyUpForMoreThanItsLeaseAndOnce(t *testing.T) {
 	})
 }
 
+// Of lines in which a pod is far back it hears in turn only. One that has become
+// shorter makes it look at all of them.
+func TestAPodThatIsFarBackEverywhereHearsThatThoseBeforeItHaveGone(t *testing.T) {
+	const buckets, before = 24, 12
+	for name, end := range map[string]func(*redisqueue.RedisQueue, *away) time.Duration{
+		"Closed": func(q *redisqueue.RedisQueue, _ *away) time.Duration { _ = q.Close(); return 0 },
+		"Dead":   func(_ *redisqueue.RedisQueue, hook *away) time.Duration { hook.set(errKilled); return redisqueue.DefaultPodLease },
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+				live := open(t, client, fresh(buckets)...)
+				gone, hook := cutOff(t, server, fresh(buckets)...)
+				for shard := range buckets {
+					require.NoError(t, live.Wait(t.Context(), shard))
+				}
+				for shard := range buckets * before {
+					_ = ask(t.Context(), gone, buckets+shard)
+				}
+				time.Sleep(100 * time.Millisecond)
+				var line []<-chan error
+				for shard := range buckets {
+					line = append(line, ask(t.Context(), live, buckets*(1+before)+shard))
+				}
+				time.Sleep(6 * time.Second) // the first of the gone are served
+				extra := end(gone, hook)
+				for _, next := range line {
+					require.NoError(t, answered(t, next, 2*redisqueue.DefaultPodLease+extra), "a window, and a beat")
+				}
+			})
+		})
+	}
+}
+
 func TestADeadPodsPermitHoldsItsBucketForItsLease(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		live := open(t, client, fresh(1)...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -11,6 +12,13 @@ import (
 
 // beatBatch bounds the lines in one beat, and so the length of its script.
 const beatBatch = 16
+
+// A beat is about the lines in which a pod is near, and about a few of the
+// others in turn: of large fleets most are far back in most lines, for minutes.
+const (
+	nearby  = 8 // tickets before the pod's first
+	farEach = 4 // lines, in each beat
+)
 
 // keep starts the keeper, the one goroutine that does what a pod does whatever
 // its buckets: it meets the queue, renews leases and permits, and refreshes the
@@ -92,11 +100,9 @@ func (q *RedisQueue) beatIfDue() {
 	if !due {
 		return
 	}
-	sent := time.Now()
 	lapse := q.beatAll()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.beaten, q.lapse = sent, time.Time{}
 	if lapse >= 0 {
 		q.lapse = time.Now().Add(lapse + time.Millisecond)
 	}
@@ -129,17 +135,10 @@ func (q *RedisQueue) lease() time.Duration {
 	return exhaustedLeases * q.config.podLease
 }
 
-// beatAll renews the pod's lease, and hears how the lines stand. It returns when
-// the first lease of a pod ends that stands before this one, or -1.
+// beatAll renews the pod's lease, and hears how lines stand. It returns when the
+// first lease of a pod ends that stands before this one, or -1.
 func (q *RedisQueue) beatAll() time.Duration {
-	var lines []beatLine
-	q.mu.Lock()
-	for _, l := range q.lines {
-		if len(l.waiters) > 0 && l.waiters[0].told {
-			lines = append(lines, beatLine{bucket: l.bucket, first: l.waiters[0].ticket})
-		}
-	}
-	q.mu.Unlock()
+	lines := q.lookedAt()
 	lapse := time.Duration(-1)
 	for first := true; first || len(lines) > 0; first = false {
 		some := lines[:min(len(lines), beatBatch)]
@@ -153,6 +152,32 @@ func (q *RedisQueue) beatAll() time.Duration {
 		}
 	}
 	return lapse
+}
+
+// lookedAt are the lines that the next beat is about, which is now sent. Once one
+// of them has turned out to be much shorter than expected, because a pod has
+// died or closed, it is about all.
+func (q *RedisQueue) lookedAt() []beatLine {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var lines, far []beatLine
+	for _, l := range q.lines {
+		switch {
+		case len(l.waiters) == 0 || !l.waiters[0].told:
+		case l.ahead <= nearby || q.surprised:
+			lines = append(lines, beatLine{bucket: l.bucket, first: l.waiters[0].ticket})
+		default:
+			far = append(far, beatLine{bucket: l.bucket, first: l.waiters[0].ticket})
+		}
+	}
+	slices.SortFunc(far, func(a, b beatLine) int { return a.bucket - b.bucket })
+	next := max(0, slices.IndexFunc(far, func(l beatLine) bool { return l.bucket > q.farthest }))
+	for i := range min(farEach, len(far)) {
+		lines = append(lines, far[(next+i)%len(far)])
+		q.farthest = lines[len(lines)-1].bucket
+	}
+	q.beaten, q.lapse, q.surprised = time.Now(), time.Time{}, false
+	return lines
 }
 
 // beat sends one beat. It returns what beatAll does, and false if nothing more
@@ -175,13 +200,16 @@ func (q *RedisQueue) beat(lines []beatLine) (lapse time.Duration, ok bool) {
 		q.unready(known)
 		return -1, false
 	}
-	units := r.left < 0 || r.left > q.config.reserveOf(known)
+	units, all := r.left < 0 || r.left > q.config.reserveOf(known), len(lines) == len(q.lines)
 	for i, s := range r.lines {
 		l := q.lines[lines[i].bucket]
 		if l == nil || q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency {
 			continue // of a state, or of limits, that are no more
 		}
-		l.beaten(lines[i], s, r.now, units)
+		if l.beaten(lines[i], s, r.now, units) && !all && !q.surprised {
+			q.surprised = true
+			q.beatSoon()
+		}
 	}
 	if units {
 		q.unitsCame()

@@ -16,7 +16,7 @@ const maxBatch = 16
 // of them later, or would mostly have to ask twice.
 const handoff = 1500 * time.Microsecond
 
-// maxSleep bounds how long a line sleeps, whatever it was told.
+// maxSleep is how long those sleep who will be woken when there is something to do.
 const maxSleep = time.Minute
 
 // line is this pod's part of the line of one bucket. While it has waiters, or
@@ -71,8 +71,9 @@ func (l *line) askNow() {
 }
 
 // beaten hears the answer to a beat: newcomers have their places, and the line
-// stands so. units says that the budget is not exhausted.
-func (l *line) beaten(asked beatLine, s standing, now int64, units bool) {
+// stands so. units says that the budget is not exhausted. It returns true if the
+// line is shorter than expected.
+func (l *line) beaten(asked beatLine, s standing, now int64, units bool) (surprise bool) {
 	fresh := false
 	for _, w := range l.waiters {
 		if !slices.ContainsFunc(asked.places, func(p place) bool { return p.ticket == w.ticket }) {
@@ -88,17 +89,20 @@ func (l *line) beaten(asked beatLine, s standing, now int64, units bool) {
 		}
 	}
 	slices.SortStableFunc(l.waiters, (*waiter).compare)
-	if len(l.waiters) > 0 && l.waiters[0].ticket == asked.first {
-		l.stands(s, fresh, units)
+	if len(l.waiters) == 0 || l.waiters[0].ticket != asked.first {
+		return false
 	}
+	return l.stands(s, fresh, units)
 }
 
 // stands plans when to ask. Of a closed bucket that is certain; an open one
 // somebody is about to have, or nobody, and only who asks finds out. fresh says
 // that the pod's first has only now taken its place.
-func (l *line) stands(s standing, fresh, units bool) {
-	first := l.waiters[0]
-	ask := time.Now().Add(max(s.wait, l.queue.health.hold(), 0) + time.Duration(s.ahead)*(l.queue.config.step(first.wantsPermit)+handoff) + time.Millisecond)
+func (l *line) stands(s standing, fresh, units bool) (surprise bool) {
+	first, step := l.waiters[0], l.queue.config.step(l.waiters[0].wantsPermit)
+	wait := max(s.wait, l.queue.health.hold(), 0) + time.Duration(s.ahead)*(step+handoff)
+	ask := time.Now().Add(wait + time.Millisecond)
+	surprise = !fresh && l.ahead > 0 && s.ahead >= 0 && ask.Before(l.ask.Add(-2*step))
 	switch {
 	case l.exhausted, l.failures > 0, l.again && !fresh: // it waits for the reset, or asks anyway
 	case s.wait < 0 && !fresh: // a permit is out: the next beat tells
@@ -114,6 +118,7 @@ func (l *line) stands(s standing, fresh, units bool) {
 		l.refuseLate(s.wait, "the bucket's window")
 		l.poke()
 	}
+	return surprise
 }
 
 // drop takes a waiter out of the queue before its grant.

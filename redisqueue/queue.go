@@ -28,19 +28,21 @@ type RedisQueue struct {
 
 	tickets atomic.Uint64
 
-	mu       sync.Mutex // never held across a call to Redis
-	closed   bool
-	view     view
-	ready    bool      // view is Redis's, as far as is known
-	keeping  bool      // the keeper runs
-	arriving bool      // it tells of newcomers: the lines are silent
-	beaten   time.Time // when the last beat was sent; zero if one is due
-	lapse    time.Time // when the lease of a pod ends that stands before this one; zero for none
-	lines    map[int]*line
-	lobby    []*waiter            // those who came before the first contact
-	resting  map[*waiter]struct{} // those whose shard identifies too often
-	permits  map[*permit]struct{}
-	warned   int // the budget warning given last, in percent
+	mu        sync.Mutex // never held across a call to Redis
+	closed    bool
+	view      view
+	ready     bool      // view is Redis's, as far as is known
+	keeping   bool      // the keeper runs
+	arriving  bool      // it tells of newcomers: the lines are silent
+	beaten    time.Time // when the last beat was sent; zero if one is due
+	lapse     time.Time // when the lease of a pod ends that stands before this one; zero for none
+	farthest  int       // the bucket of the far line that was looked at last
+	surprised bool      // a line was much shorter than expected: the next beat looks at all
+	lines     map[int]*line
+	lobby     []*waiter            // those who came before the first contact
+	resting   map[*waiter]struct{} // those whose shard identifies too often
+	permits   map[*permit]struct{}
+	warned    int // the budget warning given last, in percent
 }
 
 var (
