@@ -4,8 +4,8 @@
 -- ARGV  1 pod  2 its lease (ms)  3 max_concurrency  4 epoch  5 seq: as the pod knows them
 --       6 how often the limit source is asked (ms; 0 without one)  7... the pod's first ticket in each line,
 --       then line (from 1), arrival (ms; '' is now) and ticket of each that takes its place
--- Reply {code, now, remaining, seq, refresh, lapse, wait, ahead...}
---   ok | resync  as in claim; refresh is 1 if this pod shall ask the limit source
+-- Reply {code, now, remaining, seq, reset, refresh, lapse, wait, ahead...}
+--   ok | resync  as in claim, and so is reset; refresh is 1 if this pod shall ask the limit source
 --   lapse        until the first lease of a pod that stands before this one ends (ms; '' for none)
 --   wait, ahead  of each line: how long its bucket stays closed, '' while a permit is out; how many tickets stand before
 --                the pod's first, '' if that has lost its place
@@ -23,10 +23,10 @@ local code = known and limits[1] == ARGV[4] and seq >= tonumber(ARGV[5]) and lim
 
 redis.call('ZADD', KEYS[2], ms(now + ARGV[2]), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ms(now - 60000)) -- the long dead
-local reply, lapse = {code, ms(now), left or '', ms(seq), 0, ''}, nil
+local reply, lapse = {code, ms(now), left or '', ms(seq), ms(reset), 0, ''}, nil
 if code ~= 'ok' then return reply end
 if ARGV[6] ~= '0' and (tonumber(limits[4] or '0') or 0) <= now then
-  reply[5] = 1 -- one pod at a time: the next, if this one dies over it
+  reply[6] = 1 -- one pod at a time: the next, if this one dies over it
   redis.call('HSET', KEYS[1], 'refresh_at', ms(now + 10000))
 end
 local lines = (#KEYS - 3) / 2
@@ -48,8 +48,8 @@ for line = 1, lines do
   if string.sub(slot or '', -7) ~= ' permit' then
     wait = ms(math.max(slot and redis.call('PTTL', KEYS[i - 1]) or 0, closed - now, 0))
   end
-  reply[5 + 2 * line] = wait
-  reply[6 + 2 * line] = redis.call('ZRANK', KEYS[i], ARGV[6 + line]) or ''
+  reply[6 + 2 * line] = wait
+  reply[7 + 2 * line] = redis.call('ZRANK', KEYS[i], ARGV[6 + line]) or ''
 end
-if lapse then reply[6] = ms(math.max(lapse, 0)) end
+if lapse then reply[7] = ms(math.max(lapse, 0)) end
 return reply

@@ -20,7 +20,7 @@ var beat = script{
 		return keys
 	},
 	args:  []string{"pod=a", "lease=30000", "max_concurrency=3", "epoch=e", "seq=5", "refresh=0"},
-	reply: []string{"code", "now", "remaining", "seq", "refresh", "lapse", "wait", "ahead", "more"},
+	reply: []string{"code", "now", "remaining", "seq", "reset", "refresh", "lapse", "wait", "ahead", "more"},
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@-1",
 		"remaining": "7 ttl=60000",
@@ -31,7 +31,7 @@ func TestBeat(t *testing.T) {
 	alive := state{"pods": "a=@30000"}
 	both := state{"pods": "a=@30000 b=@20000"}
 	beat.run(t, []contract{
-		{name: "RenewsTheLease", reply: "ok remaining=7 seq=5 refresh=0 lapse=", after: alive},
+		{name: "RenewsTheLease", reply: "ok remaining=7 seq=5 reset=@60000 refresh=0 lapse=", after: alive},
 		{name: "RenewsIt", seed: state{"pods": "a=@9 b=@20000"}, reply: "ok", after: both},
 		{name: "ForgetsTheLongDead", seed: state{"pods": "old=@-60500 dead=@-50000"}, reply: "ok", after: state{"pods": "a=@30000 dead=@-50000"}},
 		{name: "SaysThatTheBudgetIsMissing", seed: state{"remaining": ""}, reply: "resync remaining=", after: alive},

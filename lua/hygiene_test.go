@@ -25,7 +25,7 @@ var hashes = map[string]string{
 	"identified": "bf42addc72fc99de4565b4b06d5b20b06daf0e07",
 	"renew":      "88bfe302cffb280c5cdc11fe7da7c5c6c1a8eb64",
 	"abandon":    "ddb7a04d403ea2036b826a5818d27769259a8089",
-	"beat":       "9d3c4981a2aeff95e6c5c91ccb86f457d00db233",
+	"beat":       "b44752a3203461df0f5562db826696a12a222b14",
 	"sync":       "676a3b754a2e4c055b7f3a60c4f0f04c2dbc243f",
 	"status":     "ebe66f36b3e46e942a90c466c4ac9390a6793ab5",
 }

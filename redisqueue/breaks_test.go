@@ -64,7 +64,10 @@ func TestAPodThatIsFarBackEverywhereHearsThatThoseBeforeItHaveGone(t *testing.T)
 	const buckets, before = 24, 12
 	for name, end := range map[string]func(*redisqueue.RedisQueue, *away) time.Duration{
 		"Closed": func(q *redisqueue.RedisQueue, _ *away) time.Duration { _ = q.Close(); return 0 },
-		"Dead":   func(_ *redisqueue.RedisQueue, hook *away) time.Duration { hook.set(errKilled); return redisqueue.DefaultPodLease },
+		"Dead": func(_ *redisqueue.RedisQueue, hook *away) time.Duration {
+			hook.set(errKilled)
+			return redisqueue.DefaultPodLease
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {

@@ -190,7 +190,8 @@ func (q *RedisQueue) beat(lines []beatLine) (lapse time.Duration, ok bool) {
 		return -1, false
 	}
 	r, err := q.store.beat(q.ctx, known, lease, lines)
-	q.heard(nil, err)
+	var events []gatewayqueue.Event
+	defer func() { q.heard(events, err) }()
 	if err != nil {
 		return -1, false
 	}
@@ -199,6 +200,9 @@ func (q *RedisQueue) beat(lines []beatLine) (lapse time.Duration, ok bool) {
 	if r.code == "resync" {
 		q.unready(known)
 		return -1, false
+	}
+	if r.left >= 0 { // it may be all that is known of it, should Redis forget
+		events = q.remember(known, r.seq, r.left, r.reset)
 	}
 	units, all := r.left < 0 || r.left > q.config.reserveOf(known), len(lines) == len(q.lines)
 	for i, s := range r.lines {

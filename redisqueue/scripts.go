@@ -234,6 +234,7 @@ type beatReply struct {
 	now     int64
 	left    int // -1 if missing
 	seq     int64
+	reset   int64
 	refresh bool
 	lapse   time.Duration // -1 if none
 	lines   []standing    // as many as were asked for
@@ -258,7 +259,7 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 	}
 	r := s.run(ctx, beatScript, keys, args...)
 	reply := beatReply{
-		code: r.text(), now: r.int64(), left: r.optional(), seq: r.int64(), refresh: r.int() == 1, lapse: r.optionalDuration(),
+		code: r.text(), now: r.int64(), left: r.optional(), seq: r.int64(), reset: r.int64(), refresh: r.int() == 1, lapse: r.optionalDuration(),
 	}
 	if reply.code == "resync" {
 		return reply, r.done()

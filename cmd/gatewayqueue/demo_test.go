@@ -203,6 +203,7 @@ func TestDemoOutlivesItsRedis(t *testing.T) {
 	cmd := command(t, quick("--redis", "redis://"+server.Addr)...)
 	got := finish(t, cmd, func() {
 		awaitQueue(t, client)
+		time.Sleep(200 * time.Millisecond) // two beats: a pod that is done may be all who knows what it spent
 		server.Kill()
 		time.Sleep(time.Second) // for longer than the demo would have taken: it has to wait
 		server.Restart()
