@@ -37,6 +37,7 @@ func run(args []string) error {
 		runs = flags.Int("runs", 5, "runs of each contestant in each workload")
 		out  = flags.String("out", "", "all: the directory of benchmarks.md and its pictures; quick: the same, none by default")
 		only = flags.String("only", "", "one: contestants, by name, separated by commas")
+		sim  = flags.String("simulation", "", "all, quick and simulation: the test binary of bench/simulation; without it that section is left out")
 		spec workload.Spec
 	)
 	flags.IntVar(&spec.Shards, "shards", 256, "one: shards")
@@ -79,6 +80,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	s.Program = *sim
 	switch what {
 	case "core":
 		return core(s)
@@ -88,18 +90,21 @@ func run(args []string) error {
 		return everything(s, suite.Quick(), *out)
 	case "one":
 		return one(s, spec, *only)
+	case "simulation":
+		return simulated(s)
 	default:
-		return fmt.Errorf("no %q here: core, all, quick or one", what)
+		return fmt.Errorf("no %q here: core, all, quick, one or simulation", what)
 	}
 }
 
 func usage(flags *flag.FlagSet) {
-	fmt.Fprint(os.Stderr, `bench [core | all | quick | one] [flags]
+	fmt.Fprint(os.Stderr, `bench [core | all | quick | one | simulation] [flags]
 
-  core   the table of what the core promises, with pass or fail
-  all    everything; writes docs/benchmarks.md and its pictures
-  quick  a small run of everything, to see that it works
-  one    one workload, given by flags
+  core        the table of what the core promises, with pass or fail
+  all         everything; writes docs/benchmarks.md and its pictures
+  quick       a small run of everything, to see that it works
+  one         one workload, given by flags
+  simulation  large fleets in virtual time
 
 `)
 	flags.PrintDefaults()
@@ -161,6 +166,16 @@ What the words mean:
 - *commands*: what clients sent, by INFO commandstats; *Redis CPU*: of the server's process, less what an idle one uses.
 
 `
+
+func simulated(s *suite.Suite) error {
+	sections, err := s.Simulation(suite.Full())
+	if err != nil {
+		return err
+	}
+	fmt.Print(suite.Markdown(sections, 2))
+	fmt.Printf("%s; %s; load average %s\n", report.Machine(), strings.Join(report.Versions(), ", "), report.Load())
+	return nil
+}
 
 func one(s *suite.Suite, spec workload.Spec, only string) error {
 	contestants := contest.All()

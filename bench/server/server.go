@@ -45,7 +45,11 @@ var started atomic.Int64
 const readyTimeout = 10 * time.Second
 
 // Start starts a server and returns when it answers.
-func Start() (*Server, error) {
+func Start() (*Server, error) { return StartWith(nil) }
+
+// StartWith is Start with something added to the server's environment, and to
+// its arguments.
+func StartWith(env []string, args ...string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "gatewayqueue-bench-*")
 	if err != nil {
 		return nil, err
@@ -53,7 +57,7 @@ func Start() (*Server, error) {
 	var last error
 	for try := range 50 {
 		port := firstPort + (os.Getpid()*31+int(started.Add(7))+try*97)%ports
-		s, err := start(dir, port)
+		s, err := start(dir, port, env, args)
 		if err == nil {
 			return s, nil
 		}
@@ -63,18 +67,20 @@ func Start() (*Server, error) {
 	return nil, fmt.Errorf("server: %w", last)
 }
 
-func start(dir string, port int) (*Server, error) {
+func start(dir string, port int, env, args []string) (*Server, error) {
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	guard, err := net.Listen("tcp", addr) // somebody else's server would answer, too
 	if err != nil {
 		return nil, err
 	}
 	_ = guard.Close()
-	cmd := exec.Command(binary(),
+	cmd := exec.Command(binary(), append([]string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--daemonize", "no",
 		"--save", "", "--appendonly", "no", "--logfile", "redis.log",
-		"--latency-tracking-info-percentiles", "50 99 100")
+		"--latency-tracking-info-percentiles", "50 99 100",
+	}, args...)...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
 	if err := child.Start(cmd); err != nil {
 		return nil, err
 	}

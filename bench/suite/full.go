@@ -18,6 +18,7 @@ type Size struct {
 	deepWindows, crowd        int
 	look                      time.Duration // at the crowd
 	growth                    []dimension
+	simulation                []string // flags of its program
 }
 
 // Full is the size of the published figures.
@@ -37,6 +38,7 @@ func Full() Size {
 		crowd:       10_000,
 		look:        2 * time.Second,
 		growth:      dimensions(),
+		simulation:  []string{"-full"},
 	}
 }
 
@@ -48,6 +50,7 @@ func Quick() Size {
 	z.real.Shards, z.real.Window, z.real.Dial = 32, time.Second, 30*time.Millisecond
 	z.order.Shards, z.order.Stagger = 32, 200*time.Millisecond
 	z.deepWindows, z.crowd, z.look = 5, 1000, 300*time.Millisecond
+	z.simulation = nil
 	for i := range z.growth {
 		d := &z.growth[i]
 		d.sizes = d.sizes[:2]
@@ -64,7 +67,7 @@ func Quick() Size {
 // Everything is the whole report.
 func (s *Suite) Everything(z Size) ([]Section, error) {
 	var sections []Section
-	for _, part := range []func(Size) ([]Section, error){s.coreAndPeers, s.realWindow, s.comeAndGo, s.overBudget, s.growth, s.footprint} {
+	for _, part := range []func(Size) ([]Section, error){s.coreAndPeers, s.realWindow, s.comeAndGo, s.overBudget, s.growth, s.footprint, s.Simulation} {
 		more, err := part(z)
 		if err != nil {
 			return nil, err

@@ -25,6 +25,9 @@ type Suite struct {
 	Log  io.Writer
 	Dir  string // where pictures go
 
+	// Program is that of the simulation: the test binary of package simulation.
+	Program string
+
 	idle  float64
 	start time.Time
 }

@@ -22,7 +22,9 @@ func TestNoFaultAloneBreaksARule(t *testing.T) {
 }
 
 func TestTheCoreHoldsOnEveryServer(t *testing.T) {
+	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Binary) {
+		t.Parallel()
 		for i, servers := range []string{"server", "cluster", "sentinel"} {
 			t.Run(servers, func(t *testing.T) {
 				t.Parallel()
