@@ -15,6 +15,9 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("40") // schedules; a hundred take a minute under the race detector
+	}
 	redis.SetLogger(quiet{}) // it logs each dial that fails, and many are meant to
 	os.Exit(m.Run())
 }
