@@ -55,7 +55,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 		return busyWait, nil
 	}
 	q.logMeeting(known, r)
-	q.adopt(r.view)
+	q.adopt(r)
 	return 0, nil
 }
 
@@ -161,7 +161,7 @@ func (q *RedisQueue) update(ctx context.Context, limit gatewayqueue.SessionStart
 			continue
 		case err == nil:
 			q.config.log.Info("new limits", "remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)
-			q.adopt(r.view)
+			q.adopt(r)
 			return nil
 		case classify(err) == returned:
 			return explain(err, q.store.keys)
@@ -181,8 +181,11 @@ func (q *RedisQueue) update(ctx context.Context, limit gatewayqueue.SessionStart
 }
 
 // adopt takes the limits and state in force, and puts the waiters where they
-// belong under them.
-func (q *RedisQueue) adopt(v view) {
+// belong under them. They take their places together, by a beat; but not where
+// state was seeded: the first claim then brings its script along at once, so that
+// what that costs is over when the buckets open.
+func (q *RedisQueue) adopt(r syncReply) {
+	v := r.view
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -196,7 +199,7 @@ func (q *RedisQueue) adopt(v view) {
 	q.view = v
 	if old.epoch != v.epoch || old.maxConcurrency != v.maxConcurrency {
 		all := q.lobby
-		q.lobby, q.arriving = nil, true
+		q.lobby, q.arriving = nil, r.code != "seeded"
 		// An update deletes the old lines. Lost state leaves them there, with
 		// tickets that their pods would ask for in other lines from now on.
 		stale := old.epoch != v.epoch && old.maxConcurrency != v.maxConcurrency

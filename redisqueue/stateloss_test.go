@@ -73,6 +73,21 @@ func (f *fleet) next(since time.Duration) time.Duration {
 	return time.Hour
 }
 
+// Two holds that a start may cost, for the state that is not there and for the
+// script that the server does not know, run at the same time.
+func TestAnEmptyRedisKeepsAStartingPodFor10Seconds(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		q := open(t, client, redisqueue.WithLimit(full(4)))
+		var first []<-chan error
+		for shard := range 4 {
+			first = append(first, ask(t.Context(), q, shard))
+		}
+		for _, answer := range first {
+			require.NoError(t, answered(t, answer, 10*time.Second+100*time.Millisecond))
+		}
+	})
+}
+
 func TestLostStateIsNoticed(t *testing.T) {
 	t.Parallel()
 	del := func(names ...string) func(*testing.T, *miniredis.Miniredis) {
