@@ -39,6 +39,7 @@ type fleet struct {
 // turn is a shard's way to its identify. Times are since the start.
 type turn struct {
 	shard, life                  int
+	first                        bool // in its pod
 	entered, granted, identified time.Duration
 }
 
@@ -181,9 +182,8 @@ func (f *fleet) crash(e event) {
 	}
 }
 
-// identified is told that a shard sends IDENTIFY, for the first time in its pod
-// or again.
-func (f *fleet) identified(p *pod, t turn, first bool) {
+// identified is told that a shard sends IDENTIFY.
+func (f *fleet) identified(p *pod, t turn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p.wire.cut.Load() || f.over {
@@ -192,7 +192,7 @@ func (f *fleet) identified(p *pod, t turn, first bool) {
 	f.judge.Identify(t.shard)
 	t.identified = f.now()
 	f.turns = append(f.turns, t)
-	if !first {
+	if !t.first {
 		return
 	}
 	if p.down--; p.down == 0 && p.recovery != nil {

@@ -62,7 +62,7 @@ func (f *fleet) live(p *pod, shard int) {
 
 // turn brings a shard up.
 func (f *fleet) turn(p *pod, shard int, first bool, r *rand.Rand) error {
-	t := turn{shard: shard, life: p.life, entered: f.now()}
+	t := turn{shard: shard, life: p.life, first: first, entered: f.now()}
 	dialled := func(ctx context.Context) error { return sleep(ctx, dial(r)) }
 	if !f.spec.Wait {
 		return gatewayqueue.Identify(p.ctx, p.queue, shard,
@@ -71,7 +71,7 @@ func (f *fleet) turn(p *pod, shard int, first bool, r *rand.Rand) error {
 				return dialled(ctx)
 			},
 			func(context.Context) error {
-				f.identified(p, t, first)
+				f.identified(p, t)
 				return nil
 			})
 	}
@@ -83,7 +83,7 @@ func (f *fleet) turn(p *pod, shard int, first bool, r *rand.Rand) error {
 		return err
 	}
 	t.granted = f.now()
-	f.identified(p, t, first)
+	f.identified(p, t)
 	return nil
 }
 

@@ -152,7 +152,7 @@ func (f *fleet) rise(one rise, ideal map[turn]time.Duration) Rise {
 	to := one.to.At.Sub(f.start)
 	r := Rise{Took: to - from, Closed: max(0, f.opened()-from), Load: f.load(one.from, one.to)}
 	for _, t := range f.turns {
-		if t.entered >= from && t.entered <= from+PodsStart+time.Second {
+		if t.first && t.entered >= from && t.identified <= to {
 			r.Ideal = max(r.Ideal, ideal[t]-from)
 		}
 	}

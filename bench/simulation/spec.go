@@ -33,7 +33,7 @@ type Spec struct {
 	// Life is how long the fleet lives, from its start; 0 is until it is up.
 	Life       time.Duration
 	Reconnects float64       // fresh identifies of each shard in a day, at random
-	Crashes    int           // of one pod, at random; a new one takes its place
+	Crashes    int           // of one pod, at random, a fifth while the fleet comes up; a new one takes its place
 	Restart    time.Duration // when all pods crash at once; 0 is never
 }
 
@@ -126,6 +126,11 @@ func (s Spec) calm(r *rand.Rand) time.Duration {
 	return time.Duration(r.ExpFloat64() / s.Reconnects * float64(gatewayqueue.LimitPeriod))
 }
 
+// climb is about how long the whole fleet takes to come up.
+func (s Spec) climb() time.Duration {
+	return time.Duration(s.Shards/s.MaxConcurrency) * gatewayqueue.IdentifyDelay
+}
+
 // event is the crash of a pod.
 type event struct {
 	at  time.Duration
@@ -139,8 +144,12 @@ const everyPod = -1
 func (s Spec) fate() []event {
 	r := s.random(ofFleet, 0, 0)
 	var all []event
-	for range s.Crashes {
-		all = append(all, event{time.Duration(r.Int64N(int64(s.Life))), r.IntN(s.Pods)})
+	for i := range s.Crashes {
+		at := time.Duration(r.Int64N(int64(s.Life)))
+		if i%5 == 0 { // while the fleet comes up, by turns for the first time and again
+			at = s.Restart*time.Duration(i/5%2) + Replacement + at%s.climb()
+		}
+		all = append(all, event{at, r.IntN(s.Pods)})
 	}
 	if s.Restart > 0 {
 		all = append(all, event{s.Restart, everyPod})

@@ -132,7 +132,7 @@ func lives(results []simulation.Result) Section {
 	}
 	return Section{
 		Title: "In virtual time: a day, and an hour of the next",
-		Text: fmt.Sprintf("Once up, each shard reconnects with a fresh IDENTIFY once a day in the mean, at random; pods crash at random, without a goodbye, and a new one takes each one's shards %v later; "+
+		Text: fmt.Sprintf("Once up, each shard reconnects with a fresh IDENTIFY once a day in the mean, at random; pods crash at random (a fifth of them while the fleet comes up), without a goodbye, and a new one takes each one's shards %v later; "+
 			"once all crash together. The second fleet's budget is too small for that: who comes too late waits for the next day.", simulation.Replacement),
 		Tables: []report.Table{phases, facts},
 	}
