@@ -111,9 +111,11 @@ if not granted then
   return reply('wait', wait + ahead * ARGV[13])
 end
 
-local closes = math.max(ARGV[11], paid and mine and ttl or 0) -- a late copy of a claim ends no slot sooner
-redis.call('SET', KEYS[1], ARGV[10] == 'permit' and ARGV[1] .. ' permit' or ARGV[1], 'PX', ms(closes))
-redis.call('HSET', KEYS[7], ARGV[4], ms(now + closes))
+local closes = math.max(ARGV[11], paid and mine and ttl or 0)
+if closes == tonumber(ARGV[11]) then -- else this is a late copy of a claim: it ends no slot sooner
+  redis.call('SET', KEYS[1], ARGV[10] == 'permit' and ARGV[1] .. ' permit' or ARGV[1], 'PX', ARGV[11])
+  redis.call('HSET', KEYS[7], ARGV[4], ms(now + closes))
+end
 redis.call('ZREM', KEYS[3], ARGV[1])
 seq = redis.call('HINCRBY', KEYS[4], 'seq', 1)
 if not paid then

@@ -21,7 +21,7 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "7bc883f3de922fa21c11ba9bc0b3aff2e0812fb9",
+	"claim":      "0c8aec9dd9ce80c6a9763c22f2f096ad9643e810",
 	"identified": "bf42addc72fc99de4565b4b06d5b20b06daf0e07",
 	"renew":      "88bfe302cffb280c5cdc11fe7da7c5c6c1a8eb64",
 	"abandon":    "ddb7a04d403ea2036b826a5818d27769259a8089",
