@@ -48,6 +48,7 @@ func (h Harness) enter(t *testing.T, l gatewayqueue.SessionStartLimit, queues fu
 	t.Helper()
 	// The judge first: its period must not end later than the queue's.
 	w := &world{Harness: h, T: t, judge: gatewaytest.NewJudge(l, h.Window)}
+	w.start = time.Now() // before them: what is left of a period counts from when they are made
 	w.pods = queues()
 	w.queue = w.pods[0]
 	t.Cleanup(func() {
@@ -60,7 +61,6 @@ func (h Harness) enter(t *testing.T, l gatewayqueue.SessionStartLimit, queues fu
 			t.Errorf("the judge: %v", v)
 		}
 	})
-	w.start = time.Now()
 	return w
 }
 
@@ -166,8 +166,12 @@ func (c *call) returned(from, to time.Duration) {
 	case <-time.After(patience):
 		c.w.Fatalf("shard %d still waits at %v: it should not after %v", c.shard, c.w.now(), to)
 	}
-	if c.at < from || c.at > to+c.w.Slack {
-		c.w.Fatalf("shard %d returned after %v (%v): want %v to %v", c.shard, c.at, c.err, from, to+c.w.Slack)
+	late := c.w.Slack
+	if !c.w.Virtual {
+		late += c.w.Window / 2 // a machine that is busy is no fault of the queue
+	}
+	if c.at < from || c.at > to+late {
+		c.w.Fatalf("shard %d returned after %v (%v): want %v to %v", c.shard, c.at, c.err, from, to+late)
 	}
 }
 

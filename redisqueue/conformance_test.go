@@ -57,7 +57,7 @@ func TestConformanceOnRealRedis(t *testing.T) {
 		Window:       window,
 		Margin:       gatewayqueue.GrantMargin,
 		PermitMargin: gatewayqueue.IdentifiedMargin,
-		Slack:        window / 3, // of a machine that may be busy
+		Slack:        window / 10,
 		Notice:       window,
 		Drain:        2 * window,
 	})
