@@ -5,7 +5,7 @@
 --       6 how often the limit source is asked (ms; 0 without one)  7... the pod's first ticket in each line,
 --       then line (from 1), arrival (ms; '' is now) and ticket of each that takes its place
 -- Reply {code, now, remaining, seq, reset, refresh, lapse, wait, ahead...}
---   ok | resync  as in claim, and so is reset; refresh is 1 if this pod shall ask the limit source
+--   ok | resync  as in claim, and so are now and reset; refresh is 1 if this pod shall ask the limit source
 --   lapse        until the first lease of a pod that stands before this one ends (ms; '' for none)
 --   wait, ahead  of each line: how long its bucket stays closed, '' while a permit is out; how many tickets stand before
 --                the pod's first, '' if that has lost its place
@@ -23,7 +23,7 @@ local code = known and limits[1] == ARGV[4] and seq >= tonumber(ARGV[5]) and lim
 
 redis.call('ZADD', KEYS[2], ms(now + ARGV[2]), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ms(now - 60000)) -- the long dead
-local reply, lapse = {code, ms(now), left or '', ms(seq), ms(reset), 0, ''}, nil
+local reply, lapse = {code, string.format('%.3f', now + clock[2] % 1000 / 1000), left or '', ms(seq), ms(reset), 0, ''}, nil
 if code ~= 'ok' then return reply end
 if ARGV[6] ~= '0' and (tonumber(limits[4] or '0') or 0) <= now then
   reply[6] = 1 -- one pod at a time: the next, if this one dies over it

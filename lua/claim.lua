@@ -10,9 +10,9 @@
 --         so that it may have been restarted, or replaced by a replica that missed the last grants
 --      19 breaker: from how many identifies on in this period a shard must rest first; 0 if it has, or need not
 --      20... arrival and ticket of others of the pod that take their places
--- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset}; times in ms
+-- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset}; times in ms, now to the microsecond
 --   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
---   wait       ask again in wait; ahead tickets stand before it, head is the first of all
+--   wait       ask again in wait, from the start of now's millisecond on; ahead tickets stand before it, head is the first of all
 --   exhausted  no unit is left for it; wait is the time until the reset
 --   tired      its shard has identified too often: it has no place until it has rested for wait
 --   resync     the pod does not know the limits or state in force: sync, then ask again
@@ -38,7 +38,7 @@ local left = redis.call('GET', KEYS[2])
 local known = limits[1] == ARGV[8] and seq >= tonumber(ARGV[9]) and buckets == tonumber(ARGV[7])
 local ahead, head, back, shut = 0, '', 0, 0
 local function reply(code, wait)
-  return {code, ms(now), ms(math.max(wait, 1)), ahead, ms(left), ms(seq), head, back, ms(math.max(shut, 0)), ms(reset)}
+  return {code, string.format('%.3f', now + clock[2] % 1000 / 1000), ms(math.max(wait, 1)), ahead, ms(left), ms(seq), head, back, ms(math.max(shut, 0)), ms(reset)}
 end
 if limits[1] and ARGV[18] ~= '0' then -- first of all: the next call will find the script known
   closed = math.max(closed, now + ARGV[18])
@@ -122,11 +122,10 @@ if not paid then
   if over or reset == 0 then -- the period begins with its first grant
     reset = now + ARGV[15]
     redis.call('HSET', KEYS[4], 'reset_at', ms(reset))
-    redis.call('SET', KEYS[2], ms(left))
     redis.call('DEL', KEYS[5])
   end
-  left = redis.call('DECR', KEYS[2])
-  redis.call('PEXPIRE', KEYS[2], ms(reset - now))
+  left = left - 1
+  redis.call('SET', KEYS[2], ms(left), 'PX', ms(reset - now))
   redis.call('HINCRBY', KEYS[5], ARGV[3], 1)
   redis.call('PEXPIRE', KEYS[5], ms(reset - now))
   paid = 'granted ' .. limits[1] .. ' ' .. ms(reset)

@@ -21,11 +21,11 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "0c8aec9dd9ce80c6a9763c22f2f096ad9643e810",
+	"claim":      "c8870fb39663f37b7d18dc312a08aface1e39d66",
 	"identified": "bf42addc72fc99de4565b4b06d5b20b06daf0e07",
 	"renew":      "88bfe302cffb280c5cdc11fe7da7c5c6c1a8eb64",
 	"abandon":    "ddb7a04d403ea2036b826a5818d27769259a8089",
-	"beat":       "b44752a3203461df0f5562db826696a12a222b14",
+	"beat":       "356145501c573fb23ea0e7703f495858724dbdec",
 	"sync":       "676a3b754a2e4c055b7f3a60c4f0f04c2dbc243f",
 	"status":     "ebe66f36b3e46e942a90c466c4ac9390a6793ab5",
 }

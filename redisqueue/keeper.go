@@ -210,7 +210,7 @@ func (q *RedisQueue) beat(lines []beatLine) (lapse time.Duration, ok bool) {
 		if l == nil || q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency {
 			continue // of a state, or of limits, that are no more
 		}
-		if l.beaten(lines[i], s, r.now, units) && !all && !q.surprised {
+		if l.beaten(lines[i], s, r.now, r.past, units) && !all && !q.surprised {
 			q.surprised = true
 			q.beatSoon()
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -69,6 +70,20 @@ func (r *reply) int64() int64 {
 }
 
 func (r *reply) int() int { return int(r.int64()) }
+
+// instant is a time in ms to the microsecond: whole ms, and what was past then.
+func (r *reply) instant() (ms int64, past time.Duration) {
+	whole, part, _ := strings.Cut(r.text(), ".")
+	if r.err != nil {
+		return 0, 0
+	}
+	ms, err := strconv.ParseInt(whole, 10, 64)
+	us, err2 := strconv.ParseUint(part, 10, 16)
+	if err != nil || err2 != nil || len(part) != 3 {
+		r.err = fmt.Errorf("%w: %q for a time", ErrUnexpectedReply, whole+"."+part)
+	}
+	return ms, time.Duration(us) * time.Microsecond
+}
 
 func (r *reply) duration() time.Duration { return time.Duration(r.int64()) * time.Millisecond }
 

@@ -101,6 +101,7 @@ type claimCall struct {
 type claimReply struct {
 	code  string
 	now   int64
+	past  time.Duration // of now's millisecond
 	wait  time.Duration
 	ahead int
 	left  int
@@ -150,10 +151,10 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 		raw, err = claimScript.Eval(ctx, s.client, keys, args...).Result()
 	}
 	r := newReply(raw, s.moving(err))
-	reply := claimReply{
-		code: r.text(), now: r.int64(), wait: r.duration(), ahead: r.int(), left: r.int(),
-		seq: r.int64(), head: r.text(), back: r.int() == 1, shut: r.duration(), reset: r.int64(),
-	}
+	reply := claimReply{code: r.text()}
+	reply.now, reply.past = r.instant()
+	reply.wait, reply.ahead, reply.left, reply.seq = r.duration(), r.int(), r.int(), r.int64()
+	reply.head, reply.back, reply.shut, reply.reset = r.text(), r.int() == 1, r.duration(), r.int64()
 	if r.done() == nil {
 		s.claimed.Store(true)
 		s.unknown.Store(false)
@@ -232,7 +233,8 @@ type standing struct {
 type beatReply struct {
 	code    string
 	now     int64
-	left    int // -1 if missing
+	past    time.Duration // of now's millisecond
+	left    int           // -1 if missing
 	seq     int64
 	reset   int64
 	refresh bool
@@ -258,9 +260,9 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 		}
 	}
 	r := s.run(ctx, beatScript, keys, args...)
-	reply := beatReply{
-		code: r.text(), now: r.int64(), left: r.optional(), seq: r.int64(), reset: r.int64(), refresh: r.int() == 1, lapse: r.optionalDuration(),
-	}
+	reply := beatReply{code: r.text()}
+	reply.now, reply.past = r.instant()
+	reply.left, reply.seq, reply.reset, reply.refresh, reply.lapse = r.optional(), r.int64(), r.int64(), r.int() == 1, r.optionalDuration()
 	if reply.code == "resync" {
 		return reply, r.done()
 	}
