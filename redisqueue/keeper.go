@@ -10,8 +10,11 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// beatBatch bounds the lines in one beat, and so the length of its script.
-const beatBatch = 16
+// Bounds on what is in one beat, and so on the length of its script.
+const (
+	beatBatch   = 16 // lines
+	arriveBatch = 64 // tickets that take their places
+)
 
 // A beat is about the lines in which a pod is near, and about a few of the
 // others in turn: of large fleets most are far back in most lines, for minutes.
@@ -251,7 +254,7 @@ func (q *RedisQueue) newcomers() []beatLine {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var lines []beatLine
-	room := maxBatch
+	room := arriveBatch
 	for _, l := range q.lines {
 		line := beatLine{bucket: l.bucket}
 		for _, w := range l.waiters {

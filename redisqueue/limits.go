@@ -182,7 +182,7 @@ func (q *RedisQueue) update(ctx context.Context, limit gatewayqueue.SessionStart
 
 // adopt takes the limits and state in force, and puts the waiters where they
 // belong under them. They take their places together, by a beat; but not where
-// state was seeded: the first claim then brings its script along at once, so that
+// state was lost: the first claim then brings its script along at once, so that
 // what that costs is over when the buckets open.
 func (q *RedisQueue) adopt(r syncReply) {
 	v := r.view
@@ -199,7 +199,7 @@ func (q *RedisQueue) adopt(r syncReply) {
 	q.view = v
 	if old.epoch != v.epoch || old.maxConcurrency != v.maxConcurrency {
 		all := q.lobby
-		q.lobby, q.arriving = nil, r.code != "seeded"
+		q.lobby, q.arriving = nil, r.code != "seeded" || q.config.freshStart
 		// An update deletes the old lines. Lost state leaves them there, with
 		// tickets that their pods would ask for in other lines from now on.
 		stale := old.epoch != v.epoch && old.maxConcurrency != v.maxConcurrency

@@ -37,12 +37,39 @@ type store struct {
 	client  redis.Scripter
 	keys    keys
 	config  *config
-	claimed atomic.Bool // a claim of this pod has been answered
-	unknown atomic.Bool // the server did not know the claim, and has not been told to close yet
+	lanes   chan struct{} // one for each call that is on its way, as far as there is room
+	claimed atomic.Bool   // a claim of this pod has been answered
+	unknown atomic.Bool   // the server did not know the claim, and has not been told to close yet
+}
+
+// When the windows of many buckets end together, a pod has many calls to make at
+// once. While Redis answers quickly it makes two at a time, over connections
+// that it has: to dial for the others would take longer, and cost Redis more.
+const (
+	lanes      = 2
+	lanesBound = 10 * time.Millisecond // who has waited so long dials
+)
+
+// lane waits until a call may be made. Whoever has made it calls leave.
+func (s *store) lane() (leave func()) {
+	select {
+	case s.lanes <- struct{}{}:
+		return func() { <-s.lanes }
+	default:
+	}
+	bound := time.NewTimer(lanesBound)
+	defer bound.Stop()
+	select {
+	case s.lanes <- struct{}{}:
+		return func() { <-s.lanes }
+	case <-bound.C:
+		return func() {}
+	}
 }
 
 // run sends a script by its hash, and whole if the server does not know it.
 func (s *store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) *reply {
+	defer s.lane()()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	raw, err := script.Run(ctx, s.client, keys, args...).Result()
@@ -130,6 +157,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	for _, p := range c.others {
 		args = append(args, p.score(), p.ticket)
 	}
+	defer s.lane()()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	fresh := s.config.freshStart && !s.claimed.Load() // before any answer: calls side by side all meet NOSCRIPT
