@@ -167,31 +167,43 @@ func (q *RedisQueue) renewPermits() {
 	}
 	q.mu.Unlock()
 	for _, p := range permits {
-		sent, before := time.Now(), p.Deadline()
-		good := min(q.config.permitGood(), gatewayqueue.PermitBound-sent.Sub(p.granted))
-		if good <= 0 {
-			q.expire(p)
-			continue
-		}
-		r, err := q.store.renew(q.ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(before))
-		q.heard(nil, err)
+		renewed, err := p.renew(q.ctx)
 		if err != nil {
 			return // the others would fare no better; the next beat tries again
 		}
-		if r.code == "gone" || q.tooLate(before) {
+		if !renewed {
 			q.expire(p)
-			continue
 		}
-		q.mu.Lock()
-		p.deadline = sent.Add(good)
-		q.mu.Unlock()
 	}
 }
 
-// tooLate says of the answer to a renewal that it counts no more: the bucket may
-// have had another holder before it was executed, whose slot was lost since.
-func (q *RedisQueue) tooLate(deadline time.Time) bool {
-	return time.Since(deadline) > q.config.window
+// renew renews the permit, once. It returns false if the permit has ended: it
+// was settled, its lease is over, or it is as old as a permit may be, on this
+// pod's clock or on Redis's.
+func (p *permit) renew(ctx context.Context) (renewed bool, err error) {
+	q := p.queue
+	sent, before := time.Now(), p.Deadline()
+	good := min(q.config.permitGood(), gatewayqueue.PermitBound-sent.Sub(p.granted))
+	if good <= 0 {
+		return false, nil
+	}
+	r, err := q.store.renew(ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(before))
+	q.heard(nil, err)
+	if err != nil {
+		return false, err
+	}
+	age := time.Duration(r.now-p.grantedAt) * time.Millisecond
+	good = min(good, gatewayqueue.PermitBound-age)
+	// An answer that comes too late counts no more: the bucket may have had another
+	// holder before the renewal was executed, whose slot was lost since.
+	tooLate := time.Since(before) > q.config.window
+	if r.code == "gone" || good <= 0 || tooLate {
+		return false, nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p.deadline = sent.Add(good)
+	return true, nil
 }
 
 // expire ends a permit that can be renewed no more.

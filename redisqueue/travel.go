@@ -118,28 +118,15 @@ func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 
 // Renew renews an imported permit, once. See [RedisQueue.Import].
 func (p *permit) Renew(ctx context.Context) error {
-	q := p.queue
-	sent, before := time.Now(), p.Deadline()
-	good := min(q.config.permitGood(), gatewayqueue.PermitBound-sent.Sub(p.granted))
-	if good <= 0 {
-		return gatewayqueue.ErrPermitExpired
-	}
-	r, err := q.store.renew(ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(before))
-	q.heard(nil, err)
-	if err != nil {
-		if classify(err) == returned {
-			err = explain(err, q.store.keys)
-		}
+	renewed, err := p.renew(ctx)
+	switch {
+	case err != nil && classify(err) == returned:
+		return explain(err, p.queue.store.keys)
+	case err != nil:
 		return err
-	}
-	age := time.Duration(r.now-p.grantedAt) * time.Millisecond
-	good = min(good, gatewayqueue.PermitBound-age)
-	if r.code == "gone" || good <= 0 || q.tooLate(before) {
+	case !renewed:
 		return gatewayqueue.ErrPermitExpired
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	p.deadline = sent.Add(good)
 	return nil
 }
 

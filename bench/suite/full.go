@@ -26,7 +26,7 @@ func Full() Size {
 	return Size{
 		core: coreSpec(),
 		real: withMargins(workload.Spec{
-			Shards: 80, MaxConcurrency: 16, Pods: 8, Window: 5 * time.Second,
+			Shards: 64, MaxConcurrency: 16, Pods: 8, Window: 5 * time.Second,
 			Dial: 150 * time.Millisecond, DialSigma: 0.5,
 		}),
 		order: workload.Spec{
@@ -34,9 +34,9 @@ func Full() Size {
 			Stagger: time.Second, Cancelled: 0.2,
 		},
 		budget:      workload.Spec{Shards: 64, MaxConcurrency: 16, Pods: 8, Window: scaled / 5, Budget: 48, Windows: 6},
-		deepWindows: 16,
+		deepWindows: 10,
 		crowd:       10_000,
-		look:        2 * time.Second,
+		look:        time.Second,
 		growth:      dimensions(),
 		simulation:  []string{"-full"},
 	}
@@ -200,7 +200,7 @@ func (s *Suite) footprint(z Size) ([]Section, error) {
 	}
 	return []Section{{
 		Title:  fmt.Sprintf("%d waiters in one process", z.crowd),
-		Text:   "Beyond what as many goroutines take that only wait for a channel. 16 buckets, Discord's window; two seconds, long after all have arrived.",
+		Text:   "Beyond what as many goroutines take that only wait for a channel. 16 buckets, Discord's window; one second, long after all have arrived.",
 		Tables: []report.Table{t},
 	}}, nil
 }
