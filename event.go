@@ -22,7 +22,7 @@ const (
 	EventStoreError                      // a call to the shared store failed; Err says how
 	EventStoreBack                       // the store answers again; Elapsed is how long it was away
 	EventResting                         // its shard identifies too often: it waits Elapsed before it takes a place
-	EventStateLost                       // the store lost state; every bucket is closed for a window
+	EventStateLost                       // the store lost state; every bucket is closed for a permit's lease
 )
 
 var eventNames = [...]string{

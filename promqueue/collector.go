@@ -83,7 +83,7 @@ func New(opts ...Option) *Collector {
 	c.expired = c.counter("expired_total", "Permits of this pod that ended unreported.")
 	c.storeErrors = c.counter("store_errors_total", "Calls of this pod to Redis, or to Discord for the limits, that failed.")
 	c.away = c.counter("store_away_seconds_total", "How long the store has been away, as this pod saw it; counted when it is back.")
-	c.stateLosses = c.counter("state_losses_total", "Losses of Redis's state that this pod has seen; each closes every bucket for a window.")
+	c.stateLosses = c.counter("state_losses_total", "Losses of Redis's state that this pod has seen; each closes every bucket for a permit's lease, 10 s.")
 	c.left = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "left_total", ConstLabels: c.labels,
 		Help: "Callers of this pod that left without a grant, by reason.",

@@ -109,7 +109,7 @@ gatewayqueue_left_total{reason="exhausted"} 0
 # HELP gatewayqueue_pod_waiting Callers of this pod that wait.
 # TYPE gatewayqueue_pod_waiting gauge
 gatewayqueue_pod_waiting 1
-# HELP gatewayqueue_state_losses_total Losses of Redis's state that this pod has seen; each closes every bucket for a window.
+# HELP gatewayqueue_state_losses_total Losses of Redis's state that this pod has seen; each closes every bucket for a permit's lease, 10 s.
 # TYPE gatewayqueue_state_losses_total counter
 gatewayqueue_state_losses_total 1
 # HELP gatewayqueue_store_away_seconds_total How long the store has been away, as this pod saw it; counted when it is back.

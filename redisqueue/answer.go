@@ -51,6 +51,9 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 	if l.again {
 		l.ask = time.Time{}
 	}
+	if l.exhausted && r.code != "exhausted" {
+		q.look() // the pod's lease is shorter now, and the next beat sooner
+	}
 	l.ahead, l.exhausted = r.ahead, r.code == "exhausted"
 	for _, w := range append(s.others, s.first) {
 		w.told = true
@@ -98,10 +101,10 @@ func (l *line) grant(s step, sent time.Time, now int64) {
 // rest takes a waiter out of its line until its shard has rested.
 func (l *line) rest(w *waiter, d time.Duration) []gatewayqueue.Event {
 	q := l.queue
+	l.ask = time.Time{} // for who stands next
 	if w.state != waiting {
 		return nil
 	}
-	l.ask = time.Time{}
 	w.line.waiters = remove(w.line.waiters, w)
 	if !w.deadline.IsZero() && w.deadline.Before(time.Now().Add(d)) {
 		w.refuse(&gatewayqueue.DeadlineError{Wait: d, Reason: "the rest of a shard that identifies too often"})
@@ -176,6 +179,7 @@ func (l *line) refuseIf(err error, which func(*waiter) bool) {
 			l.leaving = append(l.leaving, w.ticket)
 		}
 		w.refuse(err)
+		l.poke()
 	}
 	clear(l.waiters[len(stay):])
 	l.waiters = stay

@@ -16,10 +16,11 @@ const (
 	arriveBatch = 64 // tickets that take their places
 )
 
-// A beat is about the lines in which a pod is near, and about a few of the
-// others in turn: of large fleets most are far back in most lines, for minutes.
+// A beat is about the lines in which a pod's turn may come soon, and about a few
+// of the others in turn: of large fleets most are far back in most lines, for
+// minutes.
 const (
-	nearby  = 8 // tickets before the pod's first
+	nearby  = 8 // windows until then
 	farEach = 4 // lines, in each beat
 )
 
@@ -141,12 +142,12 @@ func (q *RedisQueue) lease() time.Duration {
 // beatAll renews the pod's lease, and hears how lines stand. It returns when the
 // first lease of a pod ends that stands before this one, or -1.
 func (q *RedisQueue) beatAll() time.Duration {
-	lines := q.lookedAt()
+	lines, all := q.lookedAt()
 	lapse := time.Duration(-1)
 	for first := true; first || len(lines) > 0; first = false {
 		some := lines[:min(len(lines), beatBatch)]
 		lines = lines[len(some):]
-		next, ok := q.beat(some)
+		next, ok := q.beat(some, all)
 		if !ok {
 			return -1
 		}
@@ -160,14 +161,14 @@ func (q *RedisQueue) beatAll() time.Duration {
 // lookedAt are the lines that the next beat is about, which is now sent. Once one
 // of them has turned out to be much shorter than expected, because a pod has
 // died or closed, it is about all.
-func (q *RedisQueue) lookedAt() []beatLine {
+func (q *RedisQueue) lookedAt() (lines []beatLine, all bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var lines, far []beatLine
+	var far []beatLine
 	for _, l := range q.lines {
 		switch {
 		case len(l.waiters) == 0 || !l.waiters[0].told:
-		case l.ahead <= nearby || q.surprised:
+		case q.surprised || time.Until(l.ask) <= nearby*q.config.step(l.waiters[0].wantsPermit):
 			lines = append(lines, beatLine{bucket: l.bucket, first: l.waiters[0].ticket})
 		default:
 			far = append(far, beatLine{bucket: l.bucket, first: l.waiters[0].ticket})
@@ -180,12 +181,13 @@ func (q *RedisQueue) lookedAt() []beatLine {
 		q.farthest = lines[len(lines)-1].bucket
 	}
 	q.beaten, q.lapse, q.surprised = time.Now(), time.Time{}, false
-	return lines
+	return lines, len(far) <= farEach
 }
 
-// beat sends one beat. It returns what beatAll does, and false if nothing more
-// can be said before Redis has been met.
-func (q *RedisQueue) beat(lines []beatLine) (lapse time.Duration, ok bool) {
+// beat sends one beat; all says that it is one of those that are about all lines.
+// It returns what beatAll does, and false if nothing more can be said before
+// Redis has been met.
+func (q *RedisQueue) beat(lines []beatLine, all bool) (lapse time.Duration, ok bool) {
 	q.mu.Lock()
 	known, ready, lease := q.view, q.ready, q.lease()
 	q.mu.Unlock()
@@ -207,7 +209,7 @@ func (q *RedisQueue) beat(lines []beatLine) (lapse time.Duration, ok bool) {
 	if r.left >= 0 { // it may be all that is known of it, should Redis forget
 		events = q.remember(known, r.seq, r.left, r.reset)
 	}
-	units, all := r.left < 0 || r.left > q.config.reserveOf(known), len(lines) == len(q.lines)
+	units := r.left < 0 || r.left > q.config.reserveOf(known)
 	for i, s := range r.lines {
 		l := q.lines[lines[i].bucket]
 		if l == nil || q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency {
@@ -236,7 +238,7 @@ func (q *RedisQueue) arrive() {
 		if len(lines) < 2 {
 			break
 		}
-		if _, ok := q.beat(lines); !ok {
+		if _, ok := q.beat(lines, false); !ok {
 			break
 		}
 	}
@@ -281,6 +283,7 @@ func (q *RedisQueue) unitsCame() {
 		if l.exhausted {
 			l.exhausted = false
 			l.askNow()
+			q.look() // its lease is shorter now, and the next beat sooner
 		}
 	}
 }

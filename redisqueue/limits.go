@@ -31,7 +31,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 	}
 	r, err := q.store.sync(q.ctx, false, known, 0, limit)
 	if err == nil && r.code == "ask" {
-		if limit, err = q.ask(); err != nil {
+		if limit, err = q.askAndRenew(); err != nil {
 			q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 			return time.Second, nil //nolint:nilerr // it is not due to Redis, and has been reported
 		}
@@ -112,6 +112,26 @@ func (q *RedisQueue) ask() (*gatewayqueue.SessionStartLimit, error) {
 		q.config.log.Warn("the limit source failed: limits in force stay, and where there are none nothing is granted until it answers", "error", err)
 	}
 	return nil, err
+}
+
+// askAndRenew is ask for the keeper: the source may take longer than permits are
+// good for.
+func (q *RedisQueue) askAndRenew() (limit *gatewayqueue.SessionStartLimit, err error) {
+	asked := make(chan struct{})
+	q.work.Go(func() {
+		limit, err = q.ask()
+		close(asked)
+	})
+	often := time.NewTicker(q.config.renewEvery() / 2)
+	defer often.Stop()
+	for {
+		select {
+		case <-asked:
+			return limit, err
+		case <-often.C:
+			q.renewPermits()
+		}
+	}
 }
 
 // refresh brings Discord's figures into the queue.
@@ -199,7 +219,7 @@ func (q *RedisQueue) adopt(r syncReply) {
 	q.view = v
 	if old.epoch != v.epoch || old.maxConcurrency != v.maxConcurrency {
 		all := q.lobby
-		q.lobby, q.arriving = nil, r.code != "seeded" || q.config.freshStart
+		q.lobby, q.arriving = nil, r.code != "seeded" || q.config.freshStart && old.epoch == ""
 		// An update deletes the old lines. Lost state leaves them there, with
 		// tickets that their pods would ask for in other lines from now on.
 		stale := old.epoch != v.epoch && old.maxConcurrency != v.maxConcurrency

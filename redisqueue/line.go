@@ -8,7 +8,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// maxBatch bounds the tickets in one call, and so the length of its script.
+// maxBatch bounds the tickets in one claim or abandon, and so the length of its script.
 const maxBatch = 16
 
 // handoff is about what lies between the end of a window and the next grant: a
@@ -105,12 +105,12 @@ func (l *line) stands(s standing, past time.Duration, fresh, units bool) (surpri
 	first, step := l.waiters[0], l.queue.config.step(l.waiters[0].wantsPermit)
 	wait := max(s.wait, l.queue.health.hold(), 0) + time.Duration(s.ahead)*(step+handoff)
 	ask := time.Now().Add(wait + endOfLast - past)
-	surprise = !fresh && l.ahead > 0 && s.ahead >= 0 && ask.Before(l.ask.Add(-2*step))
+	surprise = !fresh && !l.exhausted && l.ahead > 0 && s.wait >= 0 && s.ahead >= 0 && ask.Before(l.ask.Add(-2*step))
 	switch {
 	case l.exhausted, l.failures > 0, l.again && !fresh: // it waits for the reset, or asks anyway
 	case s.wait < 0 && !fresh: // a permit is out: the next beat tells
 	case s.ahead < 0, !units, s.wait == 0 && s.ahead == 0:
-		if fresh || l.ahead > 0 {
+		if fresh || l.ahead > 0 || units && !first.claiming && ask.Before(l.ask) {
 			l.askNow()
 		}
 	case fresh, s.wait > 0, ask.Before(l.ask):

@@ -107,7 +107,8 @@ func WithPermitMargin(d time.Duration) Option { return func(c *config) { c.permi
 func WithPermitLease(d time.Duration) Option { return func(c *config) { c.permitLease = d } }
 
 // WithPodLease sets how long a pod that is not heard of keeps its places; 3 s
-// by default, renewed at half of it while the pod has waiters.
+// by default, renewed at half of it while the pod has waiters. While the
+// budget is exhausted it is ten times as long.
 func WithPodLease(d time.Duration) Option { return func(c *config) { c.podLease = d } }
 
 // WithWindow sets the window, for tests and benchmarks that cannot wait for

@@ -169,7 +169,7 @@ func (q *RedisQueue) renewPermits() {
 	for _, p := range permits {
 		renewed, err := p.renew(q.ctx)
 		if err != nil {
-			return // the others would fare no better; the next beat tries again
+			return // the others would fare no better; it is tried again when they are next due
 		}
 		if !renewed {
 			q.expire(p)

@@ -51,7 +51,7 @@ const simulated = "The pods (`RedisQueue` with its default options, each with a 
 	"So a call takes no time, no reply is lost and no process is late: these figures are about load, order and the budget, and say nothing about the network.\n\n" +
 	"Simulated are Discord (a strict judge on the same clock), crashes, and dials of log-normal length (median %v, sigma %.1f): with `Acquire` under the permit, with `Wait` before " +
 	"the shard takes its place, as after HELLO. The window is Discord's 5 s. Pods have blocks of neighbouring shards and start over %v; mc is max_concurrency. Redis CPU is that of the server's process by virtual time, " +
-	"in which an idle server has no part; the worst minute is a virtual one. The whole took %s of real time, one run each."
+	"in which an idle server has no part; the worst minute is a virtual one. One run each; the fleets ran side by side, and their real times add up to %s."
 
 func (s *Suite) simulate(flags []string) (simulation.Outcome, error) {
 	if s.Program == "" {

@@ -73,7 +73,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.Breaker, "breaker", 0, 10_000_000, "with --redis: identifies a day from which a shard\nhas to rest, ever longer, before the next; 0 is\nnever. For clients that name no shard, which all\ncount as shard 0")
 	cli.Int(flags, &c.MaxWaiters, "max-waiters", 1, 1_000_000, "requests that may wait at a time")
 	flags.BoolVar(&c.NoLegacy, "no-legacy", false, "serve /v1 only, not gateway-queue's route")
-	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once: no shard of this bot has\nidentified in the last 5 s. Without it a queue\nthat starts empty stays closed for a window")
+	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once: no shard of this bot has\nidentified in the last 5 s. Without it a queue\nthat starts empty stays closed for a window,\none on Redis for 10 s")
 	cli.Choice(flags, &c.Log, "log", []string{"text", "json"}, "`FORMAT` of the log on standard error: text or\njson")
 	cli.Choice(flags, &c.Level, "log-level", []string{"debug", "info", "warn", "error"}, "least `LEVEL` that is logged: debug, info, warn or\nerror")
 	cli.Duration(flags, &c.Drain, "drain", 0, 10*time.Minute, "after a signal, go on serving for so long while\n/readyz says no (default: not at all)")

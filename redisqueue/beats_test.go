@@ -1,0 +1,156 @@
+package redisqueue_test
+
+// What beats must notice, and must not make too much of.
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/lua"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+)
+
+// While the budget is used up, all lines are asked about at the reset, however
+// short they are.
+func TestManyLinesThatWaitForTheResetBeatNoFaster(t *testing.T) {
+	const buckets = 40
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1, ResetAfter: time.Hour, MaxConcurrency: buckets}
+		opts := []redisqueue.Option{redisqueue.WithFreshStart(), redisqueue.WithLimit(limit), redisqueue.WithReserve(0)}
+		other := open(t, client, opts...)
+		queue, hook := cutOff(t, server, opts...)
+		for shard := range buckets {
+			_ = ask(t.Context(), other, shard)
+		}
+		time.Sleep(time.Second)
+		for shard := range buckets {
+			_ = ask(t.Context(), queue, buckets+shard)
+		}
+		time.Sleep(time.Minute)
+		before := hook.calls()
+		time.Sleep(time.Minute)
+		require.Less(t, hook.calls()-before, 20, "a lease of 30 s, and 40 lines in 3 beats at the most")
+	})
+}
+
+// A pod whose budget comes back has the short lease again, and permits to renew.
+func TestAPermitThatIsGrantedAtTheResetIsRenewed(t *testing.T) {
+	within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
+		for reset := 20 * time.Second; reset < 32*time.Second; reset += 3 * time.Second { // somewhere between two beats
+			queue := open(t, client, redisqueue.WithApp(reset.String()), redisqueue.WithFreshStart(), redisqueue.WithReserve(0), redisqueue.WithLimit(
+				gatewayqueue.SessionStartLimit{Total: 10, Remaining: 1, ResetAfter: reset, MaxConcurrency: 1}))
+			require.NoError(t, queue.Wait(t.Context(), 0))
+			permit, err := queue.Acquire(t.Context(), 1)
+			require.NoError(t, err)
+			time.Sleep(30 * time.Second) // a slow dial
+			require.True(t, time.Now().Before(permit.Deadline()), "a reset after %v", reset)
+			require.NoError(t, permit.Identified(t.Context()))
+		}
+	})
+}
+
+// Who stands first, and is taken for dead, takes its place again before another
+// can use that.
+func TestAFirstTicketThatHasLostItsPlaceTakesItBackAtTheNextBeat(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		other := open(t, client, fresh(1)...)
+		paused := &pausing{Scripter: virtualClient(t, server)}
+		slow := open(t, paused, fresh(1)...)
+		require.NoError(t, slow.Wait(t.Context(), 0))
+		first := ask(t.Context(), slow, 1)
+		time.Sleep(100 * time.Millisecond)
+		second := ask(t.Context(), other, 2)
+		time.Sleep(100 * time.Millisecond)
+		paused.pause(3500 * time.Millisecond) // longer than its lease, and shorter than the window
+		time.Sleep(3500 * time.Millisecond)
+		require.NoError(t, answered(t, first, 2*time.Second))
+		waitsOn(t, second, 5*time.Second)
+		require.NoError(t, <-second)
+	})
+}
+
+// A bucket that opens early, because its permit was settled at another pod, does
+// not wait for when it was to open.
+func TestAFirstTicketHearsThatItsBucketHasOpened(t *testing.T) {
+	within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
+		queue, other := open(t, client, fresh(1)...), open(t, client, fresh(1)...)
+		require.NoError(t, queue.Wait(t.Context(), 0))
+		granting := make(chan gatewayqueue.Permit, 1)
+		go func() {
+			permit, _ := queue.Acquire(t.Context(), 1)
+			granting <- permit
+		}()
+		synctest.Wait()
+		next := ask(t.Context(), queue, 2)
+		granted := <-granting
+		record, err := queue.Export(granted)
+		require.NoError(t, err)
+		moved, err := other.Import(record)
+		require.NoError(t, err)
+		require.NoError(t, moved.Abandon(t.Context()))
+		require.NoError(t, answered(t, next, 2*time.Second), "a beat")
+	})
+}
+
+// A shard that has to rest, and leaves before it hears so, takes nobody along.
+func TestARestIsOfOneShardOnly(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		crashing := open(t, client, fresh(2, redisqueue.WithBreaker(1))...)
+		for range 4 { // its rests grow: the next is 42 s
+			require.NoError(t, crashing.Wait(t.Context(), 7))
+		}
+		time.Sleep(6 * time.Second)
+		queue := open(t, slowClaims{virtualClient(t, server)}, fresh(2, redisqueue.WithBreaker(1))...)
+		ctx, leave := context.WithCancel(t.Context())
+		tired, next := ask(ctx, queue, 7), ask(t.Context(), queue, 9)
+		_ = ask(t.Context(), queue, 8) // with two lines they take their places by a beat
+		time.Sleep(slowBy / 2)
+		leave()
+		require.ErrorIs(t, <-tired, context.Canceled)
+		require.NoError(t, answered(t, next, 2*time.Second))
+	})
+}
+
+// slowClaims is a client to whom the answers to claims take their time.
+type slowClaims struct{ redis.Scripter }
+
+const slowBy = 80 * time.Millisecond
+
+var claimHash = redis.NewScript(lua.Claim).Hash()
+
+func (s slowClaims) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
+	answer := s.Scripter.EvalSha(ctx, hash, keys, args...)
+	if hash == claimHash {
+		time.Sleep(slowBy)
+	}
+	return answer
+}
+
+// pausing is a client whose calls wait while it is paused.
+type pausing struct {
+	redis.Scripter
+	mu  sync.Mutex
+	end time.Time
+}
+
+func (p *pausing) pause(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end = time.Now().Add(d)
+}
+
+func (p *pausing) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
+	p.mu.Lock()
+	end := p.end
+	p.mu.Unlock()
+	time.Sleep(time.Until(end))
+	return p.Scripter.EvalSha(ctx, hash, keys, args...)
+}
