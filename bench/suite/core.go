@@ -61,7 +61,7 @@ func (s *Suite) Core(z Size, others ...contest.Contestant) (*Core, error) {
 	if c.Zero, err = s.InTurn("margin 0", Entries(z.core, first...)); err != nil {
 		return nil, err
 	}
-	if c.Margins, err = s.InTurn("default margins", Entries(withMargins(z.core), ours...)); err != nil {
+	if c.Margins, err = s.Together("default margins", Entries(withMargins(z.core), ours...)); err != nil {
 		return nil, err
 	}
 	for _, n := range depths {
@@ -97,6 +97,7 @@ func (c *Core) Tables() []Section {
 	sections := []Section{
 		{Title: head + ", margin 0, all waiters at once", Tables: []report.Table{report.Of(c.Zero, Ours, speed...), report.Of(c.Zero, Ours, cost...)}},
 		{Title: fmt.Sprintf("The same with the default margins, %v and %v", gatewayqueue.GrantMargin, gatewayqueue.IdentifiedMargin),
+			Text:   "Both at the same time, each with a server of its own.",
 			Tables: []report.Table{report.Of(c.Margins, Ours, speed...)}},
 	}
 	t := report.Table{Head: []string{"waiters a bucket", "contestant", "commands / grant", "handoff p99 ms", "Redis CPU us / grant", "us / call", "longest call us"}}

@@ -30,11 +30,11 @@ func Full() Size {
 			Dial: 150 * time.Millisecond, DialSigma: 0.5,
 		}),
 		order: workload.Spec{
-			Shards: 64, MaxConcurrency: 4, Pods: 8, Window: scaled / 5, PodLease: leaseOf(scaled / 5),
+			Shards: 48, MaxConcurrency: 4, Pods: 8, Window: scaled / 5, PodLease: leaseOf(scaled / 5),
 			Stagger: time.Second, Cancelled: 0.2,
 		},
 		budget:      workload.Spec{Shards: 64, MaxConcurrency: 16, Pods: 8, Window: scaled / 5, Budget: 48, Windows: 6},
-		deepWindows: 10,
+		deepWindows: 8,
 		crowd:       10_000,
 		look:        time.Second,
 		growth:      dimensions(),

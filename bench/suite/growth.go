@@ -29,7 +29,7 @@ const growthWindow = scaled / 2
 func dimensions() []dimension {
 	base := workload.Spec{Shards: 256, MaxConcurrency: 16, Pods: 8, Window: growthWindow, Windows: 4, PodLease: leaseOf(growthWindow)}
 	return []dimension{
-		{"waiters a bucket", "waiters", []int{4, 16, 128, 1024, 4096}, 128, func(n int) workload.Spec {
+		{"waiters a bucket", "waiters", []int{4, 16, 256, 4096}, 256, func(n int) workload.Spec {
 			s := base
 			s.Shards = n * s.MaxConcurrency
 			return s
@@ -39,7 +39,7 @@ func dimensions() []dimension {
 			s.Pods = n
 			return s
 		}},
-		{"max_concurrency", "buckets", []int{1, 16, 64, 256}, 256, func(n int) workload.Spec {
+		{"max_concurrency", "buckets", []int{1, 16, 256}, 256, func(n int) workload.Spec {
 			s := base
 			s.Shards, s.MaxConcurrency = 16*n, n
 			return s
