@@ -5,6 +5,7 @@ package redisqueue_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,6 +98,27 @@ func TestAFirstTicketHearsThatItsBucketHasOpened(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, moved.Abandon(t.Context()))
 		require.NoError(t, answered(t, next, 2*time.Second), "a beat")
+	})
+}
+
+// The limit source may take longer than a permit is good for.
+func TestPermitsAreRenewedWhileTheSourceIsAsked(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		var asked atomic.Int32
+		queue := open(t, client, redisqueue.WithFreshStart(), redisqueue.WithLimitSource(
+			func(context.Context) (gatewayqueue.SessionStartLimit, error) {
+				if asked.Add(1) > 1 {
+					time.Sleep(8 * time.Second)
+				}
+				return full(1), nil
+			}))
+		permit, err := queue.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		server.FlushAll()
+		time.Sleep(9 * time.Second)
+		require.EqualValues(t, 2, asked.Load(), "state was lost")
+		require.True(t, time.Now().Before(permit.Deadline()))
+		require.NoError(t, permit.Identified(t.Context()))
 	})
 }
 
