@@ -43,9 +43,10 @@ func Command() *cobra.Command {
 how long it is closed and by whom, and who waits. It only reads.
 
 A bucket is closed for a window after an IDENTIFY; "permit" means that its holder
-is still dialling, "held" that all buckets are closed: until the old windows are
-over after a change of limits, for 10 s after a loss of state. A place in a line is written as shard@pod, without
-the tail that makes the pod's name unique; --json has whole tickets.`,
+is still dialling, "held" that all buckets are closed: after a change of limits
+until the old windows are over, after a loss of state for 10 s. A place in a line
+is written as shard@pod, without the tail that makes the pod's name unique;
+--json has whole tickets.`,
 		Example: `  gatewayqueue status --redis redis://127.0.0.1:6379 --app 1234567890
   gatewayqueue status --watch            anew every second, until q or Ctrl-C
   gatewayqueue status --json | jq .budget.remaining`,
