@@ -118,7 +118,7 @@ func (c *Client) Update(ctx context.Context, limit gatewayqueue.SessionStartLimi
 			if err == nil || !again(err) {
 				return err
 			}
-			if !sleep(ctx, retryIn(err, n)) {
+			if ctxerr.Sleep(ctx, retryIn(err, n)) != nil {
 				return ctxerr.Ended(ctx, err)
 			}
 		}

@@ -74,7 +74,7 @@ func (p *clientPermit) confirm(ctx context.Context) bool {
 		switch {
 		case err == nil:
 			return time.Now().Before(p.Deadline())
-		case !again(err) || !sleep(ctx, retryIn(err, n)):
+		case !again(err) || ctxerr.Sleep(ctx, retryIn(err, n)) != nil:
 			return false
 		}
 	}
@@ -172,7 +172,7 @@ func (p *clientPermit) tell(method, path string) error {
 		case !again(err):
 			return err
 		}
-		if !sleep(ctx, min(retryIn(err, n), time.Second)) {
+		if ctxerr.Sleep(ctx, min(retryIn(err, n), time.Second)) != nil {
 			return ctxerr.Ended(ctx, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // legacyAnswer is what the original says, to the letter.
@@ -63,10 +64,10 @@ func answerLegacy(w http.ResponseWriter) {
 func (h *Handler) dropLegacy(r *http.Request, shard int, err error) {
 	switch {
 	case errors.Is(err, errOverloaded):
-		pause(r.Context(), overloadPause)
+		_ = ctxerr.Sleep(r.Context(), overloadPause)
 	case r.Context().Err() == nil && !errors.Is(err, errShutdown):
 		h.options.log.Error("the queue refuses a legacy request: dropped", "shard", shard, "error", err)
-		pause(r.Context(), refusalPause)
+		_ = ctxerr.Sleep(r.Context(), refusalPause)
 	}
 	drop()
 }
@@ -74,13 +75,6 @@ func (h *Handler) dropLegacy(r *http.Request, shard int, err error) {
 // drop ends a request without an answer: the connection is closed, or the
 // stream reset.
 func drop() { panic(http.ErrAbortHandler) }
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
-}
 
 // answerOnce waits for the shard's turn and says so with answer. The slot is
 // held as a permit until the answer is out, so that neither a client that has

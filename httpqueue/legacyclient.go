@@ -59,7 +59,7 @@ func (c *LegacyClient) Wait(ctx context.Context, shardID int) error {
 		if err == nil {
 			return nil
 		}
-		sleep(both, retryIn(err, n))
+		_ = ctxerr.Sleep(both, retryIn(err, n))
 		select {
 		case <-c.done:
 			return gatewayqueue.ErrClosed

@@ -176,7 +176,7 @@ func (t *turn) leave(done <-chan outcome, cancel context.CancelFunc) outcome {
 		for n := 1; ; n++ { // the poll may be on its way, or another server may answer
 			err := t.client.wire.send(ctx, http.MethodDelete, "/v1/waits/"+t.request.Key, nil, nil)
 			var answer *answerError
-			if err == nil || !errors.As(err, &answer) || !answer.is("not-found") || !sleep(ctx, min(time.Duration(n)*5*time.Millisecond, 100*time.Millisecond)) {
+			if err == nil || !errors.As(err, &answer) || !answer.is("not-found") || ctxerr.Sleep(ctx, min(time.Duration(n)*5*time.Millisecond, 100*time.Millisecond)) != nil {
 				return
 			}
 		}

@@ -133,7 +133,7 @@ func (p *permit) identified(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l := q.lines[p.bucket]; l != nil {
-		l.ask = time.Now().Add(q.config.step(true) + time.Duration(l.ahead)*(q.config.step(true)+handoff) + time.Millisecond)
+		l.ask = time.Now().Add(q.config.step(true) + time.Duration(l.ahead)*(q.config.step(true)+handoff) + endOfLast)
 		l.poke()
 	}
 	return nil

@@ -78,15 +78,3 @@ func Named(names ...string) []Contestant {
 	}
 	return found
 }
-
-// pause sleeps, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

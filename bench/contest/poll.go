@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // Poller is the peer that most bots use today.
@@ -34,7 +35,7 @@ func (p asking) Turn(ctx context.Context, shard int, dial, identify func()) erro
 			identify()
 			return nil
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := ctxerr.Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}

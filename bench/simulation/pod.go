@@ -6,9 +6,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -56,14 +56,14 @@ func (f *fleet) live(p *pod, shard int) {
 		if f.spec.Life == 0 {
 			return
 		}
-		_ = sleep(p.ctx, f.spec.calm(r)) // an error means that it is over
+		_ = ctxerr.Sleep(p.ctx, f.spec.calm(r)) // an error means that it is over
 	}
 }
 
 // turn brings a shard up.
 func (f *fleet) turn(p *pod, shard int, first bool, r *rand.Rand) error {
 	t := turn{shard: shard, life: p.life, first: first, entered: f.now()}
-	dialled := func(ctx context.Context) error { return sleep(ctx, dial(r)) }
+	dialled := func(ctx context.Context) error { return ctxerr.Sleep(ctx, dial(r)) }
 	if !f.spec.Wait {
 		return gatewayqueue.Identify(p.ctx, p.queue, shard,
 			func(ctx context.Context) error {
@@ -85,15 +85,4 @@ func (f *fleet) turn(p *pod, shard int, first bool, r *rand.Rand) error {
 	t.granted = f.now()
 	f.identified(p, t)
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -1,9 +1,11 @@
-// Package ctxerr makes the error of a call whose context has ended.
+// Package ctxerr is about calls whose context ends: their error, and sleep that it
+// cuts short.
 package ctxerr
 
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Ended returns nil while ctx lasts. After that it returns the cause, the
@@ -28,4 +30,16 @@ func Ended(ctx context.Context, more ...error) error {
 		return all[0]
 	}
 	return errors.Join(all...)
+}
+
+// Sleep returns nil after d, or ctx's error as soon as ctx ends.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
