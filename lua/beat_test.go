@@ -12,7 +12,7 @@ import (
 var beat = script{
 	text: lua.Beat,
 	keys: func(a args) []string {
-		keys := []string{"limits", "pods", "remaining"}
+		keys := []string{"limits", "pods", "remaining", "opens"}
 		lines, _ := strconv.Atoi(a["lines"])
 		for i := range lines {
 			keys = append(keys, fmt.Sprintf("slot:%d", i), fmt.Sprintf("queue:%d", i))
@@ -58,14 +58,28 @@ func TestBeat(t *testing.T) {
 		{
 			name:  "TellsHowItsLinesStand", // first, second, has lost its place
 			seed:  state{"queue:0": "00000@a#1=@-9", "queue:1": "00004@b#1=@-9 00001@a#2=@-8", "pods": "b=@20000"},
-			call:  args{"lines": "3", "others": "00000@a#1 00001@a#2 00002@a#3"},
-			reply: "ok lapse=~20000 wait=0 ahead=0 more=0,1,0,",
+			call:  args{"lines": "3", "others": "0 1 2 00000@a#1 00001@a#2 00002@a#3"},
+			reply: "ok lapse=~20000 wait=0 ahead=0 more=0.000,1,0.000,",
 			after: both,
 		},
 		{
 			name:  "AndWhenTheirBucketsOpen",
-			seed:  state{"queue:0": "00000@a#1=@-9", "slot:0": "00004@b#1 ttl=4000"},
-			call:  args{"lines": "1", "others": "00000@a#1"},
+			seed:  state{"queue:0": "00000@a#1=@-9", "slot:0": "00004@b#1 ttl=4000", "opens": "0=@4000"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			reply: "ok wait=~4000 ahead=0",
+			after: alive,
+		},
+		{
+			name:  "AndWhereTheirSlotIsDeleted",
+			seed:  state{"queue:0": "00000@a#1=@-9", "opens": "0=@4000"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			reply: "ok wait=~4000 ahead=0",
+			after: alive,
+		},
+		{
+			name:  "OrMadeByHand",
+			seed:  state{"queue:0": "00000@a#1=@-9", "slot:0": "maintenance ttl=4000"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
 			reply: "ok wait=~4000 ahead=0",
 			after: alive,
 		},
@@ -75,33 +89,33 @@ func TestBeat(t *testing.T) {
 				"queue:0": "00000@a#1=@-9", "slot:0": "00004@b#1 ttl=4000",
 				"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 closed_until=@9000",
 			},
-			call:  args{"lines": "1", "others": "00000@a#1"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
 			reply: "ok wait=~9000 ahead=0",
 			after: alive,
 		},
 		{
 			name:  "UnlessAPermitIsOut", // nobody knows when its window begins
 			seed:  state{"queue:0": "00000@a#1=@-9", "slot:0": "00003@b#1 permit ttl=4000"},
-			call:  args{"lines": "1", "others": "00000@a#1"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
 			reply: "ok wait= ahead=0",
 			after: alive,
 		},
 		{
 			name:  "TakesPlaces",
 			seed:  state{"queue:0": "00009@b#1=@-7", "pods": "b=@20000"},
-			call:  args{"lines": "2", "others": "00000@a#1 00001@a#2 1 @-9 00000@a#1 1 '' 00003@a#3 2 '' 00001@a#2"},
-			reply: "ok lapse= wait=0 ahead=0 more=0,0",
+			call:  args{"lines": "2", "others": "0 1 00000@a#1 00001@a#2 1 @-9 00000@a#1 1 '' 00003@a#3 2 '' 00001@a#2"},
+			reply: "ok lapse= wait=0 ahead=0 more=0.000,0",
 			after: with(both, state{"queue:0": "00000@a#1=@-9 00009@b#1=@-7 00003@a#3=@0", "queue:1": "00001@a#2=@0"}),
 		},
 		{
 			name:  "ButNotOfALineThatIsAnothersByNow",
-			call:  args{"epoch": "d", "lines": "1", "others": "00000@a#1 1 '' 00000@a#1"},
+			call:  args{"epoch": "d", "lines": "1", "others": "0 00000@a#1 1 '' 00000@a#1"},
 			reply: "resync", after: alive,
 		},
 		{
 			name:  "PassesOverTheDead",
 			seed:  state{"queue:0": "00003@dead#1=@-9 00006@dead#2=@-8 00000@a#1=@-7", "pods": "dead=@-1"},
-			call:  args{"lines": "1", "others": "00000@a#1"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
 			reply: "ok lapse= wait=0 ahead=0",
 			after: state{"queue:0": "00000@a#1=@-7", "pods": "a=@30000 dead=@-1"},
 		},

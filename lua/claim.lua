@@ -10,9 +10,9 @@
 --         so that it may have been restarted, or replaced by a replica that missed the last grants
 --      19 breaker: from how many identifies on in this period a shard must rest first; 0 if it has, or need not
 --      20... arrival and ticket of others of the pod that take their places
--- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset}; times in ms, now to the microsecond
+-- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset}; times in ms, wait to the microsecond
 --   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
---   wait       ask again in wait, from the start of now's millisecond on; ahead tickets stand before it, head is the first of all
+--   wait       ask again in wait; ahead tickets stand before it, head is the first of all
 --   exhausted  no unit is left for it; wait is the time until the reset
 --   tired      its shard has identified too often: it has no place until it has rested for wait
 --   resync     the pod does not know the limits or state in force: sync, then ask again
@@ -22,9 +22,10 @@
 -- Error BADVALUE <key>: a value was edited to something that cannot be used.
 
 local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local exact = clock[1] * 1000 + clock[2] / 1000
+local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
-local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+local function whole(v, part) return v and #v < 20 and string.match(v, '^%-?%d+' .. (part or '') .. '$') and tonumber(v) end
 
 local limits = redis.call('HMGET', KEYS[4], 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
@@ -38,7 +39,7 @@ local left = redis.call('GET', KEYS[2])
 local known = limits[1] == ARGV[8] and seq >= tonumber(ARGV[9]) and buckets == tonumber(ARGV[7])
 local ahead, head, back, shut = 0, '', 0, 0
 local function reply(code, wait)
-  return {code, string.format('%.3f', now + clock[2] % 1000 / 1000), ms(math.max(wait, 1)), ahead, ms(left), ms(seq), head, back, ms(math.max(shut, 0)), ms(reset)}
+  return {code, ms(now), string.format('%.3f', math.max(wait, 1)), ahead, ms(left), ms(seq), head, back, ms(math.max(math.floor(shut), 0)), ms(reset)}
 end
 if limits[1] and ARGV[18] ~= '0' then -- first of all: the next call will find the script known
   closed = math.max(closed, now + ARGV[18])
@@ -57,15 +58,14 @@ local paid = redis.call('GET', KEYS[8])
 if paid == 'left' or paid == 'identified' then return reply('gone', 0) end
 local slot = redis.call('GET', KEYS[1])
 local ttl = slot and redis.call('PTTL', KEYS[1]) or -2
+local opens = whole(redis.call('HGET', KEYS[7], ARGV[4]) or '0', '%.?%d*')
+if not opens then return redis.error_reply('BADVALUE ' .. KEYS[7]) end
+shut = opens - exact -- whether or not the slot is there: it expires up to 1 ms later, and may be deleted by hand
+if ttl == -1 then shut = math.max(shut, ARGV[13]) end
+if ttl >= math.max(shut + 1, 0) then shut = ttl + 1 end -- it was set by hand
 local mine = slot == ARGV[1] or slot == ARGV[1] .. ' permit'
-local held = slot and string.sub(slot, -7) == ' permit'
-shut = ttl == -1 and tonumber(ARGV[13]) or math.max(ttl, 1) -- a key with PTTL 0 still exists
-if not slot then -- expired, or deleted by hand: opens knows
-  local opens = whole(redis.call('HGET', KEYS[7], ARGV[4]) or '0')
-  if not opens then return redis.error_reply('BADVALUE ' .. KEYS[7]) end
-  shut = opens - now
-end
-local open = math.min(-shut, now - closed) -- for how long the bucket has been; below 0 it is closed
+local held = shut > 0 and slot and string.sub(slot, -7) == ' permit'
+local open = math.min(-shut, exact - closed) -- for how long the bucket has been; below 0 it is closed
 shut = math.max(-open, tonumber(ARGV[12]))
 
 redis.call('ZADD', KEYS[6], ms(now + ARGV[6]), ARGV[5])
@@ -111,10 +111,10 @@ if not granted then
   return reply('wait', wait + ahead * ARGV[13])
 end
 
-local closes = math.max(ARGV[11], paid and mine and ttl or 0)
+local closes = math.max(ARGV[11], paid and mine and shut or 0)
 if closes == tonumber(ARGV[11]) then -- else this is a late copy of a claim: it ends no slot sooner
   redis.call('SET', KEYS[1], ARGV[10] == 'permit' and ARGV[1] .. ' permit' or ARGV[1], 'PX', ARGV[11])
-  redis.call('HSET', KEYS[7], ARGV[4], ms(now + closes))
+  redis.call('HSET', KEYS[7], ARGV[4], string.format('%.3f', exact + closes))
 end
 redis.call('ZREM', KEYS[3], ARGV[1])
 seq = redis.call('HINCRBY', KEYS[4], 'seq', 1)

@@ -270,7 +270,7 @@ func TestClaimWaits(t *testing.T) {
 		{
 			name:  "ThenClosesEveryBucketOfAServerThatDidNotKnowTheScript",
 			call:  args{"fleet": "5250"},
-			reply: "wait wait=5250 shut=5250",
+			reply: "wait wait=~5250 shut=~5250",
 			after: state{
 				"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0",
 				"queue:0": "00001@a#1=@0", "pods": "a=@30000",

@@ -21,11 +21,11 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "c8870fb39663f37b7d18dc312a08aface1e39d66",
-	"identified": "bf42addc72fc99de4565b4b06d5b20b06daf0e07",
-	"renew":      "88bfe302cffb280c5cdc11fe7da7c5c6c1a8eb64",
+	"claim":      "b4958ba574143afb8bd5030d32f08c9e07c106e6",
+	"identified": "3ec17257969b32721ae21a398996fe2ea20ceb18",
+	"renew":      "ad127b7db14d2014787bd4e627eb32710e7c0589",
 	"abandon":    "ddb7a04d403ea2036b826a5818d27769259a8089",
-	"beat":       "356145501c573fb23ea0e7703f495858724dbdec",
+	"beat":       "6c2114d3700b5c2830ecd65f8a1a80898126babb",
 	"sync":       "676a3b754a2e4c055b7f3a60c4f0f04c2dbc243f",
 	"status":     "ebe66f36b3e46e942a90c466c4ac9390a6793ab5",
 }

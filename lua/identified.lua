@@ -8,7 +8,8 @@
 --                every bucket is closed for the window
 
 local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local exact = clock[1] * 1000 + clock[2] / 1000
+local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
@@ -22,7 +23,7 @@ local code = 'identified'
 redis.call('SET', KEYS[4], 'identified', 'PX', ARGV[5])
 if mine then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
-  redis.call('HSET', KEYS[3], ARGV[2], ms(now + ARGV[3]))
+  redis.call('HSET', KEYS[3], ARGV[2], string.format('%.3f', exact + ARGV[3]))
 end
 if limits[1] and seq then -- else claim reports them
   seq = redis.call('HINCRBY', KEYS[2], 'seq', 1)

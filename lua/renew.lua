@@ -8,7 +8,8 @@
 --   gone      the permit was settled, or its bucket has or may have had another holder: it is good no more
 
 local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local exact = clock[1] * 1000 + clock[2] / 1000
+local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
@@ -19,7 +20,7 @@ local mine = not slot and ARGV[6] == '1' or slot == ARGV[1] or slot == ARGV[1] .
 if not mine or paid == 'left' or paid == 'identified' then return {'gone', ms(now), ms(seq or 0)} end
 
 redis.call('SET', KEYS[1], ARGV[1] .. ' permit', 'PX', ARGV[3])
-redis.call('HSET', KEYS[3], ARGV[2], ms(now + ARGV[3]))
+redis.call('HSET', KEYS[3], ARGV[2], string.format('%.3f', exact + ARGV[3]))
 redis.call('SET', KEYS[4], paid or 'granted', 'PX', ARGV[5])
 if limits[1] and seq then -- else claim reports them
   seq = redis.call('HINCRBY', KEYS[2], 'seq', 1)

@@ -30,7 +30,7 @@ func (a answering) EvalSha(ctx context.Context, _ string, _ []string, _ ...any) 
 // it.
 func Decode(answer any) []error {
 	c := defaults()
-	s := store{client: answering{answer: answer}, keys: keysOf("app"), config: &c, lanes: make(chan struct{}, lanes)}
+	s := newStore(answering{answer: answer}, &c)
 	ctx := context.Background()
 	_, claim := s.claim(ctx, claimCall{})
 	_, identified := s.identified(ctx, &permit{})

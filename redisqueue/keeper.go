@@ -215,7 +215,7 @@ func (q *RedisQueue) beat(lines []beatLine, all bool) (lapse time.Duration, ok b
 		if l == nil || q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency {
 			continue // of a state, or of limits, that are no more
 		}
-		if l.beaten(lines[i], s, r.now, r.past, units) && !all && !q.surprised {
+		if l.beaten(lines[i], s, r.now, units) && !all && !q.surprised {
 			q.surprised = true
 			q.beatSoon()
 		}
@@ -245,6 +245,11 @@ func (q *RedisQueue) arrive() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.arriving = false
+	// Where a fleet arrives, how the lines stand is soon not so any more: the next
+	// beat tells before the buckets open again, half a window from now at the latest.
+	if beaten := time.Now().Add((q.config.window - q.lease()) / 2); beaten.Before(q.beaten) {
+		q.beaten = beaten
+	}
 	for _, l := range q.lines {
 		l.poke()
 	}

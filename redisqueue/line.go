@@ -16,9 +16,6 @@ const maxBatch = 16
 // of them later, or would mostly have to ask twice.
 const handoff = 1500 * time.Microsecond
 
-// endOfLast is what a key lives on when its TTL is over: to the end of that millisecond.
-const endOfLast = time.Millisecond
-
 // maxSleep is how long those sleep who will be woken when there is something to do.
 const maxSleep = time.Minute
 
@@ -76,7 +73,7 @@ func (l *line) askNow() {
 // beaten hears the answer to a beat: newcomers have their places, and the line
 // stands so. units says that the budget is not exhausted. It returns true if the
 // line is shorter than expected.
-func (l *line) beaten(asked beatLine, s standing, now int64, past time.Duration, units bool) (surprise bool) {
+func (l *line) beaten(asked beatLine, s standing, now int64, units bool) (surprise bool) {
 	fresh := false
 	for _, w := range l.waiters {
 		if !slices.ContainsFunc(asked.places, func(p place) bool { return p.ticket == w.ticket }) {
@@ -95,16 +92,16 @@ func (l *line) beaten(asked beatLine, s standing, now int64, past time.Duration,
 	if len(l.waiters) == 0 || l.waiters[0].ticket != asked.first {
 		return false
 	}
-	return l.stands(s, past, fresh, units)
+	return l.stands(s, fresh, units)
 }
 
 // stands plans when to ask. Of a closed bucket that is certain; an open one
 // somebody is about to have, or nobody, and only who asks finds out. fresh says
 // that the pod's first has only now taken its place.
-func (l *line) stands(s standing, past time.Duration, fresh, units bool) (surprise bool) {
+func (l *line) stands(s standing, fresh, units bool) (surprise bool) {
 	first, step := l.waiters[0], l.queue.config.step(l.waiters[0].wantsPermit)
 	wait := max(s.wait, l.queue.health.hold(), 0) + time.Duration(s.ahead)*(step+handoff)
-	ask := time.Now().Add(wait + endOfLast - past)
+	ask := time.Now().Add(wait)
 	surprise = !fresh && !l.exhausted && l.ahead > 0 && s.wait >= 0 && s.ahead >= 0 && ask.Before(l.ask.Add(-2*step))
 	switch {
 	case l.exhausted, l.failures > 0, l.again && !fresh: // it waits for the reset, or asks anyway

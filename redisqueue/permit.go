@@ -133,7 +133,8 @@ func (p *permit) identified(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l := q.lines[p.bucket]; l != nil {
-		l.ask = time.Now().Add(q.config.step(true) + time.Duration(l.ahead)*(q.config.step(true)+handoff) + endOfLast)
+		step := q.config.step(true)
+		l.ask = time.Now().Add(step + time.Duration(l.ahead)*(step+handoff))
 		l.poke()
 	}
 	return nil

@@ -76,7 +76,7 @@ func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
 		permits: make(map[*permit]struct{}),
 		warned:  100,
 	}
-	q.store = store{client: client, keys: keysOf(config.app), config: &q.config, lanes: make(chan struct{}, lanes)}
+	q.store = newStore(client, &q.config)
 	q.health = health{queue: q}
 	return q, nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -71,37 +70,46 @@ func (r *reply) int64() int64 {
 
 func (r *reply) int() int { return int(r.int64()) }
 
-// instant is a time in ms to the microsecond: whole ms, and what was past then.
-func (r *reply) instant() (ms int64, past time.Duration) {
-	whole, part, _ := strings.Cut(r.text(), ".")
+// span is a time in ms that may have decimals.
+func (r *reply) span() time.Duration {
+	text := r.text()
 	if r.err != nil {
-		return 0, 0
+		return 0
 	}
-	ms, err := strconv.ParseInt(whole, 10, 64)
-	us, err2 := strconv.ParseUint(part, 10, 16)
-	if err != nil || err2 != nil || len(part) != 3 {
-		r.err = fmt.Errorf("%w: %q for a time", ErrUnexpectedReply, whole+"."+part)
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || n != n {
+		r.err = fmt.Errorf("%w: %q for a time in ms", ErrUnexpectedReply, text)
+		return 0
 	}
-	return ms, time.Duration(us) * time.Microsecond
+	const longest = 1e12 // a Duration holds no more than a few of these
+	return time.Duration(min(max(n, -longest), longest) * float64(time.Millisecond))
 }
 
 func (r *reply) duration() time.Duration { return time.Duration(r.int64()) * time.Millisecond }
 
 // optional is a number, or -1 for ”.
 func (r *reply) optional() int {
-	if len(r.values) > 0 && r.values[0] == "" {
-		_ = r.next()
+	if r.missing() {
 		return -1
 	}
 	return r.int()
 }
 
-// optionalDuration is a time in ms, or -1 for ”.
-func (r *reply) optionalDuration() time.Duration {
-	if n := r.optional(); n >= 0 {
-		return time.Duration(n) * time.Millisecond
+// missing takes a ” if that is next.
+func (r *reply) missing() bool {
+	if len(r.values) == 0 || r.values[0] != "" {
+		return false
 	}
-	return -1
+	_ = r.next()
+	return true
+}
+
+// optionalSpan is a time in ms, or -1 for ”.
+func (r *reply) optionalSpan() time.Duration {
+	if r.missing() {
+		return -1
+	}
+	return r.span()
 }
 
 // list is a list within the list.

@@ -37,31 +37,46 @@ type store struct {
 	client  redis.Scripter
 	keys    keys
 	config  *config
-	lanes   chan struct{} // one for each call that is on its way, as far as there is room
-	claimed atomic.Bool   // a claim of this pod has been answered
-	unknown atomic.Bool   // the server did not know the claim, and has not been told to close yet
+	calls   lane
+	reports lane
+	claimed atomic.Bool // a claim of this pod has been answered
+	unknown atomic.Bool // the server did not know the claim, and has not been told to close yet
 }
 
-// When the windows of many buckets end together, a pod has many calls to make at
-// once. While Redis answers quickly it makes two at a time, over connections
-// that it has: to dial for the others would take longer, and cost Redis more.
+func newStore(client redis.Scripter, c *config) store {
+	return store{
+		client: client, config: c, keys: keysOf(c.app),
+		calls: make(lane, callsAtATime), reports: make(lane, reportsAtATime),
+	}
+}
+
+// lane lets a few calls at a time to Redis. When the windows of many buckets end
+// together, a pod has many to make at once. While Redis answers quickly it makes
+// them over the few connections that it has: to dial for all would take longer,
+// and cost Redis more.
+type lane chan struct{}
+
+const laneBound = 10 * time.Millisecond // who has waited so long for its turn dials
+
+// A pod has two lanes: reports of permits need not wait for other calls, for
+// until IDENTIFY is reported its bucket's window has not begun.
 const (
-	lanes      = 2
-	lanesBound = 10 * time.Millisecond // who has waited so long dials
+	callsAtATime   = 2
+	reportsAtATime = 1
 )
 
-// lane waits until a call may be made. Whoever has made it calls leave.
-func (s *store) lane() (leave func()) {
+// enter waits until a call may be made. Whoever has made it calls leave.
+func (l lane) enter() (leave func()) {
 	select {
-	case s.lanes <- struct{}{}:
-		return func() { <-s.lanes }
+	case l <- struct{}{}:
+		return func() { <-l }
 	default:
 	}
-	bound := time.NewTimer(lanesBound)
+	bound := time.NewTimer(laneBound)
 	defer bound.Stop()
 	select {
-	case s.lanes <- struct{}{}:
-		return func() { <-s.lanes }
+	case l <- struct{}{}:
+		return func() { <-l }
 	case <-bound.C:
 		return func() {}
 	}
@@ -69,7 +84,6 @@ func (s *store) lane() (leave func()) {
 
 // run sends a script by its hash, and whole if the server does not know it.
 func (s *store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) *reply {
-	defer s.lane()()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	raw, err := script.Run(ctx, s.client, keys, args...).Result()
@@ -128,7 +142,6 @@ type claimCall struct {
 type claimReply struct {
 	code  string
 	now   int64
-	past  time.Duration // of now's millisecond
 	wait  time.Duration
 	ahead int
 	left  int
@@ -157,7 +170,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	for _, p := range c.others {
 		args = append(args, p.score(), p.ticket)
 	}
-	defer s.lane()()
+	defer s.calls.enter()()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	fresh := s.config.freshStart && !s.claimed.Load() // before any answer: calls side by side all meet NOSCRIPT
@@ -179,10 +192,10 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 		raw, err = claimScript.Eval(ctx, s.client, keys, args...).Result()
 	}
 	r := newReply(raw, s.moving(err))
-	reply := claimReply{code: r.text()}
-	reply.now, reply.past = r.instant()
-	reply.wait, reply.ahead, reply.left, reply.seq = r.duration(), r.int(), r.int(), r.int64()
-	reply.head, reply.back, reply.shut, reply.reset = r.text(), r.int() == 1, r.duration(), r.int64()
+	reply := claimReply{
+		code: r.text(), now: r.int64(), wait: r.span(), ahead: r.int(), left: r.int(), seq: r.int64(),
+		head: r.text(), back: r.int() == 1, shut: r.duration(), reset: r.int64(),
+	}
 	if r.done() == nil {
 		s.claimed.Store(true)
 		s.unknown.Store(false)
@@ -214,6 +227,7 @@ func (s *store) renew(ctx context.Context, p *permit, closes time.Duration, good
 func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration, more ...any) (settled, error) {
 	keys := []string{s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket)}
 	args := append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, more...)
+	defer s.reports.enter()()
 	r := s.run(ctx, script, keys, args...)
 	reply := settled{code: r.text(), now: r.int64(), seq: r.int64()}
 	return reply, r.done()
@@ -240,6 +254,7 @@ func (s *store) giveUp(ctx context.Context, bucket int, ttl time.Duration, pod s
 		keys = append(keys, s.keys.paid(t))
 		args = append(args, t)
 	}
+	defer s.calls.enter()()
 	r := s.run(ctx, abandonScript, keys, args...)
 	_, _ = r.text(), r.int()
 	return r.done()
@@ -261,8 +276,7 @@ type standing struct {
 type beatReply struct {
 	code    string
 	now     int64
-	past    time.Duration // of now's millisecond
-	left    int           // -1 if missing
+	left    int // -1 if missing
 	seq     int64
 	reset   int64
 	refresh bool
@@ -276,10 +290,13 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 	if s.config.source != nil {
 		refresh = s.config.refresh
 	}
-	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining()}
+	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining(), s.keys.opens()}
 	args := []any{s.config.pod, ms(lease), v.maxConcurrency, v.epoch, v.seq, ms(refresh)}
 	for _, l := range lines {
 		keys = append(keys, s.keys.slot(l.bucket), s.keys.queue(l.bucket))
+		args = append(args, l.bucket)
+	}
+	for _, l := range lines {
 		args = append(args, l.first)
 	}
 	for i, l := range lines {
@@ -287,15 +304,16 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 			args = append(args, i+1, p.score(), p.ticket)
 		}
 	}
+	defer s.calls.enter()()
 	r := s.run(ctx, beatScript, keys, args...)
-	reply := beatReply{code: r.text()}
-	reply.now, reply.past = r.instant()
-	reply.left, reply.seq, reply.reset, reply.refresh, reply.lapse = r.optional(), r.int64(), r.int64(), r.int() == 1, r.optionalDuration()
+	reply := beatReply{
+		code: r.text(), now: r.int64(), left: r.optional(), seq: r.int64(), reset: r.int64(), refresh: r.int() == 1, lapse: r.optionalSpan(),
+	}
 	if reply.code == "resync" {
 		return reply, r.done()
 	}
 	for range lines {
-		reply.lines = append(reply.lines, standing{wait: r.optionalDuration(), ahead: r.optional()})
+		reply.lines = append(reply.lines, standing{wait: r.optionalSpan(), ahead: r.optional()})
 	}
 	return reply, r.done()
 }
@@ -329,6 +347,7 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	if limit != nil {
 		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.Period()), limit.MaxConcurrency)
 	}
+	defer s.calls.enter()()
 	r := s.run(ctx, syncScript, keys, args...)
 	code, _ := r.text(), r.int64()
 	v := view{epoch: r.text(), seq: r.int64(), maxConcurrency: r.int(), total: r.int(), remaining: r.int(), reset: r.int64()}

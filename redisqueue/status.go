@@ -99,8 +99,8 @@ func bucketStatus(b int, r *reply, opens string, now int64, hold time.Duration) 
 	status.Holder, status.Permit = strings.CutSuffix(slot, permitSuffix)
 	if slot != "" {
 		status.Closed = time.Duration(max(ttl, 1)) * time.Millisecond
-	} else if at, err := strconv.ParseInt(opens, 10, 64); err == nil {
-		status.Closed = until(at, now)
+	} else if at, err := strconv.ParseFloat(opens, 64); err == nil {
+		status.Closed = until(int64(at), now)
 	}
 	status.Closed = max(status.Closed, hold)
 	for len(r.values) > 0 && r.err == nil {

@@ -161,7 +161,7 @@ func (row trouble) waits(t *testing.T, b redistest.Binary) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		return regexp.MustCompile(row.says).MatchString(err.Error())
 	}
-	for tries := 5; !said(); tries-- { // go-redis takes its time until it says that something is wrong
+	for tries := 8; !said(); tries-- { // go-redis takes its time until it says that something is wrong
 		require.Positive(t, tries, "the last error of Redis is never joined")
 	}
 	waitsOn(t, first, 0)
