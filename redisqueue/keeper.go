@@ -13,7 +13,7 @@ import (
 // Bounds on what is in one beat, and so on the length of its script.
 const (
 	beatBatch   = 16 // lines
-	arriveBatch = 64 // tickets that take their places
+	arriveBatch = 32 // tickets that take their places
 )
 
 // A beat is about the lines in which a pod's turn may come soon, and about a few
