@@ -14,6 +14,8 @@ local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
+local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 
 local limits = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until')
 local left = redis.call('GET', KEYS[3])
@@ -47,7 +49,7 @@ for line = 1, lines do
   if lease and pod ~= ARGV[1] then lapse = math.min(lapse or math.huge, lease - now) end
   local slot, wait = redis.call('GET', KEYS[i - 1]), ''
   if string.sub(slot or '', -7) ~= ' permit' then
-    wait = (tonumber(redis.call('HGET', KEYS[4], ARGV[6 + line]) or '0') or 0) - exact
+    wait = (decimal(redis.call('HGET', KEYS[4], ARGV[6 + line]) or '0') or 0) - exact -- claim says if it is no number
     if slot and wait <= 0 then wait = redis.call('PTTL', KEYS[i - 1]) + 1 end -- it was set by hand
     wait = string.format('%.3f', math.max(wait, closed - exact, 0))
   end

@@ -25,7 +25,8 @@ local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
-local function whole(v, part) return v and #v < 20 and string.match(v, '^%-?%d+' .. (part or '') .. '$') and tonumber(v) end
+local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 
 local limits = redis.call('HMGET', KEYS[4], 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
@@ -58,13 +59,14 @@ local paid = redis.call('GET', KEYS[8])
 if paid == 'left' or paid == 'identified' then return reply('gone', 0) end
 local slot = redis.call('GET', KEYS[1])
 local ttl = slot and redis.call('PTTL', KEYS[1]) or -2
-local opens = whole(redis.call('HGET', KEYS[7], ARGV[4]) or '0', '%.?%d*')
+local opens = decimal(redis.call('HGET', KEYS[7], ARGV[4]) or '0')
 if not opens then return redis.error_reply('BADVALUE ' .. KEYS[7]) end
 shut = opens - exact -- whether or not the slot is there: it expires up to 1 ms later, and may be deleted by hand
 if ttl == -1 then shut = math.max(shut, ARGV[13]) end
 if ttl >= math.max(shut + 1, 0) then shut = ttl + 1 end -- it was set by hand
 local mine = slot == ARGV[1] or slot == ARGV[1] .. ' permit'
 local held = shut > 0 and slot and string.sub(slot, -7) == ' permit'
+local slot_left = shut
 local open = math.min(-shut, exact - closed) -- for how long the bucket has been; below 0 it is closed
 shut = math.max(-open, tonumber(ARGV[12]))
 
@@ -111,7 +113,7 @@ if not granted then
   return reply('wait', wait + ahead * ARGV[13])
 end
 
-local closes = math.max(ARGV[11], paid and mine and shut or 0)
+local closes = math.max(ARGV[11], paid and mine and slot_left or 0)
 if closes == tonumber(ARGV[11]) then -- else this is a late copy of a claim: it ends no slot sooner
   redis.call('SET', KEYS[1], ARGV[10] == 'permit' and ARGV[1] .. ' permit' or ARGV[1], 'PX', ARGV[11])
   redis.call('HSET', KEYS[7], ARGV[4], string.format('%.3f', exact + closes))

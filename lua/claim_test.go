@@ -152,6 +152,15 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 			after: granted,
 		},
 		{
+			name: "ClosesItAgainWhileThePodWantsNoGrant", call: args{"hold": "9000"}, // as after an outage
+			seed: state{
+				"slot:0": "00001@a#1 ttl=2000", "opens": "0=@2000", "paid:00001@a#1": "granted e @60000 ttl=30000",
+				"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000",
+			},
+			reply: "granted remaining=9 seq=6",
+			after: granted,
+		},
+		{
 			name: "EndsNoSlotSooner", // a late copy, from before its ticket asked for a longer margin
 			seed: state{
 				"slot:0": "00001@a#1 ttl=9000", "opens": "0=@9000", "paid:00001@a#1": "granted e @60000 ttl=30000",
@@ -213,6 +222,12 @@ func TestClaimWaits(t *testing.T) {
 		{
 			name:  "ForASlotThatWasDeleted", // opens remembers it
 			seed:  state{"opens": "0=@20000 1=@90000"},
+			reply: "wait wait=~20000 shut=~20000",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+		},
+		{
+			name:  "ForTheLaterOfTheTwo",
+			seed:  state{"slot:0": "00002@b#1 ttl=1000", "opens": "0=@20000"},
 			reply: "wait wait=~20000 shut=~20000",
 			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
 		},
@@ -385,6 +400,9 @@ func TestClaimRefusesWhatItCannotUseAndWritesNothing(t *testing.T) {
 		{name: "RemainingInHexadecimal", seed: state{"remaining": "0x10 ttl=60000"}, reply: "BADVALUE remaining"},
 		{name: "RemainingTooLarge", seed: state{"remaining": "99999999999999999999 ttl=60000"}, reply: "BADVALUE remaining"},
 		{name: "OpensABC", seed: state{"opens": "0=abc"}, reply: "BADVALUE opens"},
+		{name: "OpensInMicroseconds", seed: state{"opens": "0=1795526652741000"}, reply: "BADVALUE opens"},
+		{name: "OpensInfinite", seed: state{"opens": "0=inf"}, reply: "BADVALUE opens"},
+		{name: "ClosedUntilInMicroseconds", seed: limits("closed_until=1795526652741000"), reply: "BADVALUE limits"},
 		{name: "SpentABC", seed: state{"spent": "1=abc"}, reply: "BADVALUE spent"},
 		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
 		{name: "RemainingOfAWrongType", seed: state{"remaining": "!list"}, reply: "WRONGTYPE"},

@@ -58,9 +58,9 @@ const prefix = "identify:{app}:"
 // run holds the script to its contracts on every server.
 func (s script) run(t *testing.T, contracts []contract) {
 	t.Parallel()
-	on := func(t *testing.T, client redis.UniversalClient) {
+	on := func(t *testing.T, client redis.UniversalClient, stands bool) {
 		for _, c := range contracts {
-			t.Run(c.name, func(t *testing.T) { s.check(t, client, c) })
+			t.Run(c.name, func(t *testing.T) { s.check(t, client, stands, c) })
 		}
 	}
 	t.Run("miniredis", func(t *testing.T) {
@@ -68,16 +68,16 @@ func (s script) run(t *testing.T, contracts []contract) {
 		server.ClockTTL(true)
 		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 		t.Cleanup(func() { require.NoError(t, client.Close()) })
-		on(t, client)
+		on(t, client, false)
 	})
-	redistest.Each(t, func(t *testing.T, b redistest.Binary) { on(t, b.Start(t).Client(t)) })
-	t.Run("cluster", func(t *testing.T) { on(t, redistest.StartCluster(t, 1, 0).Client(t)) })
+	redistest.Each(t, func(t *testing.T, b redistest.Binary) { on(t, b.Start(t).Client(t), true) })
+	t.Run("cluster", func(t *testing.T) { on(t, redistest.StartCluster(t, 1, 0).Client(t), true) })
 }
 
-func (s script) check(t *testing.T, client redis.UniversalClient, c contract) {
+func (s script) check(t *testing.T, client redis.UniversalClient, stands bool, c contract) {
 	ctx := t.Context()
 	require.NoError(t, client.FlushAll(ctx).Err())
-	w := world{t: t, client: client, start: serverTime(t, client)}
+	w := world{t: t, client: client, stands: stands, start: serverTime(t, client)}
 	before := maps.Clone(s.state)
 	maps.Copy(before, c.seed)
 	for _, key := range slices.Sorted(maps.Keys(before)) {
@@ -126,6 +126,7 @@ func (s script) check(t *testing.T, client redis.UniversalClient, c contract) {
 type world struct {
 	t       *testing.T
 	client  redis.UniversalClient
+	stands  bool  // the server's clock does while a script runs; miniredis's does not
 	start   int64 // ms on the server's clock
 	elapsed int64 // since, when the call had been answered
 }
@@ -268,8 +269,8 @@ func (w world) checkKey(key, want string) {
 }
 
 // same compares a value; a time may be later by what the case has taken, and a
-// time that runs out shorter. A time may be sooner too: miniredis's clock runs
-// on within a script, so that now and PTTL, added, may fall short.
+// time that runs out shorter. Where the clock runs on within a script, a time may
+// be sooner too: now and PTTL, added, may fall short.
 func (w world) same(what, want, got string) {
 	w.t.Helper()
 	const rounding = 2
@@ -282,11 +283,14 @@ func (w world) same(what, want, got string) {
 	require.NoError(w.t, err, "%s is %s: want a time", what, got)
 	at, err := strconv.ParseInt(want[1:], 10, 64)
 	require.NoError(w.t, err, what)
-	low, high := at-w.elapsed, at+w.elapsed
-	if want[0] == '~' {
-		low, high = at-w.elapsed, at
-	} else {
+	low, high := at, at+w.elapsed
+	if want[0] == '@' {
 		n -= w.start
+	} else {
+		high = at
+	}
+	if want[0] == '~' || !w.stands {
+		low -= w.elapsed
 	}
 	require.True(w.t, low-rounding <= n && n <= high+2*rounding, "%s is %d: want %d to %d", what, n, low, high)
 }

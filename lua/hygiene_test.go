@@ -21,12 +21,12 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "b4958ba574143afb8bd5030d32f08c9e07c106e6",
+	"claim":      "0e80fa4068de957a31bef6bd3e99fc93550e66a1",
 	"identified": "3ec17257969b32721ae21a398996fe2ea20ceb18",
 	"renew":      "ad127b7db14d2014787bd4e627eb32710e7c0589",
 	"abandon":    "ddb7a04d403ea2036b826a5818d27769259a8089",
-	"beat":       "6c2114d3700b5c2830ecd65f8a1a80898126babb",
-	"sync":       "676a3b754a2e4c055b7f3a60c4f0f04c2dbc243f",
+	"beat":       "11b3cfdde8f773ebf1aa96469deff52973947c58",
+	"sync":       "48974255651a7f727bc49dfbe081c9efff6133e3",
 	"status":     "ebe66f36b3e46e942a90c466c4ac9390a6793ab5",
 }
 

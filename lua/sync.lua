@@ -81,7 +81,7 @@ if lost or update then
 end
 if code ~= 'ok' then
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'seq', ms(seq), 'max_concurrency', ms(buckets), 'total', ms(total),
-    'reset_at', ms(reset), 'closed_until', ms(closed))
+    'reset_at', ms(reset), 'closed_until', ms(math.ceil(closed)))
   if lost or update then redis.call('HSET', KEYS[1], 'refresh_at', ms(now + ARGV[9])) end
   redis.call('HDEL', KEYS[1], 'ask_at')
   redis.call('SET', KEYS[2], ms(left))

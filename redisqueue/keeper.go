@@ -246,7 +246,7 @@ func (q *RedisQueue) arrive() {
 	defer q.mu.Unlock()
 	q.arriving = false
 	// Where a fleet arrives, how the lines stand is soon not so any more: the next
-	// beat tells before the buckets open again, half a window from now at the latest.
+	// beat tells before the buckets open again, also where a window is short.
 	if beaten := time.Now().Add((q.config.window - q.lease()) / 2); beaten.Before(q.beaten) {
 		q.beaten = beaten
 	}

@@ -5,6 +5,7 @@ package redisqueue
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -82,7 +83,7 @@ func (r *reply) span() time.Duration {
 		return 0
 	}
 	const longest = 1e12 // a Duration holds no more than a few of these
-	return time.Duration(min(max(n, -longest), longest) * float64(time.Millisecond))
+	return time.Duration(math.Round(min(max(n, -longest), longest) * float64(time.Millisecond)))
 }
 
 func (r *reply) duration() time.Duration { return time.Duration(r.int64()) * time.Millisecond }

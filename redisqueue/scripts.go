@@ -38,7 +38,7 @@ type store struct {
 	keys    keys
 	config  *config
 	calls   lane
-	reports lane
+	reports lane // and renewals
 	claimed atomic.Bool // a claim of this pod has been answered
 	unknown atomic.Bool // the server did not know the claim, and has not been told to close yet
 }
@@ -58,8 +58,8 @@ type lane chan struct{}
 
 const laneBound = 10 * time.Millisecond // who has waited so long for its turn dials
 
-// A pod has two lanes: reports of permits need not wait for other calls, for
-// until IDENTIFY is reported its bucket's window has not begun.
+// A pod has two lanes: reports and renewals of permits do not wait for other
+// calls, for until IDENTIFY is reported its bucket's window has not begun.
 const (
 	callsAtATime   = 2
 	reportsAtATime = 1
@@ -355,4 +355,5 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	return syncReply{code, v}, r.done()
 }
 
-func ms(d time.Duration) int64 { return d.Milliseconds() }
+// ms rounds up: a bucket may be closed for longer than asked for, and never for less.
+func ms(d time.Duration) int64 { return (d + time.Millisecond - 1).Milliseconds() }

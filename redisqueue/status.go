@@ -99,10 +99,9 @@ func bucketStatus(b int, r *reply, opens string, now int64, hold time.Duration) 
 	status.Holder, status.Permit = strings.CutSuffix(slot, permitSuffix)
 	if slot != "" {
 		status.Closed = time.Duration(max(ttl, 1)) * time.Millisecond
-	} else if at, err := strconv.ParseFloat(opens, 64); err == nil {
-		status.Closed = until(int64(at), now)
 	}
-	status.Closed = max(status.Closed, hold)
+	at, _ := strconv.ParseFloat(opens, 64) // 0 for none; claim says if it is no number
+	status.Closed = max(status.Closed, until(int64(at), now), hold)
 	for len(r.values) > 0 && r.err == nil {
 		ticket, arrival := r.text(), r.score()
 		status.Line = append(status.Line, gatewayqueue.Place{Ticket: ticket, Arrival: time.UnixMilli(arrival)})
