@@ -78,6 +78,24 @@ func TestAFirstTicketThatHasLostItsPlaceTakesItBackAtTheNextBeat(t *testing.T) {
 	})
 }
 
+// Where a fleet arrives, others take their places while a pod is told of its own.
+func TestTheNextBeatAfterAnArrivalComesBeforeBucketsOpen(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		brief := fresh(2, redisqueue.WithWindow(time.Second))
+		other := open(t, client, brief...)
+		require.NoError(t, other.Wait(t.Context(), 0))
+		require.NoError(t, other.Wait(t.Context(), 1))
+		queue, hook := cutOff(t, server, brief...)
+		for shard := range 4 {
+			_ = ask(t.Context(), queue, 2+shard)
+		}
+		time.Sleep(100 * time.Millisecond)
+		told := hook.calls()
+		time.Sleep(500 * time.Millisecond)
+		require.Equal(t, told+1, hook.calls())
+	})
+}
+
 // A bucket that opens early, because its permit was settled at another pod, does
 // not wait for when it was to open.
 func TestAFirstTicketHearsThatItsBucketHasOpened(t *testing.T) {

@@ -63,3 +63,17 @@ func TestARenewalThatComesTooLateRevivesNoPermit(t *testing.T) {
 		require.NoError(t, permit.Abandon(t.Context()))
 	})
 }
+
+// Until IDENTIFY is reported its bucket's window has not begun.
+func TestAReportDoesNotWaitForClaims(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, _ *redis.Client) {
+		q := open(t, slowClaims{virtualClient(t, server)}, fresh(3)...)
+		permit, err := q.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		_, _ = ask(t.Context(), q, 1), ask(t.Context(), q, 2)
+		time.Sleep(time.Millisecond)
+		start := time.Now()
+		require.NoError(t, permit.Identified(t.Context()))
+		require.Zero(t, time.Since(start))
+	})
+}

@@ -38,7 +38,7 @@ type store struct {
 	keys    keys
 	config  *config
 	calls   lane
-	reports lane // and renewals
+	reports lane        // and renewals
 	claimed atomic.Bool // a claim of this pod has been answered
 	unknown atomic.Bool // the server did not know the claim, and has not been told to close yet
 }
