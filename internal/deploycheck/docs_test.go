@@ -44,3 +44,22 @@ func TestOperationsMentionsAllThereIs(t *testing.T) {
 		assert.NoError(t, err)
 	}
 }
+
+func TestTheReadmeNamesEveryDependency(t *testing.T) {
+	text := read(t, "README.md")
+	files, err := filepath.Glob("../../*/go.mod")
+	require.NoError(t, err)
+	deeper, err := filepath.Glob("../../*/*/go.mod")
+	require.NoError(t, err)
+	files = append(append(files, deeper...), "../../go.mod")
+	require.Greater(t, len(files), 5)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, line := range regexp.MustCompile(`(?m)^(?:require |\t)(\S+) v\S+$`).FindAllStringSubmatch(string(data), -1) {
+			if module := line[1]; !strings.HasPrefix(module, "github.com/gatewayqueue/") {
+				assert.Contains(t, text, module, "a direct dependency of %s", file)
+			}
+		}
+	}
+}

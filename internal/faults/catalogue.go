@@ -48,6 +48,7 @@ var podFaults = map[string]fault{
 	"pods paused":    {do: pausePods, servers: "server", anywhere: true},
 	"pods replaced":  {do: replacePods, servers: "server", anywhere: true},
 	"pod closed":     {do: closePod, servers: "server", anywhere: true},
+	"clocks moved":   {do: moveClocks, servers: "server", anywhere: true},
 	"limits changed": {do: changeLimits, servers: "server", anywhere: true, needsSource: true},
 	"nothing":        {do: func(_ *run, _ *rand.Rand, length time.Duration) { time.Sleep(length) }, servers: "server", anywhere: true},
 }
@@ -127,12 +128,23 @@ func closePod(r *run, random *rand.Rand, length time.Duration) {
 	b := r.someBerth(random)
 	b.busy.Lock()
 	defer b.busy.Unlock()
-	b.current().order("close")
+	b.order("close")
 	time.Sleep(length / 4)
 	if b.stop(5 * time.Second) {
 		r.died()
 	}
 	r.fleet.launch(b)
+}
+
+// moveClocks moves wall clocks of pods, by a few seconds or by up to two days,
+// forth and back. They stay where they are when it is over.
+func moveClocks(r *run, random *rand.Rand, length time.Duration) {
+	for end := time.Now().Add(length); time.Now().Before(end); {
+		far := []time.Duration{5 * time.Second, 48 * time.Hour}[random.IntN(2)]
+		by := time.Duration(float64(far) * (2*random.Float64() - 1)).Truncate(time.Second)
+		r.someBerth(random).order("clock " + by.String())
+		time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
+	}
 }
 
 // changeLimits lets some pods at once write new limits, a part of them with
@@ -163,7 +175,5 @@ func (r *run) orderLimit(b *berth, limit gatewayqueue.SessionStartLimit) {
 	if err != nil {
 		panic(err)
 	}
-	if p := b.current(); p != nil {
-		p.order("limit " + string(text))
-	}
+	b.order("limit " + string(text))
 }

@@ -1,8 +1,7 @@
 package faults
 
-// Wall clocks. A pod's cannot be moved here: what would do it is a preloaded
-// library, which statically linked Go programs do not load. So this looks at
-// the source instead.
+// Wall clocks. The fault "clocks moved" moves those of pods while they work; this
+// looks at the source, for what no run may meet.
 
 import (
 	"os"

@@ -165,6 +165,13 @@ func (b *berth) current() *process {
 	return b.pod
 }
 
+// order tells the berth's pod to do something. One that has died does nothing.
+func (b *berth) order(line string) {
+	if p := b.current(); p != nil {
+		p.order(line)
+	}
+}
+
 // kill ends the berth's pod as a crash would, and returns when all it said was
 // heard.
 func (b *berth) kill() {
@@ -197,9 +204,7 @@ func (f *fleet) drain() {
 	f.draining = true
 	f.mu.Unlock()
 	for _, b := range f.berths {
-		if p := b.current(); p != nil {
-			p.order("drain")
-		}
+		b.order("drain")
 	}
 }
 

@@ -76,6 +76,7 @@ func PodMain() {
 	if err := json.Unmarshal([]byte(text), &config); err != nil {
 		panic(err)
 	}
+	looseWallClock()
 	redis.SetLogger(silence{})
 	if err := runPod(config); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -138,6 +139,14 @@ func runPod(config podConfig) error {
 					p.say("error", 0, 0, "update: "+err.Error())
 				}
 			}()
+		case "clock":
+			by, err := time.ParseDuration(rest)
+			if err == nil {
+				err = moveWallClock(by)
+			}
+			if err != nil {
+				p.say("error", 0, 0, err.Error())
+			}
 		case "close": // while callers still wait, as a careless program does
 			if err := closeQueue(); err != nil {
 				return err
