@@ -23,7 +23,7 @@ var scripts = map[string]string{
 var hashes = map[string]string{
 	"claim":      "0e80fa4068de957a31bef6bd3e99fc93550e66a1",
 	"identified": "3ec17257969b32721ae21a398996fe2ea20ceb18",
-	"renew":      "ad127b7db14d2014787bd4e627eb32710e7c0589",
+	"renew":      "4fa4f0c482b697bb525aec07ddd5c52fa5f0ee18",
 	"abandon":    "ddb7a04d403ea2036b826a5818d27769259a8089",
 	"beat":       "11b3cfdde8f773ebf1aa96469deff52973947c58",
 	"sync":       "48974255651a7f727bc49dfbe081c9efff6133e3",
@@ -42,13 +42,13 @@ into hashes. Mind what a running fleet makes of it: old and new pods share one
 queue while they are rolled out, so both scripts must understand the same keys
 and values. To a server the new script is unknown; the first claim that meets
 NOSCRIPT takes it for a server that may have lost the last grants, and closes
-every bucket for one window.`, name, got)
+every bucket for a permit's lease, 10 s.`, name, got)
 		}
 	}
 }
 
-// What is not there on every server, behind every proxy or in miniredis, see
-// docs/design.md.
+// What is not there on every server, behind every proxy or in miniredis; and
+// redis.pcall, because an error shall end a script.
 var forbidden = []string{"#!", "cjson", "cmsgpack", "struct.", "bit.", "unpack", "'PUBLISH'", "'SCRIPT'", "redis.pcall", "redis.replicate_commands", "goto ", "redis.sha1hex"}
 
 func TestScriptsKeepToWhatEveryServerHas(t *testing.T) {

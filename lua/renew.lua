@@ -3,9 +3,10 @@
 -- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>
 -- ARGV  1 ticket  2 bucket  3 the permit's lease (ms)  4 max_concurrency at the grant  5 TTL of paid (ms)
 --       6 '1' while the permit is good, so that nobody else can have had its bucket
+--       7 until when the permit may keep its bucket closed at the most (ms)
 -- Reply {code, now, seq}
 --   renewed   the slot is the permit's for another lease, also where it was lost while the permit was good
---   gone      the permit was settled, or its bucket has or may have had another holder: it is good no more
+--   gone      the permit was settled, is too old, or its bucket has or may have had another holder: it is good no more
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -16,16 +17,17 @@ local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and
 local limits = redis.call('HMGET', KEYS[2], 'epoch', 'seq', 'max_concurrency', 'closed_until')
 local slot, paid = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[4])
 local seq = whole(limits[2])
+local lease = math.min(ARGV[3], ARGV[7] - now)
 local mine = not slot and ARGV[6] == '1' or slot == ARGV[1] or slot == ARGV[1] .. ' permit'
-if not mine or paid == 'left' or paid == 'identified' then return {'gone', ms(now), ms(seq or 0)} end
+if not mine or lease <= 0 or paid == 'left' or paid == 'identified' then return {'gone', ms(now), ms(seq or 0)} end
 
-redis.call('SET', KEYS[1], ARGV[1] .. ' permit', 'PX', ARGV[3])
-redis.call('HSET', KEYS[3], ARGV[2], string.format('%.3f', exact + ARGV[3]))
+redis.call('SET', KEYS[1], ARGV[1] .. ' permit', 'PX', ms(lease))
+redis.call('HSET', KEYS[3], ARGV[2], string.format('%.3f', exact + lease))
 redis.call('SET', KEYS[4], paid or 'granted', 'PX', ARGV[5])
 if limits[1] and seq then -- else claim reports them
   seq = redis.call('HINCRBY', KEYS[2], 'seq', 1)
   if limits[3] ~= ARGV[4] then -- it was granted under other limits: no bucket is certain
-    redis.call('HSET', KEYS[2], 'closed_until', ms(math.max(whole(limits[4]) or 0, now + ARGV[3])))
+    redis.call('HSET', KEYS[2], 'closed_until', ms(math.max(whole(limits[4]) or 0, now + lease)))
   end
 end
 return {'renewed', ms(now), ms(seq or 0)}

@@ -29,7 +29,7 @@ var (
 	}
 	renew = script{
 		text: lua.Renew, keys: settleKeys, reply: settleReply, state: held,
-		args: []string{"ticket=00001@a#1", "bucket=0", "lease=10000", "max_concurrency=1", "paid=60000", "good=1"},
+		args: []string{"ticket=00001@a#1", "bucket=0", "lease=10000", "max_concurrency=1", "paid=60000", "good=1", "latest=@125000"},
 	}
 	abandon = script{
 		text: lua.Abandon,
@@ -110,6 +110,11 @@ func TestRenew(t *testing.T) {
 			name: "ClosesEveryBucketUnderOtherLimits", call: args{"max_concurrency": "2"}, reply: "renewed seq=7",
 			after: state{"limits": limitsWith("seq=7 closed_until=@10000")},
 		},
+		{
+			name: "ForNoLongerThanItMayBeHeld", call: args{"latest": "@6000"}, reply: "renewed seq=7",
+			after: with(lease, state{"slot:0": "00001@a#1 permit ttl=6000", "opens": "0=@6000"}),
+		},
+		{name: "IsGoneOnceItIsTooOld", call: args{"latest": "@0"}, reply: "gone seq=6"},
 		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
 	})
 }

@@ -14,9 +14,10 @@ type permit struct {
 	ticket         string
 	shard          int
 	bucket         int
-	maxConcurrency int // at the grant
-	granted        time.Time
-	grantedAt      int64 // the same, in ms on Redis's clock
+	maxConcurrency int       // at the grant
+	granted        time.Time // for events, where it was imported
+	grantedAt      int64     // the same, in ms on Redis's clock
+	bound          time.Time // when it ends, whoever renews it
 
 	// Under the queue's mu.
 	deadline time.Time
@@ -28,7 +29,8 @@ type permit struct {
 func (q *RedisQueue) newPermit(w *waiter) *permit {
 	p := &permit{
 		queue: q, ticket: w.ticket, shard: w.shard, bucket: w.bucket, maxConcurrency: w.maxConcurrency,
-		granted: w.sent, grantedAt: w.granted, deadline: w.sent.Add(q.config.permitGood()),
+		granted: w.sent, grantedAt: w.granted, bound: w.sent.Add(gatewayqueue.PermitBound),
+		deadline: w.sent.Add(q.config.permitGood()),
 	}
 	if !q.closed {
 		p.renewal = w.sent.Add(q.config.renewEvery())
@@ -179,12 +181,12 @@ func (q *RedisQueue) renewPermits() {
 }
 
 // renew renews the permit, once. It returns false if the permit has ended: it
-// was settled, its lease is over, or it is as old as a permit may be, on this
-// pod's clock or on Redis's.
+// was settled, its lease is over, or it is as old as a permit may be, on Redis's
+// clock or by what has passed at this pod.
 func (p *permit) renew(ctx context.Context) (renewed bool, err error) {
 	q := p.queue
 	sent, before := time.Now(), p.Deadline()
-	good := min(q.config.permitGood(), gatewayqueue.PermitBound-sent.Sub(p.granted))
+	good := min(q.config.permitGood(), p.bound.Sub(sent))
 	if good <= 0 {
 		return false, nil
 	}

@@ -174,21 +174,19 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	fresh := s.config.freshStart && !s.claimed.Load() // before any answer: calls side by side all meet NOSCRIPT
-	hold := func() {
-		if s.unknown.Load() && !fresh {
-			args[fleetHold] = ms(s.config.stateHold())
-		}
+	holds := s.unknown.Load() && !fresh
+	if holds {
+		args[fleetHold] = ms(s.config.stateHold())
 	}
-	hold()
 	raw, err := claimScript.EvalSha(ctx, s.client, keys, args...).Result()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		// A server that has not run this script yet may be a replica that was
 		// promoted without the last grants, or a restart that lost them. It
 		// knows the script from now on, even if it can't write yet.
-		if !fresh {
+		if holds = !fresh; holds {
 			s.unknown.Store(true)
+			args[fleetHold] = ms(s.config.stateHold())
 		}
-		hold()
 		raw, err = claimScript.Eval(ctx, s.client, keys, args...).Result()
 	}
 	r := newReply(raw, s.moving(err))
@@ -198,7 +196,9 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	}
 	if r.done() == nil {
 		s.claimed.Store(true)
-		s.unknown.Store(false)
+		if holds { // else a call beside this one has yet to tell the server
+			s.unknown.Store(false)
+		}
 	}
 	return reply, r.done()
 }
@@ -221,7 +221,8 @@ func (s *store) renew(ctx context.Context, p *permit, closes time.Duration, good
 	if good {
 		flag = 1
 	}
-	return s.settle(ctx, renewScript, p, closes, flag)
+	latest := p.grantedAt + (gatewayqueue.PermitBound + s.config.permitLease - s.config.permitGood()).Milliseconds()
+	return s.settle(ctx, renewScript, p, closes, flag, latest)
 }
 
 func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration, more ...any) (settled, error) {

@@ -91,9 +91,8 @@ func (q *RedisQueue) Export(granted gatewayqueue.Permit) (record string, err err
 // exported. It does no I/O: how the permit stands is not known, and its
 // Deadline has passed, until its Renew(context.Context) error says nil. Renew
 // sends one call; [gatewayqueue.ErrPermitExpired] says that the permit was
-// settled, or that its lease has ended. That it is not renewed beyond
-// [gatewayqueue.PermitBound] is counted on this pod's clock and on Redis's; of
-// the two, the later one counts. A record that is not one is a
+// settled, that its lease has ended, or that it is as old as
+// [gatewayqueue.PermitBound] by Redis's clock. A record that is not one is a
 // [gatewayqueue.InvalidError].
 func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 	bad := &gatewayqueue.InvalidError{Field: "record", Value: strconv.Quote(record), Want: "one that Export has returned"}
@@ -109,10 +108,10 @@ func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 		return nil, bad
 	}
 	now := time.Now()
-	age := max(0, now.Sub(time.UnixMilli(at)))
+	age := now.Sub(time.UnixMilli(at)) // on two clocks: for events only
 	return &permit{
 		queue: q, ticket: fields[0], shard: shard, bucket: bucket, maxConcurrency: mc,
-		granted: now.Add(-age), grantedAt: at, deadline: now,
+		granted: now.Add(-min(max(0, age), gatewayqueue.PermitBound)), grantedAt: at, bound: now.Add(gatewayqueue.PermitBound), deadline: now,
 	}, nil
 }
 

@@ -8,11 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/lua"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -63,6 +65,61 @@ func TestAPlaceIsNotToldWhereTheGrantComesFirst(t *testing.T) {
 		})
 		require.NoError(t, err)
 		require.NoError(t, permit.Abandon(t.Context()))
+	})
+}
+
+// Its first poll would end without a ticket otherwise, and its place be lost.
+func TestAPlaceIsToldThoughAnotherHasComeBefore(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		other := open(t, client, fresh(2)...)
+		require.NoError(t, other.Wait(t.Context(), 0))
+		require.NoError(t, other.Wait(t.Context(), 1))
+		early := time.Now()
+		time.Sleep(time.Second)
+		queue := open(t, slowBeats{virtualClient(t, server)}, fresh(2)...)
+		told := make(chan time.Time, 1)
+		go func() {
+			_ = queue.WaitSince(t.Context(), 2, time.Time{}, func(since time.Time) bool { told <- since; return true })
+		}()
+		_ = ask(t.Context(), queue, 3) // with two lines they take their places by a beat
+		time.Sleep(slowBy / 2)
+		for shard := 4; shard < 6; shard++ {
+			go func() { _ = queue.WaitSince(t.Context(), shard, early, func(time.Time) bool { return true }) }()
+		}
+		select {
+		case <-told:
+		case <-time.After(time.Second):
+			t.Error("it was not told its place")
+		}
+	})
+}
+
+// slowBeats is a client to whom the answers to beats take their time.
+type slowBeats struct{ redis.Scripter }
+
+var beatHash = redis.NewScript(lua.Beat).Hash()
+
+func (s slowBeats) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
+	answer := s.Scripter.EvalSha(ctx, hash, keys, args...)
+	if hash == beatHash {
+		time.Sleep(slowBy)
+	}
+	return answer
+}
+
+// How old a permit is, Redis's clock says: those of servers may be far apart.
+func TestAPermitIsRenewedWhereThePodsClockIsAhead(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		server.SetTime(time.Now().Add(-10 * time.Minute))
+		queue := open(t, client, fresh(1)...)
+		permit, err := queue.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		record, err := queue.Export(permit)
+		require.NoError(t, err)
+		imported, err := queue.Import(record)
+		require.NoError(t, err)
+		require.NoError(t, imported.(interface{ Renew(context.Context) error }).Renew(t.Context()))
+		require.Greater(t, time.Until(imported.Deadline()), 4*time.Second)
 	})
 }
 
