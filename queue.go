@@ -78,14 +78,16 @@ type PermitQueue interface {
 // harmless.
 type Permit interface {
 	// Identified says that IDENTIFY was sent; call it right after sending.
-	// The window starts now. It blocks until the queue knows, or ctx ends; an
-	// error means that the queue keeps trying, and that until it succeeds the
-	// bucket stays closed at least as long as it must.
+	// The window starts now. It blocks until the queue knows, or ctx ends. An
+	// error means that the bucket stays closed at least as long as it must.
+	// While nobody answers the queue keeps trying, for a minute or more; what
+	// it is refused for good (a missing right, a key of another type) it
+	// returns at once.
 	Identified(ctx context.Context) error
 
 	// Abandon says that IDENTIFY was not and will not be sent: the slot and
 	// the unit of the budget go back. When in doubt, say Identified. It
-	// blocks, and fails, as Identified does.
+	// blocks, and fails, as Identified does; the unit stays spent then.
 	Abandon(ctx context.Context) error
 
 	// Deadline is the moment, on this process's monotonic clock, up to which

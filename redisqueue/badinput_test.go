@@ -237,3 +237,21 @@ func TestARedisThatIsAwayIsNoError(t *testing.T) {
 		require.Equal(t, 2, log.said("Redis answers again"), log.all())
 	})
 }
+
+// Who closes all buckets by hand may write any year.
+func TestAHoldWithoutEndIsShownAsOne(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+		q := open(t, client, fresh(1)...)
+		require.NoError(t, q.Wait(t.Context(), 0))
+		server.HSet(at+"limits", "closed_until", "253402300799000") // the end of 9999
+		status, err := q.Status(t.Context())
+		require.NoError(t, err)
+		require.Greater(t, status.Hold, 24*time.Hour)
+		require.Equal(t, status.Hold, status.Buckets[0].Closed)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		require.ErrorIs(t, q.Wait(ctx, 1), context.DeadlineExceeded)
+		require.Less(t, time.Since(start), time.Second, "it need not wait to know")
+	})
+}

@@ -92,7 +92,7 @@ func TestTheNextBeatAfterAnArrivalComesBeforeBucketsOpen(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		told := hook.calls()
 		time.Sleep(500 * time.Millisecond)
-		require.Equal(t, told+1, hook.calls())
+		require.Greater(t, hook.calls(), told)
 	})
 }
 

@@ -11,9 +11,9 @@ import (
 )
 
 // health remembers how Redis is, so that the log says when it goes and when it
-// comes back, once each, and so that this pod claims nothing in the window
-// after an outage: the server that comes back may be a replica that has missed
-// the last grants.
+// comes back, once each, and so that this pod wants no grant for as long after an
+// outage began as a lost grant could still be used and needs its window: the
+// server that comes back may be a replica that has missed the last grants.
 type health struct {
 	queue *RedisQueue
 
@@ -61,9 +61,7 @@ func (h *health) answered() {
 		return
 	}
 	away, told := time.Since(h.since), h.count > 1
-	if h.hard || away >= softOutage {
-		h.until = h.since.Add(h.queue.config.stateHold())
-	}
+	h.until = h.untilNow()
 	h.count, h.hard, h.err = 0, false, nil
 	h.mu.Unlock()
 	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreBack, Elapsed: away})
@@ -72,14 +70,24 @@ func (h *health) answered() {
 	}
 }
 
+// untilNow is until when no grant is wanted, by what is known now: in an outage
+// the very first answer may be the other server's. The caller holds mu.
+func (h *health) untilNow() time.Time {
+	if h.count > 0 && (h.hard || time.Since(h.since) >= softOutage) {
+		return h.since.Add(h.queue.config.stateHold())
+	}
+	return h.until
+}
+
 // hold is for how long this pod wants no grant.
 func (h *health) hold() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.until.IsZero() {
+	until := h.untilNow()
+	if until.IsZero() {
 		return 0
 	}
-	return max(0, time.Until(h.until).Round(time.Millisecond))
+	return max(0, time.Until(until))
 }
 
 // last is the error that Redis gave last, nil if it answers.

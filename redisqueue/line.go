@@ -74,7 +74,7 @@ func (l *line) askNow() {
 // stands so. units says that the budget is not exhausted. It returns true if the
 // line is shorter than expected.
 func (l *line) beaten(asked beatLine, s standing, now int64, units bool) (surprise bool) {
-	fresh := false
+	var first *waiter // if it has only now taken its place
 	for _, w := range l.waiters {
 		if !slices.ContainsFunc(asked.places, func(p place) bool { return p.ticket == w.ticket }) {
 			continue
@@ -83,16 +83,19 @@ func (l *line) beaten(asked beatLine, s standing, now int64, units bool) (surpri
 			w.arrival = now
 		}
 		if w.ticket == asked.first {
-			fresh = true
+			first = w
 		} else if w.placed != nil {
 			w.place()
 		}
 	}
 	slices.SortStableFunc(l.waiters, (*waiter).compare)
 	if len(l.waiters) == 0 || l.waiters[0].ticket != asked.first {
+		if first != nil && first.placed != nil {
+			first.place() // another has come that stands before it
+		}
 		return false
 	}
-	return l.stands(s, fresh, units)
+	return l.stands(s, first != nil, units)
 }
 
 // stands plans when to ask. Of a closed bucket that is certain; an open one

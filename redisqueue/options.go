@@ -84,7 +84,7 @@ func WithLimit(l gatewayqueue.SessionStartLimit) Option {
 
 // WithLimitSource gives a function that asks Discord for the limits. It is
 // called by one pod at a time: when the queue is first filled, when Redis has
-// lost state, at each new period, and every [WithRefresh] while shards wait.
+// lost state, and every [WithRefresh] while shards wait.
 func WithLimitSource(s LimitSource) Option { return func(c *config) { c.source = s } }
 
 // WithRefresh sets how often the limit source is asked while shards wait;

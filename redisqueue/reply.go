@@ -82,11 +82,18 @@ func (r *reply) span() time.Duration {
 		r.err = fmt.Errorf("%w: %q for a time in ms", ErrUnexpectedReply, text)
 		return 0
 	}
-	const longest = 1e12 // a Duration holds no more than a few of these
 	return time.Duration(math.Round(min(max(n, -longest), longest) * float64(time.Millisecond)))
 }
 
-func (r *reply) duration() time.Duration { return time.Duration(r.int64()) * time.Millisecond }
+// longest is 30 years in ms; a Duration holds no more than nine of these.
+const longest = 1e12
+
+// inMilliseconds makes a duration of what may have been edited by hand.
+func inMilliseconds(n int64) time.Duration {
+	return time.Duration(min(max(n, -longest), longest)) * time.Millisecond
+}
+
+func (r *reply) duration() time.Duration { return inMilliseconds(r.int64()) }
 
 // optional is a number, or -1 for ”.
 func (r *reply) optional() int {

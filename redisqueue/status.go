@@ -111,5 +111,5 @@ func bucketStatus(b int, r *reply, opens string, now int64, hold time.Duration) 
 
 // until is the time from now to then, both in ms; 0 if it has passed.
 func until(then, now int64) time.Duration {
-	return max(0, time.Duration(then-now)) * time.Millisecond
+	return max(0, inMilliseconds(then-now))
 }
