@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -48,5 +50,30 @@ func TestAShardThatCrashesOverAndOverRestsEverLonger(t *testing.T) {
 		time.Sleep(time.Second)
 		require.NoError(t, queue.Close())
 		require.ErrorIs(t, <-done, gatewayqueue.ErrClosed)
+	})
+}
+
+// The log says once when half, a fifth and a twentieth of the budget is left, and
+// again in the next period.
+func TestTheLogWarnsOfABudgetThatRunsOut(t *testing.T) {
+	within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
+		log := newLogbook()
+		limit := gatewayqueue.SessionStartLimit{Total: 20, Remaining: 12, ResetAfter: time.Hour, MaxConcurrency: 1}
+		queue := open(t, client, redisqueue.WithLimit(limit), redisqueue.WithFreshStart(), redisqueue.WithReserve(0), redisqueue.WithBreaker(0), log.option())
+		for shard := range 12 {
+			require.NoError(t, queue.Wait(t.Context(), shard))
+		}
+		for _, line := range []string{
+			"WARN at most 50 % of the budget is left remaining=10 total=20",
+			"WARN at most 20 % of the budget is left remaining=4 total=20",
+			"WARN at most 5 % of the budget is left remaining=1 total=20",
+		} {
+			require.Equal(t, 1, log.said(line), log.all())
+		}
+		for shard := range 11 { // of the next period
+			require.NoError(t, queue.Wait(t.Context(), shard))
+		}
+		require.Equal(t, 2, log.said("at most 50 % of the budget"), log.all())
+		require.Equal(t, 4, log.said("of the budget is left"), log.all())
 	})
 }

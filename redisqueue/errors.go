@@ -114,7 +114,7 @@ func explain(err error, k keys) error {
 	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "WRONGPASS"), strings.Contains(text, "invalid password"),
 		strings.Contains(text, "invalid username-password"), strings.Contains(text, unauthenticated):
 		return fmt.Errorf("redisqueue: the server wants another password or user: set them in the options of the Redis client: %w", err)
-	case strings.Contains(text, "MOVED "):
+	case strings.Contains(text, "MOVED "), strings.Contains(text, "ASK "):
 		return fmt.Errorf("redisqueue: the server is a Redis Cluster; use redis.NewClusterClient: %w", err)
 	}
 	return fmt.Errorf("redisqueue: %w", err)

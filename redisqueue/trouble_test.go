@@ -248,20 +248,44 @@ func TestMisuseIsReturned(t *testing.T) {
 				require.ErrorContains(t, q.Update(t.Context(), full(1)), row.says)
 			})
 		}
-		t.Run("MOVED", func(t *testing.T) {
+		t.Run("Cluster", func(t *testing.T) {
 			t.Parallel()
-			cluster := b.StartCluster(t, 2, 0)
-			owner := cluster.Owner(t, at+"limits")
-			other := cluster.Servers[0]
-			if other == owner {
-				other = cluster.Servers[1]
-			}
-			q := open(t, other.Client(t), brief()...)
-			err := answered(t, ask(t.Context(), q, 0), 5*time.Second)
-			require.ErrorContains(t, err, "the server is a Redis Cluster; use redis.NewClusterClient: MOVED ")
-			require.NoError(t, answered(t, ask(t.Context(), open(t, cluster.Client(t), brief()...), 0), 5*time.Second))
+			redirects(t, b.StartCluster(t, 2, 0))
 		})
 	})
+}
+
+// redirects provokes MOVED, ASK and TRYAGAIN.
+func redirects(t *testing.T, cluster *redistest.Cluster) {
+	owner := cluster.Owner(t, at+"limits")
+	other := cluster.Servers[0]
+	if other == owner {
+		other = cluster.Servers[1]
+	}
+	for word, s := range map[string]*redistest.Server{"MOVED": other, "ASK": owner} {
+		if word == "ASK" { // none of its keys is there
+			moving(t, owner, other)
+		}
+		err := answered(t, ask(t.Context(), open(t, s.Client(t), brief()...), 0), 5*time.Second)
+		require.ErrorContains(t, err, "the server is a Redis Cluster; use redis.NewClusterClient: "+word+" ")
+	}
+	admin := owner.Client(t)
+	stable := do("CLUSTER", "SETSLOT", admin.ClusterKeySlot(t.Context(), at+"limits").Val(), "STABLE")
+	stable(t, admin)
+	require.NoError(t, admin.ZAdd(t.Context(), at+"queue:0", redis.Z{Score: 1, Member: "00009@dead#1"}).Err())
+	moving(t, owner, other) // one of its keys is there, others are not: TRYAGAIN, here or, with ASK, there
+	waiting := ask(t.Context(), open(t, cluster.Client(t), brief()...), 0)
+	waitsOn(t, waiting, 500*time.Millisecond)
+	stable(t, admin)
+	require.NoError(t, answered(t, waiting, 10*time.Second))
+}
+
+// moving begins to move the slot of our keys.
+func moving(t *testing.T, from, to *redistest.Server) {
+	source, target := from.Client(t), to.Client(t)
+	slot := source.ClusterKeySlot(t.Context(), at+"limits").Val()
+	do("CLUSTER", "SETSLOT", slot, "IMPORTING", source.ClusterMyID(t.Context()).Val())(t, target)
+	do("CLUSTER", "SETSLOT", slot, "MIGRATING", target.ClusterMyID(t.Context()).Val())(t, source)
 }
 
 // A script that is gone, or a connection, is nobody's trouble.
