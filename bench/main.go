@@ -34,11 +34,12 @@ func run(args []string) error {
 	flags.SetOutput(os.Stderr)
 	flags.Usage = func() { usage(flags) }
 	var (
-		runs = flags.Int("runs", 5, "runs of each contestant in each workload")
-		out  = flags.String("out", "", "all: the directory of benchmarks.md and its pictures; quick: the same, none by default")
-		only = flags.String("only", "", "one: contestants, by name, separated by commas")
-		sim  = flags.String("simulation", "", "all, quick and simulation: the test binary of bench/simulation; without it that section is left out")
-		spec workload.Spec
+		runs  = flags.Int("runs", 5, "runs of each contestant in each workload")
+		out   = flags.String("out", "", "all: the directory of benchmarks.md and its pictures; quick: the same, none by default")
+		only  = flags.String("only", "", "one: contestants, by name, separated by commas")
+		micro = flags.String("micro", "", "all and quick: a file with what go test -bench has printed, for the report")
+		sim   = flags.String("simulation", "", "all, quick and simulation: the test binary of bench/simulation; without it that section is left out")
+		spec  workload.Spec
 	)
 	flags.IntVar(&spec.Shards, "shards", 256, "one: shards")
 	flags.IntVar(&spec.MaxConcurrency, "mc", 16, "one: max_concurrency")
@@ -53,6 +54,8 @@ func run(args []string) error {
 	flags.IntVar(&spec.Killed, "killed", 0, "one: pods that die on the way")
 	flags.IntVar(&spec.Budget, "budget", 0, "one: identifies a day; 0 is plenty")
 	flags.IntVar(&spec.Windows, "windows", 0, "one: stop after so many windows; 0 is at the end")
+	flags.IntVar(&spec.Settle, "settle", 0, "one: with -windows, the windows until all have arrived; 0 is one and a half")
+	flags.DurationVar(&spec.PodLease, "pod-lease", 0, "one: lease of our pods; 0 is the default")
 	what := "core"
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		what, args = args[0], args[1:]
@@ -85,9 +88,9 @@ func run(args []string) error {
 	case "core":
 		return core(s)
 	case "all":
-		return everything(s, suite.Full(), *out)
+		return everything(s, suite.Full(), *out, *micro)
 	case "quick":
-		return everything(s, suite.Quick(), *out)
+		return everything(s, suite.Quick(), *out, *micro)
 	case "one":
 		return one(s, spec, *only)
 	case "simulation":
@@ -128,11 +131,18 @@ func core(s *suite.Suite) error {
 }
 
 // everything prints the report, or writes it where out says.
-func everything(s *suite.Suite, z suite.Size, out string) error {
+func everything(s *suite.Suite, z suite.Size, out, micro string) error {
 	before := report.Load()
 	sections, err := s.Everything(z)
 	if err != nil {
 		return err
+	}
+	if micro != "" {
+		printed, err := os.ReadFile(micro)
+		if err != nil {
+			return err
+		}
+		sections = append(sections, suite.Micro(string(printed)))
 	}
 	head := fmt.Sprintf(intro, s.Runs, report.Machine(), strings.Join(report.Versions(), ", "), before, report.Load())
 	text := head + suite.Markdown(sections, 2)

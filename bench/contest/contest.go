@@ -25,6 +25,10 @@ type Contestant struct {
 	Local   bool // works within one process only: a reference, not a peer
 	Permits bool // its window starts when the identify is reported, not at the grant
 
+	// Serve starts the service that all pods share, if there is one, and returns
+	// its address.
+	Serve func(s Setup, client *redis.Client) (address string, end func(), err error)
+
 	// Open makes one pod's part. A Local contestant is opened once, for all
 	// pods, and gets no client.
 	Open func(s Setup, client *redis.Client) (Pod, error)
@@ -39,6 +43,7 @@ type Setup struct {
 	Margin       time.Duration // to add to a window that starts at a grant
 	PermitMargin time.Duration // to add to a window that starts at the identify
 	PodLease     time.Duration // 0 for the default; only our own queue has one
+	Service      string        // the address that Serve has returned
 }
 
 // period is how long a grant has to close its bucket.
@@ -60,7 +65,7 @@ type Pod interface {
 // All are the contestants, ours first.
 func All() []Contestant {
 	return []Contestant{
-		redisWait(), redisAcquire(),
+		redisWait(), redisAcquire(), service(),
 		poller(), sleeper(), redisRate(), redislock(), redsyncMutex(),
 		inMemory(), disgo(),
 	}

@@ -4,11 +4,13 @@ package contest
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -16,6 +18,7 @@ import (
 const (
 	Wait     = "RedisQueue Wait"
 	Acquire  = "RedisQueue Acquire"
+	HTTP     = "HTTP service"
 	InMemory = "InMemoryQueue"
 )
 
@@ -40,6 +43,38 @@ func redisAcquire() Contestant {
 		Open: func(s Setup, client *redis.Client) (Pod, error) {
 			q, err := newRedisQueue(s, client)
 			return holding{q}, err
+		},
+	}
+}
+
+func service() Contestant {
+	return Contestant{
+		Name: HTTP, Ours: true, Permits: true, Sent: scripts,
+		How: "this project's `httpqueue`: one server in front of a `RedisQueue`, and a client of it for each pod: `gatewayqueue.Identify`. Both ends are in the client's CPU.",
+		Serve: func(s Setup, client *redis.Client) (string, func(), error) {
+			q, err := newRedisQueue(s, client)
+			if err != nil {
+				return "", nil, err
+			}
+			handler, err := httpqueue.NewHandler(q)
+			if err != nil {
+				return "", nil, err
+			}
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return "", nil, err
+			}
+			server := httpqueue.NewServer(handler)
+			go func() { _ = server.Serve(httpqueue.Quiet(listener)) }()
+			return "http://" + listener.Addr().String(), func() {
+				_ = server.Close()
+				_ = handler.Close()
+				_ = q.Close()
+			}, nil
+		},
+		Open: func(s Setup, _ *redis.Client) (Pod, error) {
+			client, err := httpqueue.NewClient(s.Service)
+			return holding{client}, err
 		},
 	}
 }

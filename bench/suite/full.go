@@ -5,6 +5,7 @@ package suite
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue/bench/contest"
@@ -184,7 +185,7 @@ func (s *Suite) overBudget(z Size) ([]Section, error) {
 func (s *Suite) footprint(z Size) ([]Section, error) {
 	t := report.Table{Head: []string{"contestant", "heap bytes / waiter", "stack bytes / waiter", "goroutines beyond the callers'", "process, % of a core", "commands / s"}}
 	for _, c := range contest.All() {
-		if c.Name == "redislock" || c.Name == "redsync" {
+		if c.Name == "redislock" || c.Name == "redsync" || c.Serve != nil {
 			continue // at this size they measure the machine
 		}
 		w, err := workload.Waiting(c, z.crowd, z.look)
@@ -199,8 +200,9 @@ func (s *Suite) footprint(z Size) ([]Section, error) {
 		s.say("%d waiters: %s", z.crowd, c.Name)
 	}
 	return []Section{{
-		Title:  fmt.Sprintf("%d waiters in one process", z.crowd),
-		Text:   "Beyond what as many goroutines take that only wait for a channel. 16 buckets, Discord's window; one second, long after all have arrived.",
+		Title: fmt.Sprintf("%d waiters in one process", z.crowd),
+		Text: "Beyond what as many goroutines take that only wait for a channel. 16 buckets, Discord's window; one second, long after all have arrived. " +
+			"redislock and redsync are left out, because at this size they measure the machine, and the HTTP service, which holds a connection for each waiter, both ends of it here.",
 		Tables: []report.Table{t},
 	}}, nil
 }
@@ -214,5 +216,15 @@ func contestants() Section {
 		Title: "The contestants", Tables: []report.Table{t},
 		Notes: "rueidis's limiter and lock are modules of their own that the Go module proxy did not have, so they are missing. " +
 			"All clients are go-redis with its default options, one for each pod.",
+	}
+}
+
+// Micro shows what go test -bench has printed.
+func Micro(printed string) Section {
+	return Section{
+		Title: "Hot paths: Go's own benchmarks",
+		Text: "`InMemoryQueue` (of a line's waiters one is granted and one arrives, for `Turn`; a million callers arrive and are granted, for `Million`), " +
+			"then one turn of each contestant where nobody else waits. A waiter and its channel, or permit, are the allocations; a grant has none of its own.\n\n```\n" +
+			strings.TrimSpace(printed) + "\n```",
 	}
 }

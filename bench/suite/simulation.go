@@ -101,9 +101,38 @@ func coldStarts(results []simulation.Result) Section {
 	return Section{
 		Title: "In virtual time: cold starts",
 		Text: "Every shard wants to identify at once. An empty Redis keeps every bucket closed at first, which is in the time but not in the ratio to the ideal (no margin, no dial). " +
-			"In the fleet of 1,000 pods calls of several pods come together, for the sake of real time; one by one a command costs some more.",
+			"In the fleet of 1,000 pods calls of several pods come together, for the sake of real time; one by one a command costs some more." + loadGoal(results),
 		Tables: []report.Table{outcome, load, sent},
 	}
+}
+
+// goalPods and goalLoad are what the load on Redis is held to.
+const (
+	goalPods = 128
+	goalLoad = 0.02 // of a core
+)
+
+func loadGoal(results []simulation.Result) string {
+	text := ""
+	for _, r := range results {
+		if r.Spec.Pods != goalPods {
+			continue
+		}
+		for _, part := range []struct {
+			what string
+			load float64
+		}{{"in the mean", r.Rises[0].Load.CPU}, {"in the worst minute", r.Rises[0].Load.Worst}} {
+			mark := "pass"
+			if part.load > goalLoad {
+				mark = "**FAIL**"
+			}
+			text += fmt.Sprintf("\n- %s: %s %s %% of a core: %s", fleetName(r.Spec), part.what, report.Number(100*part.load), mark)
+		}
+	}
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf("\n\nGoal: with %d pods the load on Redis stays under %s %% of a core.\n", goalPods, report.Number(100*goalLoad)) + text
 }
 
 // scripts are those that a bring-up needs.

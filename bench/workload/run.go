@@ -29,6 +29,7 @@ type pod struct {
 type field struct {
 	spec   Spec
 	pods   []*pod
+	ends   []func() // of services
 	judge  *gatewaytest.Judge
 	start  time.Time
 	ctx    context.Context
@@ -100,17 +101,39 @@ func Do(c contest.Contestant, spec Spec, run int, idle float64) (Run, error) {
 }
 
 func (f *field) open(c contest.Contestant, addr string) error {
+	service, err := f.serve(c, f.spec.setup("service"), addr)
+	if err != nil {
+		return err
+	}
 	for i := range f.spec.Pods {
 		p := &pod{cord: &cord{}}
 		p.client = p.cord.client(addr)
 		p.ctx, p.kill = context.WithCancel(f.ctx) //nolint:fatcontext // each pod has one of its own
 		f.pods = append(f.pods, p)
-		var err error
-		if p.Pod, err = c.Open(f.spec.setup(fmt.Sprintf("pod%d", i)), p.client); err != nil {
+		setup := f.spec.setup(fmt.Sprintf("pod%d", i))
+		setup.Service = service
+		if p.Pod, err = c.Open(setup, p.client); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// serve starts the service that the pods share, if the contestant has one. It
+// ends with the field.
+func (f *field) serve(c contest.Contestant, setup contest.Setup, addr string) (address string, err error) {
+	if c.Serve == nil {
+		return "", nil
+	}
+	client := new(cord).client(addr)
+	address, end, err := c.Serve(setup, client)
+	f.ends = append(f.ends, func() {
+		if end != nil {
+			end()
+		}
+		_ = client.Close()
+	})
+	return address, err
 }
 
 // warm lets one shard of another application identify first, so that the server
@@ -120,6 +143,10 @@ func (f *field) warm(c contest.Contestant, addr string) error {
 	defer client.Close() //nolint:errcheck // nothing is left to do
 	setup := f.spec.setup("warm")
 	setup.App = "warm"
+	var err error
+	if setup.Service, err = f.serve(c, setup, addr); err != nil {
+		return err
+	}
 	p, err := c.Open(setup, client)
 	if err != nil {
 		return err
@@ -156,6 +183,9 @@ func (f *field) close() {
 		})
 	}
 	all.Wait()
+	for _, end := range f.ends {
+		end()
+	}
 }
 
 // bringUp starts all shards. The channel that it returns is closed when each

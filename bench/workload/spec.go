@@ -33,6 +33,7 @@ type Spec struct {
 	// A line that is too long to drain is left after Windows of them; 0 is to
 	// the end.
 	Windows int
+	Settle  int // windows until all have arrived, where it is left; 0 is one and a half
 }
 
 func (s Spec) limit() gatewayqueue.SessionStartLimit {
@@ -61,7 +62,12 @@ func (s Spec) drains() bool {
 
 // settled is when, in a run that does not drain, every waiter has arrived and
 // what a grant costs can be told from what an arrival costs.
-func (s Spec) settled() time.Duration { return s.Window + s.Window/2 }
+func (s Spec) settled() time.Duration {
+	if s.Settle > 0 {
+		return time.Duration(s.Settle) * s.Window
+	}
+	return s.Window + s.Window/2
+}
 
 // length is about how long a bring-up takes.
 func (s Spec) length() time.Duration { return time.Duration(s.Depth()) * s.Window }
