@@ -52,7 +52,7 @@ func WithWindow(window time.Duration) InMemoryOption {
 
 // WithMargin sets what is added to a window that starts at a grant,
 // [GrantMargin] by default. A bot that dials between Wait and IDENTIFY needs as
-// much as its dials vary: more like a second, or better an Acquire.
+// much as its dials vary: more like 1.5 s, or better an Acquire.
 func WithMargin(margin time.Duration) InMemoryOption {
 	return func(q *InMemoryQueue) { q.margin = margin }
 }

@@ -1,5 +1,5 @@
 // Package lua embeds the scripts that decide everything in Redis. Each script
-// is one decision, runs on Redis 5 and later, and opens with its keys,
+// is one decision, runs on Redis 6.0 and later, and opens with its keys,
 // arguments and replies.
 package lua
 

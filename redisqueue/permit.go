@@ -114,9 +114,7 @@ func (p *permit) tell(call func(context.Context) error) error {
 		if classify(err) == returned {
 			return explain(err, q.store.keys)
 		}
-		select {
-		case <-time.After(retryIn(err, n)):
-		case <-ctx.Done():
+		if ctxerr.Sleep(ctx, retryIn(err, n)) != nil {
 			q.config.log.Warn("could not report a permit: its slot expires by itself", "ticket", p.ticket, "error", err)
 			return ctxerr.Ended(ctx, err)
 		}

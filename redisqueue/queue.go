@@ -288,9 +288,7 @@ func (q *RedisQueue) giveUp(ctx context.Context, bucket int, pod string, tickets
 		if err == nil || classify(err) == returned {
 			return err
 		}
-		select {
-		case <-time.After(retryIn(err, n)):
-		case <-ctx.Done():
+		if ctxerr.Sleep(ctx, retryIn(err, n)) != nil {
 			return err
 		}
 	}

@@ -69,12 +69,26 @@ var growing = []struct {
 	{report.HandoffP99, "handoff", 0.1},
 }
 
+// lines are a plot's, one for each contestant.
+type lines []*report.Line
+
+// of is the line of that name, a new one if there is none.
+func (l *lines) of(name string) *report.Line {
+	for _, line := range *l {
+		if line.Name == name {
+			return line
+		}
+	}
+	line := &report.Line{Name: name}
+	*l = append(*l, line)
+	return line
+}
+
 func (s *Suite) growth(z Size) ([]Section, error) {
 	var sections []Section
 	done := make(map[workload.Spec][]report.Row) // all dimensions have one workload in common
 	for _, d := range z.growth {
-		lines := make(map[string]*report.Line)
-		var order []string
+		plots := make([]lines, len(growing))
 		t := report.Table{Head: []string{d.name, "contestant", "commands / grant", "Redis CPU us / grant", "bytes / grant", "handoff p99 ms", "Redis, % of a core"}}
 		for _, size := range d.sizes {
 			spec := d.spec(size)
@@ -94,13 +108,8 @@ func (s *Suite) growth(z Size) ([]Section, error) {
 					fmt.Sprint(size), r.Name, report.Commands.Cell(r.Runs), report.RedisCPU.Cell(r.Runs),
 					report.Bytes.Cell(r.Runs), report.HandoffP99.Cell(r.Runs), report.RedisLoad.Cell(r.Runs),
 				})
-				for _, g := range growing {
-					key := g.file + r.Name
-					if lines[key] == nil {
-						lines[key] = &report.Line{Name: r.Name}
-						order = append(order, key)
-					}
-					lines[key].Add(float64(size), g.Over(r.Runs), g.floor)
+				for i, g := range growing {
+					plots[i].of(r.Name).Add(float64(size), g.Over(r.Runs), g.floor)
 				}
 			}
 		}
@@ -109,15 +118,9 @@ func (s *Suite) growth(z Size) ([]Section, error) {
 				"Lines are left after %d windows, those of 4,096 after %d: a grant's cost is that of one in the line's middle and of one arrival. "+
 				"Each pod with waiters beats twice in a lease, whatever is granted: with P pods and B buckets that is 3.3 P/B commands a grant, most of them where pods are many or buckets few. "+
 				"The poller is left out with 4,096 waiters a bucket: it measures the machine.", growthWindow, leaseOf(growthWindow), d.spec(d.sizes[0]).Windows, longGrowth)}
-		for _, g := range growing {
-			var some []*report.Line
-			for _, key := range order {
-				if lines[key] != nil && len(key) > len(g.file) && key == g.file+lines[key].Name {
-					some = append(some, lines[key])
-				}
-			}
+		for i, g := range growing {
 			file := "benchmarks-" + d.file + "-" + g.file + ".svg"
-			if err := report.Plot(s.path(file), g.Title+" by "+d.name, d.name, g.Title, some); err != nil {
+			if err := report.Plot(s.path(file), g.Title+" by "+d.name, d.name, g.Title, plots[i]); err != nil {
 				return nil, err
 			}
 			section.Images = append(section.Images, Image{File: file, Text: g.Title + " by " + d.name})

@@ -140,7 +140,7 @@ func random(seed uint64) plan {
 		}
 		length := time.Duration(50+r.IntN(1500)) * time.Millisecond
 		if r.IntN(30) == 0 {
-			length *= 5
+			length *= 7
 		}
 		p.Faults = append(p.Faults, scheduled{
 			Name: name, At: time.Duration(r.IntN(2800)) * time.Millisecond, For: length, Seed: r.Uint64(),
