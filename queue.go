@@ -82,12 +82,13 @@ type Permit interface {
 	// error means that the bucket stays closed at least as long as it must.
 	// While nobody answers the queue keeps trying, for a minute or more; what
 	// it is refused for good (a missing right, a key of another type) it
-	// returns at once.
+	// returns at once, and does no more about.
 	Identified(ctx context.Context) error
 
 	// Abandon says that IDENTIFY was not and will not be sent: the slot and
 	// the unit of the budget go back. When in doubt, say Identified. It
-	// blocks, and fails, as Identified does; the unit stays spent then.
+	// blocks, and fails, as Identified does; a unit that could not go back
+	// stays spent.
 	Abandon(ctx context.Context) error
 
 	// Deadline is the moment, on this process's monotonic clock, up to which

@@ -117,10 +117,10 @@ func (c *Core) Tables() []Section {
 		Section{Title: "Goals", Tables: []report.Table{c.goals()}})
 }
 
-// Passed says whether every goal was reached.
+// Passed says whether every goal was reached but those that go further.
 func (c *Core) Passed() bool {
 	for _, g := range c.checks() {
-		if !g.pass {
+		if !g.pass && !g.further {
 			return false
 		}
 	}
@@ -130,13 +130,17 @@ func (c *Core) Passed() bool {
 type check struct {
 	what, goal, got string
 	pass            bool
+	further         bool // not promised: what would be better still
 }
 
 func (c *Core) goals() report.Table {
 	t := report.Table{Head: []string{"what", "goal", "measured", ""}}
 	for _, g := range c.checks() {
 		mark := "pass"
-		if !g.pass {
+		switch {
+		case !g.pass && g.further:
+			mark = "**missed**"
+		case !g.pass:
 			mark = "**FAIL**"
 		}
 		t.Rows = append(t.Rows, []string{g.what, g.goal, g.got, mark})
@@ -148,7 +152,11 @@ func (c *Core) checks() []check {
 	wait, acquire, poller := c.Zero[0], c.Zero[1], c.Zero[2]
 	most := func(what string, f report.Figure, runs []workload.Run, limit float64, unit string) check {
 		v := f.Value(runs)
-		return check{what, "at most " + report.Number(limit) + unit, f.Cell(runs) + unit, v <= limit}
+		return check{what: what, goal: "at most " + report.Number(limit) + unit, got: f.Cell(runs) + unit, pass: v <= limit}
+	}
+	further := func(c check) check {
+		c.what, c.further = c.what+" (further goal)", true
+		return c
 	}
 	list := []check{
 		most("bring-up / ideal, Wait at margin 0", report.BringUp, wait.Runs, 1.005, ""),
@@ -156,10 +164,11 @@ func (c *Core) checks() []check {
 		c.first(),
 		most("handoff p99, Wait at margin 0", report.HandoffP99, wait.Runs, 5, " ms"),
 		most("handoff p99, Acquire at margin 0", report.HandoffP99, acquire.Runs, 5, " ms"),
-		most("handoff p99, Wait, the further goal", report.HandoffP99, wait.Runs, 3, " ms"),
-		most("handoff p99, Acquire, the further goal", report.HandoffP99, acquire.Runs, 3, " ms"),
+		further(most("handoff p99, Wait at margin 0", report.HandoffP99, wait.Runs, 3, " ms")),
+		further(most("handoff p99, Acquire at margin 0", report.HandoffP99, acquire.Runs, 3, " ms")),
 		most("commands / grant, Wait", report.Commands, wait.Runs, 2, ""),
-		most("commands / grant, Acquire, which takes two at the least", report.Commands, acquire.Runs, 4, ""),
+		most("commands / grant, Acquire", report.Commands, acquire.Runs, 4, ""),
+		further(most("commands / grant, Acquire, which takes two at the least", report.Commands, acquire.Runs, 2, "")),
 	}
 	for _, r := range c.Fleet {
 		list = append(list, most(fmt.Sprintf("commands / grant, %s, %d pods", r.Name, fleetPods), report.Commands, r.Runs, 5, ""))
@@ -171,8 +180,8 @@ func (c *Core) checks() []check {
 			low, high = min(low, v), max(high, v)
 		}
 		list = append(list, check{
-			fmt.Sprintf("commands / grant, %s, with 4, 64 and 1,024 waiters a bucket", name), "at most 4, within a third",
-			report.Number(low) + " to " + report.Number(high), high <= 4 && high <= low*4/3,
+			what: fmt.Sprintf("commands / grant, %s, with 4, 64 and 1,024 waiters a bucket", name), goal: "at most 4, within a third",
+			got: report.Number(low) + " to " + report.Number(high), pass: high <= 4 && high <= low*4/3,
 		})
 	}
 	list = append(list,
@@ -181,12 +190,15 @@ func (c *Core) checks() []check {
 		most("worst violation at margin 0, Wait", report.Worst, wait.Runs, 5, " ms"),
 		most("worst violation at margin 0, Acquire", report.Worst, acquire.Runs, 5, " ms"),
 		most("a script's run time with 1,024 waiters a bucket", report.PerCall, c.Deep[len(c.Deep)-1][0].Runs, 100, " us"),
-		most("Redis CPU / grant, Wait, beside a tenth of the poller's", report.RedisCPU, wait.Runs, report.RedisCPU.Value(poller.Runs)/10, " us"),
-		most("Redis CPU / grant, Acquire, beside the same", report.RedisCPU, acquire.Runs, report.RedisCPU.Value(poller.Runs)/10, " us"),
+		further(most("Redis CPU / grant, Wait, beside a tenth of the poller's", report.RedisCPU, wait.Runs, report.RedisCPU.Value(poller.Runs)/10, " us")),
+		further(most("Redis CPU / grant, Acquire, beside the same", report.RedisCPU, acquire.Runs, report.RedisCPU.Value(poller.Runs)/10, " us")),
 		c.thrifty(),
-		check{"an idle pod", "0 commands/s", report.Number(c.Idle) + " commands/s", c.Idle == 0},
-		check{fmt.Sprintf("%d waiters in one pod, goroutines beyond the callers'", c.size.crowd), "one a bucket, 16, and a handful", fmt.Sprint(c.Crowd.Goroutines), c.Crowd.Goroutines <= 16+8},
-		check{"our memory for each of them", "under 2048 bytes", report.Number(c.Crowd.Heap) + " of heap", c.Crowd.Heap < 2048},
+		check{what: "an idle pod", goal: "0 commands/s", got: report.Number(c.Idle) + " commands/s", pass: c.Idle == 0},
+		check{
+			what: fmt.Sprintf("%d waiters in one pod, goroutines beyond the callers'", c.size.crowd), goal: "one a bucket, 16, and a handful",
+			got: fmt.Sprint(c.Crowd.Goroutines), pass: c.Crowd.Goroutines <= 16+8,
+		},
+		check{what: "our memory for each of them", goal: "under 2048 bytes", got: report.Number(c.Crowd.Heap) + " of heap", pass: c.Crowd.Heap < 2048},
 	)
 	return list
 }
@@ -208,8 +220,9 @@ func (c *Core) beside(f report.Figure, what, unit string) check {
 	}
 	theirs, name := best(f, peers)
 	return check{
-		what + ", the best of ours beside the best peer, both without a violation",
-		"at most " + report.Number(theirs) + unit + " (" + name + ")", report.Number(mine) + unit + " (" + how + ")", mine <= theirs,
+		what: what + ", the best of ours beside the best peer, both without a violation",
+		goal: "at most " + report.Number(theirs) + unit + " (" + name + ")", got: report.Number(mine) + unit + " (" + how + ")",
+		pass: mine <= theirs && !math.IsInf(mine, 1),
 	}
 }
 

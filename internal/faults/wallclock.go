@@ -12,13 +12,16 @@ import (
 	"github.com/agiledragon/gomonkey/v2"
 )
 
-var wallMoved atomic.Int64 // s
+var (
+	wallMoved atomic.Int64      // s
+	wallPatch *gomonkey.Patches // kept, or the function that stands in for time.Now is collected
+)
 
 // looseWallClock gives this process a time.Now that moveWallClock moves. Call it
 // before anything else runs.
 func looseWallClock() {
 	start := time.Now()
-	gomonkey.ApplyFunc(time.Now, func() time.Time { // which the scheduler calls too: it may make no call of the system
+	wallPatch = gomonkey.ApplyFunc(time.Now, func() time.Time { // which the scheduler calls too: it may make no call of the system
 		return withWallMoved(start.Add(time.Since(start)), wallMoved.Load())
 	})
 }
