@@ -148,7 +148,7 @@ func TestARestIsOfOneShardOnly(t *testing.T) {
 			require.NoError(t, crashing.Wait(t.Context(), 7))
 		}
 		time.Sleep(6 * time.Second)
-		queue := open(t, slowClaims{virtualClient(t, server)}, fresh(2, redisqueue.WithBreaker(1))...)
+		queue := open(t, slowAnswers{virtualClient(t, server), claimHash}, fresh(2, redisqueue.WithBreaker(1))...)
 		ctx, leave := context.WithCancel(t.Context())
 		tired, next := ask(ctx, queue, 7), ask(t.Context(), queue, 9)
 		_ = ask(t.Context(), queue, 8) // with two lines they take their places by a beat
@@ -159,16 +159,19 @@ func TestARestIsOfOneShardOnly(t *testing.T) {
 	})
 }
 
-// slowClaims is a client to whom the answers to claims take their time.
-type slowClaims struct{ redis.Scripter }
+// slowAnswers is a client to whom the answers to one script take their time.
+type slowAnswers struct {
+	redis.Scripter
+	hash string
+}
 
 const slowBy = 80 * time.Millisecond
 
-var claimHash = redis.NewScript(lua.Claim).Hash()
+var claimHash, beatHash = redis.NewScript(lua.Claim).Hash(), redis.NewScript(lua.Beat).Hash()
 
-func (s slowClaims) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
+func (s slowAnswers) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
 	answer := s.Scripter.EvalSha(ctx, hash, keys, args...)
-	if hash == claimHash {
+	if hash == s.hash {
 		time.Sleep(slowBy)
 	}
 	return answer

@@ -83,11 +83,7 @@ func (h *health) untilNow() time.Time {
 func (h *health) hold() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	until := h.untilNow()
-	if until.IsZero() {
-		return 0
-	}
-	return max(0, time.Until(until))
+	return max(0, time.Until(h.untilNow()))
 }
 
 // last is the error that Redis gave last, nil if it answers.

@@ -67,7 +67,7 @@ func TestARenewalThatComesTooLateRevivesNoPermit(t *testing.T) {
 // Until IDENTIFY is reported its bucket's window has not begun.
 func TestAReportDoesNotWaitForClaims(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, _ *redis.Client) {
-		q := open(t, slowClaims{virtualClient(t, server)}, fresh(3)...)
+		q := open(t, slowAnswers{virtualClient(t, server), claimHash}, fresh(3)...)
 		permit, err := q.Acquire(t.Context(), 0)
 		require.NoError(t, err)
 		_, _ = ask(t.Context(), q, 1), ask(t.Context(), q, 2)

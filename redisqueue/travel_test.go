@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue"
-	"github.com/gatewayqueue/gatewayqueue/lua"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -27,6 +26,12 @@ func twoPods(t *testing.T, maxConcurrency int) (a, b *redisqueue.RedisQueue) {
 		pods[i] = open(t, virtualClient(t, server), redisqueue.WithLimit(full(maxConcurrency)), redisqueue.WithFreshStart())
 	}
 	return pods[0], pods[1]
+}
+
+// renew renews an imported permit.
+func renew(t *testing.T, imported gatewayqueue.Permit) error {
+	t.Helper()
+	return imported.(interface{ Renew(context.Context) error }).Renew(t.Context())
 }
 
 func TestACallerThatComesBackAtAnotherPodHasItsPlaceAgain(t *testing.T) {
@@ -76,7 +81,7 @@ func TestAPlaceIsToldThoughAnotherHasComeBefore(t *testing.T) {
 		require.NoError(t, other.Wait(t.Context(), 1))
 		early := time.Now()
 		time.Sleep(time.Second)
-		queue := open(t, slowBeats{virtualClient(t, server)}, fresh(2)...)
+		queue := open(t, slowAnswers{virtualClient(t, server), beatHash}, fresh(2)...)
 		told := make(chan time.Time, 1)
 		go func() {
 			_ = queue.WaitSince(t.Context(), 2, time.Time{}, func(since time.Time) bool { told <- since; return true })
@@ -94,19 +99,6 @@ func TestAPlaceIsToldThoughAnotherHasComeBefore(t *testing.T) {
 	})
 }
 
-// slowBeats is a client to whom the answers to beats take their time.
-type slowBeats struct{ redis.Scripter }
-
-var beatHash = redis.NewScript(lua.Beat).Hash()
-
-func (s slowBeats) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
-	answer := s.Scripter.EvalSha(ctx, hash, keys, args...)
-	if hash == beatHash {
-		time.Sleep(slowBy)
-	}
-	return answer
-}
-
 // How old a permit is, Redis's clock says: those of servers may be far apart.
 func TestAPermitIsRenewedWhereThePodsClockIsAhead(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
@@ -118,7 +110,7 @@ func TestAPermitIsRenewedWhereThePodsClockIsAhead(t *testing.T) {
 		require.NoError(t, err)
 		imported, err := queue.Import(record)
 		require.NoError(t, err)
-		require.NoError(t, imported.(interface{ Renew(context.Context) error }).Renew(t.Context()))
+		require.NoError(t, renew(t, imported))
 		require.Greater(t, time.Until(imported.Deadline()), 4*time.Second)
 	})
 }
@@ -135,7 +127,7 @@ func TestAPermitIsRenewedAndSettledAtAnotherPod(t *testing.T) {
 		next := ask(t.Context(), a, 1)
 		for range 20 {
 			time.Sleep(2 * time.Second)
-			require.NoError(t, imported.(interface{ Renew(context.Context) error }).Renew(t.Context()))
+			require.NoError(t, renew(t, imported))
 			require.Greater(t, time.Until(imported.Deadline()), 4*time.Second)
 		}
 		start := time.Now()
@@ -145,7 +137,7 @@ func TestAPermitIsRenewedAndSettledAtAnotherPod(t *testing.T) {
 		assert.Less(t, time.Since(start), gatewayqueue.IdentifyDelay+time.Second)
 		again, err := a.Import(record)
 		require.NoError(t, err)
-		require.ErrorIs(t, again.(interface{ Renew(context.Context) error }).Renew(t.Context()), gatewayqueue.ErrPermitExpired)
+		require.ErrorIs(t, renew(t, again), gatewayqueue.ErrPermitExpired)
 	})
 }
 
@@ -193,7 +185,7 @@ func TestAPermitIsNotRenewedBeyondItsBound(t *testing.T) {
 		require.NoError(t, err)
 		for err == nil {
 			time.Sleep(2 * time.Second)
-			err = imported.(interface{ Renew(context.Context) error }).Renew(t.Context())
+			err = renew(t, imported)
 			require.LessOrEqual(t, imported.Deadline().Sub(granted), gatewayqueue.PermitBound+5*time.Millisecond)
 		}
 		require.ErrorIs(t, err, gatewayqueue.ErrPermitExpired)

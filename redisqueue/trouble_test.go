@@ -262,13 +262,13 @@ func redirects(t *testing.T, cluster *redistest.Cluster) {
 	if other == owner {
 		other = cluster.Servers[1]
 	}
-	for word, s := range map[string]*redistest.Server{"MOVED": other, "ASK": owner} {
-		if word == "ASK" { // none of its keys is there
-			moving(t, owner, other)
-		}
+	redirected := func(s *redistest.Server, word string) {
 		err := answered(t, ask(t.Context(), open(t, s.Client(t), brief()...), 0), 5*time.Second)
 		require.ErrorContains(t, err, "the server is a Redis Cluster; use redis.NewClusterClient: "+word+" ")
 	}
+	redirected(other, "MOVED")
+	moving(t, owner, other) // none of its keys is there
+	redirected(owner, "ASK")
 	admin := owner.Client(t)
 	stable := do("CLUSTER", "SETSLOT", admin.ClusterKeySlot(t.Context(), at+"limits").Val(), "STABLE")
 	stable(t, admin)
