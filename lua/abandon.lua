@@ -5,30 +5,35 @@
 --       3 the pod, if it leaves with them, or ''  4... tickets
 -- Reply {'left', how many units went back}
 
+local slot_key, remaining_key, queue_key, limits_key, spent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local opens_key, pods_key = KEYS[6], KEYS[7]
+local bucket, paid_ttl, leaving_pod = ARGV[1], ARGV[2], ARGV[3]
+
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
-local limits = redis.call('HMGET', KEYS[4], 'epoch', 'total')
-local slot, left, counted = redis.call('GET', KEYS[1]), whole(redis.call('GET', KEYS[2])), redis.call('HLEN', KEYS[5])
+local limits = redis.call('HMGET', limits_key, 'epoch', 'total')
+local slot, left, counted = redis.call('GET', slot_key), whole(redis.call('GET', remaining_key)), redis.call('HLEN', spent_key)
 local total, units = whole(limits[2]) or 0, 0
 
 for i = 4, #ARGV do
-  local paid = redis.call('GET', KEYS[i + 4])
-  redis.call('ZREM', KEYS[3], ARGV[i])
-  if paid ~= 'identified' and ARGV[2] ~= '0' then
-    redis.call('SET', KEYS[i + 4], 'left', 'PX', ARGV[2])
+  local ticket, paid_key = ARGV[i], KEYS[i + 4]
+  local paid = redis.call('GET', paid_key)
+  redis.call('ZREM', queue_key, ticket)
+  if paid ~= 'identified' and paid_ttl ~= '0' then
+    redis.call('SET', paid_key, 'left', 'PX', paid_ttl)
     local epoch, reset = string.match(paid or '', '^granted (%S+) (%d+)$')
     if epoch == limits[1] and tonumber(reset) > now and left and left + units < total then -- of a period that lasts
-      redis.call('INCR', KEYS[2])
-      if counted > 0 then redis.call('HINCRBY', KEYS[5], tostring(tonumber(string.match(ARGV[i], '^%d+'))), -1) end
+      redis.call('INCR', remaining_key)
+      if counted > 0 then redis.call('HINCRBY', spent_key, tostring(tonumber(string.match(ticket, '^%d+'))), -1) end
       units = units + 1
     end
-    if slot == ARGV[i] or slot == ARGV[i] .. ' permit' then
-      redis.call('DEL', KEYS[1])
-      redis.call('HSET', KEYS[6], ARGV[1], string.format('%.0f', now))
+    if slot == ticket or slot == ticket .. ' permit' then
+      redis.call('DEL', slot_key)
+      redis.call('HSET', opens_key, bucket, string.format('%.0f', now))
     end
   end
 end
-if ARGV[3] ~= '' then redis.call('ZREM', KEYS[7], ARGV[3]) end
+if leaving_pod ~= '' then redis.call('ZREM', pods_key, leaving_pod) end
 return {'left', units}

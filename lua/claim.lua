@@ -21,6 +21,14 @@
 --   shut is how long the bucket is certain to stay closed; reset is when the period ends, 0 before it begins
 -- Error BADVALUE <key>: a value was edited to something that cannot be used.
 
+local slot_key, remaining_key, queue_key, limits_key, spent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local pods_key, opens_key, paid_key = KEYS[6], KEYS[7], KEYS[8]
+local ticket, arrival, shard, bucket, pod, pod_lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local known_buckets, known_epoch, known_seq, mode, grant_closes = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
+local until_wanted, step, reserve, period, paid_ttl = ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16]
+local next_ticket, fleet_hold = ARGV[17], ARGV[18]
+local breaker, others = tonumber(ARGV[19]), 20 -- where those of the others begin
+
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
@@ -28,111 +36,112 @@ local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 
-local limits = redis.call('HMGET', KEYS[4], 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
 local reset, closed = whole(limits[5] or '0'), whole(limits[6] or '0')
 if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
-  return redis.error_reply('BADVALUE ' .. KEYS[4])
+  return redis.error_reply('BADVALUE ' .. limits_key)
 end
 if not limits[1] then seq, reset, closed = 0, 0, 0 end
 local over = reset > 0 and reset <= now
-local left = redis.call('GET', KEYS[2])
-local known = limits[1] == ARGV[8] and seq >= tonumber(ARGV[9]) and buckets == tonumber(ARGV[7])
+local left = redis.call('GET', remaining_key)
+local known = limits[1] == known_epoch and seq >= tonumber(known_seq) and buckets == tonumber(known_buckets)
 local ahead, head, back, shut = 0, '', 0, 0
 local function reply(code, wait)
   return {code, ms(now), string.format('%.3f', math.max(wait, 1)), ahead, ms(left), ms(seq), head, back, ms(math.max(math.floor(shut), 0)), ms(reset)}
 end
-if limits[1] and ARGV[18] ~= '0' then -- first of all: the next call will find the script known
-  closed = math.max(closed, now + ARGV[18])
-  redis.call('HSET', KEYS[4], 'closed_until', ms(closed), 'refresh_at', '0')
+if limits[1] and fleet_hold ~= '0' then -- first of all: the next call will find the script known
+  closed = math.max(closed, now + fleet_hold)
+  redis.call('HSET', limits_key, 'closed_until', ms(closed), 'refresh_at', '0')
 end
 if not known or not (left or over) then
   left = 0
   return reply('resync', 0)
 end
 left = over and total or whole(left)
-if not left then return redis.error_reply('BADVALUE ' .. KEYS[2]) end
-local spent, breaker = whole(redis.call('HGET', KEYS[5], ARGV[3]) or '0'), tonumber(ARGV[19])
-if not spent then return redis.error_reply('BADVALUE ' .. KEYS[5]) end
+if not left then return redis.error_reply('BADVALUE ' .. remaining_key) end
+local spent = whole(redis.call('HGET', spent_key, shard) or '0')
+if not spent then return redis.error_reply('BADVALUE ' .. spent_key) end
 
-local paid = redis.call('GET', KEYS[8])
+local paid = redis.call('GET', paid_key)
 if paid == 'left' or paid == 'identified' then return reply('gone', 0) end
-local slot = redis.call('GET', KEYS[1])
-local ttl = slot and redis.call('PTTL', KEYS[1]) or -2
-local opens = decimal(redis.call('HGET', KEYS[7], ARGV[4]) or '0')
-if not opens then return redis.error_reply('BADVALUE ' .. KEYS[7]) end
+local slot = redis.call('GET', slot_key)
+local ttl = slot and redis.call('PTTL', slot_key) or -2
+local opens = decimal(redis.call('HGET', opens_key, bucket) or '0')
+if not opens then return redis.error_reply('BADVALUE ' .. opens_key) end
 shut = opens - exact -- whether or not the slot is there: it expires up to 1 ms later, and may be deleted by hand
-if ttl == -1 then shut = math.max(shut, ARGV[13]) end
+if ttl == -1 then shut = math.max(shut, step) end
 if ttl >= math.max(shut + 1, 0) then shut = ttl + 1 end -- it was set by hand
-local mine = slot == ARGV[1] or slot == ARGV[1] .. ' permit'
+local mine = slot == ticket or slot == ticket .. ' permit'
 local held = shut > 0 and slot and string.sub(slot, -7) == ' permit'
 local slot_left = shut
 local open = math.min(-shut, exact - closed) -- for how long the bucket has been; below 0 it is closed
-shut = math.max(-open, tonumber(ARGV[12]))
+shut = math.max(-open, tonumber(until_wanted))
 
-redis.call('ZADD', KEYS[6], ms(now + ARGV[6]), ARGV[5])
-if ttl == -1 then redis.call('PEXPIRE', KEYS[1], ARGV[13]) end
-for i = 20, #ARGV, 2 do
-  redis.call('ZADD', KEYS[3], 'NX', ARGV[i] == '' and ms(now) or ARGV[i], ARGV[i + 1])
+redis.call('ZADD', pods_key, ms(now + pod_lease), pod)
+if ttl == -1 then redis.call('PEXPIRE', slot_key, step) end
+for i = others, #ARGV, 2 do
+  local since, other = ARGV[i], ARGV[i + 1]
+  redis.call('ZADD', queue_key, 'NX', since == '' and ms(now) or since, other)
 end
 if not paid and not over and breaker > 0 and spent >= breaker then
-  redis.call('ZREM', KEYS[3], ARGV[1])
-  return reply('tired', math.min(ARGV[13] * 2 ^ math.min(spent - breaker, 30), 3600000))
+  redis.call('ZREM', queue_key, ticket)
+  return reply('tired', math.min(step * 2 ^ math.min(spent - breaker, 30), 3600000))
 end
 local granted = paid and (mine and closed <= now or shut <= 0)
 if not granted then
-  if paid then redis.call('PEXPIRE', KEYS[8], ARGV[16]) end -- it waits for its grant again, and must not pay again
-  head = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
-  if head ~= ARGV[1] then
-    local added = redis.call('ZADD', KEYS[3], 'NX', ARGV[2] == '' and ms(now) or ARGV[2], ARGV[1])
-    back = ARGV[2] ~= '' and added or 0
-    local stuck = 5 * ARGV[6] -- a head that lives takes an open bucket within milliseconds
-    if open < stuck or over or left <= tonumber(ARGV[14]) then stuck = now end
+  if paid then redis.call('PEXPIRE', paid_key, paid_ttl) end -- it waits for its grant again, and must not pay again
+  head = redis.call('ZRANGE', queue_key, 0, 0)[1]
+  if head ~= ticket then
+    local added = redis.call('ZADD', queue_key, 'NX', arrival == '' and ms(now) or arrival, ticket)
+    back = arrival ~= '' and added or 0
+    local stuck = 5 * pod_lease -- a head that lives takes an open bucket within milliseconds
+    if open < stuck or over or left <= tonumber(reserve) then stuck = now end
     for _ = 1, 64 do -- pass over the tickets of pods whose lease has ended, and those that nobody claims for
-      local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
+      local first = redis.call('ZRANGE', queue_key, 0, 0, 'WITHSCORES')
       head = first[1]
-      local lease = redis.call('ZSCORE', KEYS[6], string.match(head, '@(.+)#') or '')
-      if lease and tonumber(lease) >= now and (head == ARGV[1] or now - first[2] < stuck) then break end
-      redis.call('ZREM', KEYS[3], head)
+      local lease = redis.call('ZSCORE', pods_key, string.match(head, '@(.+)#') or '')
+      if lease and tonumber(lease) >= now and (head == ticket or now - first[2] < stuck) then break end
+      redis.call('ZREM', queue_key, head)
       head = ''
     end
-    ahead = redis.call('ZRANK', KEYS[3], ARGV[1])
+    ahead = redis.call('ZRANK', queue_key, ticket)
   end
-  granted = head == ARGV[1] and shut <= 0 and (paid or left > tonumber(ARGV[14]))
+  granted = head == ticket and shut <= 0 and (paid or left > tonumber(reserve))
 end
 
 if not granted then
-  if not paid and not held and left <= tonumber(ARGV[14]) then -- a permit that is out may give its unit back
+  if not paid and not held and left <= tonumber(reserve) then -- a permit that is out may give its unit back
     return reply('exhausted', reset > now and reset - now or 60000)
   end
   local wait = math.max(shut, 0)
   if held then -- it may end at any moment
-    wait, shut = ahead == 0 and math.min(wait, ARGV[13] / 5) or 0, closed - now
+    wait, shut = ahead == 0 and math.min(wait, step / 5) or 0, closed - now
   end
   if head == '' then return reply('wait', 0) end -- more of the dead to pass over
-  return reply('wait', wait + ahead * ARGV[13])
+  return reply('wait', wait + ahead * step)
 end
 
-local closes = math.max(ARGV[11], paid and mine and slot_left or 0)
-if closes == tonumber(ARGV[11]) then -- else this is a late copy of a claim: it ends no slot sooner
-  redis.call('SET', KEYS[1], ARGV[10] == 'permit' and ARGV[1] .. ' permit' or ARGV[1], 'PX', ARGV[11])
-  redis.call('HSET', KEYS[7], ARGV[4], string.format('%.3f', exact + closes))
+local closes = math.max(grant_closes, paid and mine and slot_left or 0)
+if closes == tonumber(grant_closes) then -- else this is a late copy of a claim: it ends no slot sooner
+  redis.call('SET', slot_key, mode == 'permit' and ticket .. ' permit' or ticket, 'PX', grant_closes)
+  redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + closes))
 end
-redis.call('ZREM', KEYS[3], ARGV[1])
-seq = redis.call('HINCRBY', KEYS[4], 'seq', 1)
+redis.call('ZREM', queue_key, ticket)
+seq = redis.call('HINCRBY', limits_key, 'seq', 1)
 if not paid then
   if over or reset == 0 then -- the period begins with its first grant
-    reset = now + ARGV[15]
-    redis.call('HSET', KEYS[4], 'reset_at', ms(reset))
-    redis.call('DEL', KEYS[5])
+    reset = now + period
+    redis.call('HSET', limits_key, 'reset_at', ms(reset))
+    redis.call('DEL', spent_key)
   end
   left = left - 1
-  redis.call('SET', KEYS[2], ms(left), 'PX', ms(reset - now))
-  redis.call('HINCRBY', KEYS[5], ARGV[3], 1)
-  redis.call('PEXPIRE', KEYS[5], ms(reset - now))
+  redis.call('SET', remaining_key, ms(left), 'PX', ms(reset - now))
+  redis.call('HINCRBY', spent_key, shard, 1)
+  redis.call('PEXPIRE', spent_key, ms(reset - now))
   paid = 'granted ' .. limits[1] .. ' ' .. ms(reset)
 end
-redis.call('SET', KEYS[8], paid, 'PX', ARGV[16])
-ahead = ARGV[17] ~= '' and redis.call('ZRANK', KEYS[3], ARGV[17]) or 0
-head, shut = '', ARGV[10] == 'permit' and 0 or closes
-return reply('granted', closes + ahead * ARGV[13])
+redis.call('SET', paid_key, paid, 'PX', paid_ttl)
+ahead = next_ticket ~= '' and redis.call('ZRANK', queue_key, next_ticket) or 0
+head, shut = '', mode == 'permit' and 0 or closes
+return reply('granted', closes + ahead * step)

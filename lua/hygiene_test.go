@@ -21,13 +21,13 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "0e80fa4068de957a31bef6bd3e99fc93550e66a1",
-	"identified": "3ec17257969b32721ae21a398996fe2ea20ceb18",
-	"renew":      "4fa4f0c482b697bb525aec07ddd5c52fa5f0ee18",
-	"abandon":    "ddb7a04d403ea2036b826a5818d27769259a8089",
-	"beat":       "11b3cfdde8f773ebf1aa96469deff52973947c58",
-	"sync":       "48974255651a7f727bc49dfbe081c9efff6133e3",
-	"status":     "ebe66f36b3e46e942a90c466c4ac9390a6793ab5",
+	"claim":      "41d0f4335b3fe712b9b71becf9f7064ca0760739",
+	"identified": "8706f1a1dd3601ddee4ed0297190ca6edecfa708",
+	"renew":      "307482dddd43d06c25b89baf377c2ed6b2ab9902",
+	"abandon":    "046d158e734c9ab5d826ef259979155b06d09a31",
+	"beat":       "07645991f2ac9fcd1577e691f64a280f8cc52cab",
+	"sync":       "455f5bc597f6dc2588004b7564b713e3f489d708",
+	"status":     "3894cc3f367c6bb6f0fcb7323b11f2706248691c",
 }
 
 func TestNoScriptChangesByAccident(t *testing.T) {
@@ -63,12 +63,13 @@ func TestScriptsKeepToWhatEveryServerHas(t *testing.T) {
 
 var (
 	call     = regexp.MustCompile(`redis\.call\(\s*('?\w+'?)(?:,\s*([^,)]+))?`)
-	key      = regexp.MustCompile(`^KEYS\[[^\]]+\]$`)
+	key      = regexp.MustCompile(`^\w+_key$`)
+	names    = regexp.MustCompile(`(?m)^ *local ([\w, ]*_key[\w, ]*) = (.*)$`)
 	numbered = regexp.MustCompile(`KEYS\[(\d+)\]`)
 	declared = regexp.MustCompile(`(\d+) [a-z]+`)
 )
 
-func TestEveryKeyIsDeclaredAndWrittenOut(t *testing.T) {
+func TestEveryKeyIsDeclaredAndHasAName(t *testing.T) {
 	for name, text := range scripts {
 		header, _, found := strings.Cut(text, "\n\n")
 		require.True(t, found, "%s.lua has no header", name)
@@ -89,8 +90,17 @@ func TestEveryKeyIsDeclaredAndWrittenOut(t *testing.T) {
 		assert.Len(t, calls, strings.Count(text, "redis.call("), "%s.lua: a call that this test cannot read", name)
 		for _, c := range calls {
 			if c[1] != "'TIME'" {
-				assert.Regexp(t, key, c[2], "%s.lua calls %s with a key that it does not write as KEYS[n]", name, c[1])
+				assert.Regexp(t, key, c[2], "%s.lua calls %s with a key that has no name", name, c[1])
 			}
 		}
+		for _, n := range names.FindAllStringSubmatch(text, -1) {
+			values := strings.Split(n[2], ", ")
+			for i, local := range strings.Split(n[1], ", ") {
+				if strings.HasSuffix(local, "_key") {
+					assert.Regexp(t, `^KEYS\[[^\]]+\]$`, values[i], "%s.lua: %s is no key that is declared", name, local)
+				}
+			}
+		}
+		assert.NotRegexp(t, `(?m)(^|;| then| do) *\w+_key = `, text, "%s.lua: a key's name is given once", name)
 	}
 }

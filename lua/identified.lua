@@ -7,29 +7,32 @@
 --   late         the permit had ended and its bucket may have another holder, or belong to other limits:
 --                every bucket is closed for the window
 
+local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local ticket, bucket, window, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
-local limits = redis.call('HMGET', KEYS[2], 'epoch', 'seq', 'max_concurrency', 'closed_until')
-local slot, paid = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[4])
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until')
+local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
 local seq = whole(limits[2])
 if paid == 'identified' then return {'identified', ms(now), ms(seq or 0)} end
-local mine = not slot or slot == ARGV[1] or slot == ARGV[1] .. ' permit'
+local mine = not slot or slot == ticket or slot == ticket .. ' permit'
 local code = 'identified'
 
-redis.call('SET', KEYS[4], 'identified', 'PX', ARGV[5])
+redis.call('SET', paid_key, 'identified', 'PX', paid_ttl)
 if mine then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
-  redis.call('HSET', KEYS[3], ARGV[2], string.format('%.3f', exact + ARGV[3]))
+  redis.call('SET', slot_key, ticket, 'PX', window)
+  redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + window))
 end
 if limits[1] and seq then -- else claim reports them
-  seq = redis.call('HINCRBY', KEYS[2], 'seq', 1)
-  if not mine or limits[3] ~= ARGV[4] then
+  seq = redis.call('HINCRBY', limits_key, 'seq', 1)
+  if not mine or limits[3] ~= granted_buckets then
     code = 'late'
-    redis.call('HSET', KEYS[2], 'closed_until', ms(math.max(whole(limits[4]) or 0, now + ARGV[3])))
+    redis.call('HSET', limits_key, 'closed_until', ms(math.max(whole(limits[4]) or 0, now + window)))
   end
 end
 return {code, ms(now), ms(seq or 0)}

@@ -8,26 +8,30 @@
 --   renewed   the slot is the permit's for another lease, also where it was lost while the permit was good
 --   gone      the permit was settled, is too old, or its bucket has or may have had another holder: it is good no more
 
+local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local ticket, bucket, permit_lease, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local good, latest = ARGV[6], ARGV[7]
+
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
-local limits = redis.call('HMGET', KEYS[2], 'epoch', 'seq', 'max_concurrency', 'closed_until')
-local slot, paid = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[4])
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until')
+local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
 local seq = whole(limits[2])
-local lease = math.min(ARGV[3], ARGV[7] - now)
-local mine = not slot and ARGV[6] == '1' or slot == ARGV[1] or slot == ARGV[1] .. ' permit'
+local lease = math.min(permit_lease, latest - now)
+local mine = not slot and good == '1' or slot == ticket or slot == ticket .. ' permit'
 if not mine or lease <= 0 or paid == 'left' or paid == 'identified' then return {'gone', ms(now), ms(seq or 0)} end
 
-redis.call('SET', KEYS[1], ARGV[1] .. ' permit', 'PX', ms(lease))
-redis.call('HSET', KEYS[3], ARGV[2], string.format('%.3f', exact + lease))
-redis.call('SET', KEYS[4], paid or 'granted', 'PX', ARGV[5])
+redis.call('SET', slot_key, ticket .. ' permit', 'PX', ms(lease))
+redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + lease))
+redis.call('SET', paid_key, paid or 'granted', 'PX', paid_ttl)
 if limits[1] and seq then -- else claim reports them
-  seq = redis.call('HINCRBY', KEYS[2], 'seq', 1)
-  if limits[3] ~= ARGV[4] then -- it was granted under other limits: no bucket is certain
-    redis.call('HSET', KEYS[2], 'closed_until', ms(math.max(whole(limits[4]) or 0, now + lease)))
+  seq = redis.call('HINCRBY', limits_key, 'seq', 1)
+  if limits[3] ~= granted_buckets then -- it was granted under other limits: no bucket is certain
+    redis.call('HSET', limits_key, 'closed_until', ms(math.max(whole(limits[4]) or 0, now + lease)))
   end
 end
 return {'renewed', ms(now), ms(seq or 0)}
