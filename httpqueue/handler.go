@@ -18,7 +18,7 @@ import (
 // any number of goroutines. It starts no goroutine for a request that waits.
 type Handler struct {
 	queue   gatewayqueue.PermitQueue
-	places  comesAndGoes // the queue, or nil if it keeps no places
+	shared  SharedQueue // the queue, or nil if it is this process's own
 	options options
 	seal    seal
 	held    held
@@ -35,28 +35,47 @@ type Handler struct {
 // the caller's, who closes it after the handler. An option out of its range is
 // a [gatewayqueue.InvalidError].
 //
-// A queue may offer more, which the handler then uses: a [gatewayqueue.Statuser]
-// and an Update for /v1/status and /v1/limits; WaitSince and AcquireSince, so
-// that a caller keeps its place between two requests; Export and Import, so
-// that a permit can be reported to any server of the same queue. RedisQueue
-// has them all. The permits of a queue without Export are kept by the handler.
+// A queue that is a [SharedQueue], such as *redisqueue.RedisQueue, is served as
+// [NewSharedHandler] does, and one that has only some of its methods is refused.
+// For any other queue the handler itself keeps the permits that are out, so one
+// server has to serve all of its callers; /v1/status and /v1/limits need a
+// [gatewayqueue.Statuser] and an Update, and answer 501 without. The log of
+// [WithLogger] says at the start which of these it is.
 func NewHandler(queue gatewayqueue.PermitQueue, opts ...Option) (*Handler, error) {
+	if queue == nil {
+		return nil, &gatewayqueue.InvalidError{Field: "queue", Value: "nil", Want: "a queue"}
+	}
+	shared, err := sharedOf(queue)
+	if err != nil {
+		return nil, err
+	}
+	return newHandler(queue, shared, opts)
+}
+
+// NewSharedHandler is NewHandler for a queue that many servers share. The
+// handler keeps nothing that another one needs: any of them renews and settles a
+// permit, and a caller keeps its place in line between two requests.
+func NewSharedHandler(queue SharedQueue, opts ...Option) (*Handler, error) {
+	if queue == nil {
+		return nil, &gatewayqueue.InvalidError{Field: "queue", Value: "nil", Want: "a queue"}
+	}
+	return newHandler(queue, queue, opts)
+}
+
+func newHandler(queue gatewayqueue.PermitQueue, shared SharedQueue, opts []Option) (*Handler, error) {
 	h := &Handler{
-		queue: queue, options: defaultOptions(),
+		queue: queue, shared: shared, options: defaultOptions(),
 		waiters: make(map[*waiter]struct{}), keys: make(map[string]*waiter),
 	}
 	for _, opt := range opts {
 		opt(&h.options)
-	}
-	if queue == nil {
-		return nil, &gatewayqueue.InvalidError{Field: "queue", Value: "nil", Want: "a queue"}
 	}
 	if err := h.options.validate(); err != nil {
 		return nil, err
 	}
 	h.seal = newSeal(h.options.token)
 	h.held.log = h.options.log
-	h.places, _ = queue.(comesAndGoes)
+	h.announce(h.options.log)
 	return h, nil
 }
 

@@ -12,12 +12,6 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// exports is a queue whose permits can be settled at any server.
-type exports interface {
-	Export(gatewayqueue.Permit) (record string, err error)
-	Import(record string) (gatewayqueue.Permit, error)
-}
-
 // renewable is a permit whose Deadline moves on when it is renewed.
 type renewable interface {
 	gatewayqueue.Permit
@@ -37,8 +31,8 @@ func (h *Handler) handOut(w http.ResponseWriter, p *poll) *problem {
 	permit := p.granted
 	var id string
 	good := h.held.until(permit)
-	if queue, ok := h.queue.(exports); ok {
-		record, err := queue.Export(permit)
+	if h.shared != nil {
+		record, err := h.shared.Export(permit)
 		if err != nil {
 			h.giveBack(permit)
 			return h.problemOf(err)
@@ -68,10 +62,9 @@ func bucketOf(permit gatewayqueue.Permit) *int {
 // permitOf is the permit of an ID.
 func (h *Handler) permitOf(id string) (gatewayqueue.Permit, *problem) {
 	kind, text, ok := h.seal.open(id)
-	queue, imports := h.queue.(exports)
 	switch {
-	case ok && kind == recordKind && imports:
-		permit, err := queue.Import(text)
+	case ok && kind == recordKind && h.shared != nil:
+		permit, err := h.shared.Import(text)
 		if err != nil {
 			break
 		}

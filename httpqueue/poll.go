@@ -22,13 +22,6 @@ const (
 	maxPoll     = 10 * time.Minute
 )
 
-// comesAndGoes is a queue in which a caller that was away has its place again.
-// redisqueue's WaitSince says how.
-type comesAndGoes interface {
-	WaitSince(ctx context.Context, shardID int, since time.Time, placed func(time.Time) bool) error
-	AcquireSince(ctx context.Context, shardID int, since time.Time, placed func(time.Time) bool) (gatewayqueue.Permit, error)
-}
-
 // pollRequest is the body of POST /v1/permits and /v1/identifies.
 type pollRequest struct {
 	Shard    *int   `json:"shard"`
@@ -153,10 +146,10 @@ func (h *Handler) stand(r *http.Request, p *poll) {
 // take is the queue's Wait or Acquire, at the place that the caller has had.
 func (h *Handler) take(ctx context.Context, p *poll) (gatewayqueue.Permit, error) {
 	switch {
-	case h.places != nil && p.permit:
-		return h.places.AcquireSince(ctx, p.shard, p.since, p.placed)
-	case h.places != nil:
-		return nil, h.places.WaitSince(ctx, p.shard, p.since, p.placed)
+	case h.shared != nil && p.permit:
+		return h.shared.AcquireSince(ctx, p.shard, p.since, p.placed)
+	case h.shared != nil:
+		return nil, h.shared.WaitSince(ctx, p.shard, p.since, p.placed)
 	case p.permit:
 		return h.queue.Acquire(ctx, p.shard)
 	}
@@ -207,7 +200,7 @@ func known(err error) bool {
 func (h *Handler) waitOn(w http.ResponseWriter, p *poll) {
 	w.Header().Set("Retry-After", "0")
 	writeJSON(w, http.StatusAccepted, pollAnswer{
-		Shard: p.shard, Waiting: true, KeepsPlace: h.places != nil, Ticket: h.seal.ticket(p.shard, p.since),
+		Shard: p.shard, Waiting: true, KeepsPlace: h.shared != nil, Ticket: h.seal.ticket(p.shard, p.since),
 	})
 }
 

@@ -16,12 +16,14 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
 // backend is a queue that can be looked at, and whose limits can be changed.
 type backend struct {
 	queue
+	shared  httpqueue.SharedQueue     // the same, or nil if this process has it alone
 	name    string                    // for the log
 	explain func(error) error         // words the store's errors
 	close   func() error              // ends it
@@ -86,7 +88,7 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 		return nil, errors.Join(err, redis.Close())
 	}
 	return &backend{
-		queue: q, name: redis.String(), explain: redis.Explain,
+		queue: q, shared: q, name: redis.String(), explain: redis.Explain,
 		close:   func() error { return errors.Join(q.Close(), redis.Close()) },
 		refresh: func(context.Context) {}, // the queue does, while somebody waits
 	}, nil

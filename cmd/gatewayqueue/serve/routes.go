@@ -46,7 +46,10 @@ func (s *server) routes(metrics *promqueue.Collector) (*httpqueue.Handler, error
 	if s.config.NoLegacy {
 		options = append(options, httpqueue.WithoutLegacy())
 	}
-	return httpqueue.NewHandler(s.queue, options...)
+	if s.queue.shared != nil {
+		return httpqueue.NewSharedHandler(s.queue.shared, options...)
+	}
+	return httpqueue.NewHandler(s.queue.queue, options...)
 }
 
 // grantMargin is the part of the margin that the queue does not add itself when
