@@ -16,7 +16,7 @@ import (
 
 var scripts = map[string]string{
 	"claim": lua.Claim, "identified": lua.Identified, "renew": lua.Renew, "abandon": lua.Abandon,
-	"beat": lua.Beat, "sync": lua.Sync, "status": lua.Status,
+	"beat": lua.Beat, "sync": lua.Sync, "status": lua.Status, "ready": lua.Ready,
 }
 
 // The scripts by their hashes, so that none changes by accident.
@@ -28,6 +28,7 @@ var hashes = map[string]string{
 	"beat":       "07645991f2ac9fcd1577e691f64a280f8cc52cab",
 	"sync":       "455f5bc597f6dc2588004b7564b713e3f489d708",
 	"status":     "3894cc3f367c6bb6f0fcb7323b11f2706248691c",
+	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",
 }
 
 func TestNoScriptChangesByAccident(t *testing.T) {

@@ -21,4 +21,6 @@ var (
 	Sync string
 	//go:embed status.lua
 	Status string
+	//go:embed ready.lua
+	Ready string
 )

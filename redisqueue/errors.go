@@ -116,6 +116,12 @@ func explain(err error, k keys) error {
 		return fmt.Errorf("redisqueue: the server wants another password or user: set them in the options of the Redis client: %w", err)
 	case strings.Contains(text, "MOVED "), strings.Contains(text, "ASK "):
 		return fmt.Errorf("redisqueue: the server is a Redis Cluster; use redis.NewClusterClient: %w", err)
+	case strings.Contains(text, "unknown command"):
+		return fmt.Errorf("redisqueue: the server runs no scripts: of a Sentinel use redis.NewFailoverClient, of a proxy the address of Redis itself: %w", err)
+	case strings.Contains(text, "READONLY"):
+		return fmt.Errorf("redisqueue: the server is a read-only replica: use the address of its master, or a client that finds it (redis.NewFailoverClient): %w", err)
+	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
+		return fmt.Errorf("redisqueue: the Redis client had no free connection; give the queue a client of its own, or a larger PoolSize: %w", err)
 	}
 	return fmt.Errorf("redisqueue: %w", err)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -17,14 +16,13 @@ import (
 type health struct {
 	queue *RedisQueue
 
-	noSource atomic.Bool // the limit source has failed last
-
-	mu    sync.Mutex
-	since time.Time // of the first failure after the last success
-	hard  bool      // the server itself was away, not only slow
-	err   error
-	count int       // failures in a row
-	until time.Time // claims want no grant before
+	mu       sync.Mutex
+	noSource error     // why the limit source has failed last; nil if it has not
+	since    time.Time // of the first failure after the last success
+	hard     bool      // the server itself was away, not only slow
+	err      error
+	count    int       // failures in a row
+	until    time.Time // claims want no grant before
 }
 
 // softOutage is how long calls must fail before it counts as an outage even if
@@ -84,6 +82,24 @@ func (h *health) hold() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return max(0, time.Until(h.untilNow()))
+}
+
+// sourceAnswered notes how the limit source has answered, and says if that has
+// changed.
+func (h *health) sourceAnswered(err error) (changed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed = (h.noSource == nil) != (err == nil)
+	h.noSource = err
+	return changed
+}
+
+// sourceError is why the limit source has given nothing when it was last asked;
+// nil if it has, or was not asked yet.
+func (h *health) sourceError() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.noSource
 }
 
 // last is the error that Redis gave last, nil if it answers.

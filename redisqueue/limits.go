@@ -3,7 +3,6 @@ package redisqueue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -49,9 +48,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 	}
 	if mine := q.config.limit.MaxConcurrency; q.config.limitGiven && q.config.source == nil &&
 		known.maxConcurrency == 0 && r.view.maxConcurrency != mine {
-		err := fmt.Errorf("%w: WithLimit gave %d, the queue in Redis runs with %d; give every pod the same, use WithLimitSource, or call Update to change it for all",
-			ErrLimitMismatch, mine, r.view.maxConcurrency)
-		q.refuseAll(err)
+		q.refuseAll(q.mismatch(r.view.maxConcurrency))
 		return busyWait, nil
 	}
 	q.logMeeting(known, r)
@@ -104,11 +101,11 @@ func (q *RedisQueue) ask() (*gatewayqueue.SessionStartLimit, error) {
 	}
 	switch {
 	case err == nil:
-		if q.health.noSource.Swap(false) {
+		if q.health.sourceAnswered(nil) {
 			q.config.log.Info("the limit source answers again")
 		}
 		return &limit, nil
-	case q.ctx.Err() == nil && !q.health.noSource.Swap(true):
+	case q.ctx.Err() == nil && q.health.sourceAnswered(err):
 		q.config.log.Warn("the limit source failed: limits in force stay, and where there are none nothing is granted until it answers", "error", err)
 	}
 	return nil, err

@@ -21,6 +21,7 @@ var (
 	beatScript       = redis.NewScript(lua.Beat)
 	syncScript       = redis.NewScript(lua.Sync)
 	statusScript     = redis.NewScript(lua.Status)
+	readyScript      = redis.NewScript(lua.Ready)
 )
 
 // paidTTL is how long Redis remembers what became of a ticket. It must outlast
