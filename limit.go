@@ -1,9 +1,11 @@
 package gatewayqueue
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -11,7 +13,8 @@ import (
 // GET /gateway/bot returns it.
 // https://discord.com/developers/docs/events/gateway#session-start-limit-object
 //
-// Its JSON form is Discord's, with reset_after in milliseconds.
+// Its JSON form is Discord's, with reset_after in milliseconds and all four
+// fields: one that lacks a field is no figure, and refused.
 type SessionStartLimit struct {
 	Total          int           // identifies allowed per period
 	Remaining      int           // identifies left in the current period
@@ -71,32 +74,93 @@ func (l SessionStartLimit) Bucket(shardID int) int {
 	return shardID % l.MaxConcurrency
 }
 
-// sessionStartLimit is the wire form.
+// sessionStartLimit is the wire form. A field that is not there is nil, because
+// an absent figure is none: an absent max_concurrency would switch the limit off.
 type sessionStartLimit struct {
-	Total          int   `json:"total"`
-	Remaining      int   `json:"remaining"`
-	ResetAfter     int64 `json:"reset_after"` // milliseconds
-	MaxConcurrency int   `json:"max_concurrency"`
+	Total          *int   `json:"total"`
+	Remaining      *int   `json:"remaining"`
+	ResetAfter     *int64 `json:"reset_after"` // milliseconds
+	MaxConcurrency *int   `json:"max_concurrency"`
 }
 
 // MarshalJSON writes Discord's form.
 func (l SessionStartLimit) MarshalJSON() ([]byte, error) {
-	return json.Marshal(sessionStartLimit{l.Total, l.Remaining, l.ResetAfter.Milliseconds(), l.MaxConcurrency})
+	ms := l.ResetAfter.Milliseconds()
+	return json.Marshal(sessionStartLimit{&l.Total, &l.Remaining, &ms, &l.MaxConcurrency})
 }
 
-// UnmarshalJSON reads Discord's form. It refuses what Validate refuses.
+// UnmarshalJSON reads Discord's form. It refuses what Validate refuses, and an
+// object without one of the four fields, or with null or two values for one:
+// each is an [InvalidError] that names the field. Null in place of the object
+// is refused, too. An explicit max_concurrency of 0 is read as it is written by
+// MarshalJSON; Discord sends none.
 func (l *SessionStartLimit) UnmarshalJSON(data []byte) error {
 	var wire sessionStartLimit
 	if err := json.Unmarshal(data, &wire); err != nil {
 		return fmt.Errorf("gatewayqueue: session_start_limit: %w", err)
 	}
-	if wire.ResetAfter < math.MinInt64/int64(time.Millisecond) || wire.ResetAfter > math.MaxInt64/int64(time.Millisecond) {
-		return &InvalidError{Field: "reset_after", Value: wire.ResetAfter, Want: "milliseconds, at most 292 years of them"}
+	if wire.ResetAfter != nil && (*wire.ResetAfter < math.MinInt64/int64(time.Millisecond) || *wire.ResetAfter > math.MaxInt64/int64(time.Millisecond)) {
+		return &InvalidError{Field: "reset_after", Value: *wire.ResetAfter, Want: "milliseconds, at most 292 years of them"}
 	}
-	read := SessionStartLimit{wire.Total, wire.Remaining, time.Duration(wire.ResetAfter) * time.Millisecond, wire.MaxConcurrency}
+	read := SessionStartLimit{
+		Remaining: or(wire.Remaining, 0), ResetAfter: time.Duration(or(wire.ResetAfter, 0)) * time.Millisecond,
+		MaxConcurrency: or(wire.MaxConcurrency, 0),
+	}
+	read.Total = or(wire.Total, max(read.Remaining, 0)) // so that what is there is judged first, and by itself
 	if err := read.Validate(); err != nil {
+		return err
+	}
+	if err := wire.incomplete(data); err != nil {
 		return err
 	}
 	*l = read
 	return nil
+}
+
+// incomplete names the first field that has no value, or two.
+func (w *sessionStartLimit) incomplete(data []byte) error {
+	missing := func(field, want string) error { return &InvalidError{Field: field, Value: "missing", Want: want} }
+	switch {
+	case string(bytes.TrimSpace(data)) == "null":
+		return &InvalidError{Field: "session_start_limit", Value: "null", Want: "an object"}
+	case w.Total == nil:
+		return missing("total", "0 or more")
+	case w.Remaining == nil:
+		return missing("remaining", "0 or more")
+	case w.ResetAfter == nil:
+		return missing("reset_after", "milliseconds, 0 or more")
+	case w.MaxConcurrency == nil:
+		return missing("max_concurrency", fmt.Sprintf("1 to %d", MaxConcurrencyBound))
+	}
+	if field := twice(data); field != "" {
+		return &InvalidError{Field: field, Value: "given twice", Want: "one value"}
+	}
+	return nil
+}
+
+// twice is a name that the object has two values for. encoding/json takes the
+// last, others the first: neither is known to be meant.
+func twice(object []byte) string {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	_, _ = dec.Token() // the brace; the object was read once already, so nothing fails
+	seen := map[string]bool{}
+	for dec.More() {
+		name, _ := dec.Token()
+		var value json.RawMessage
+		if text, ok := name.(string); !ok || dec.Decode(&value) != nil {
+			return ""
+		} else if text = strings.ToLower(text); seen[text] {
+			return text
+		} else {
+			seen[text] = true
+		}
+	}
+	return ""
+}
+
+func or[T any](value *T, absent T) T {
+	if value == nil {
+		return absent
+	}
+	return *value
 }

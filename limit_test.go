@@ -51,6 +51,39 @@ func TestSessionStartLimitThatIsNoneIsRefusedAndChangesNothing(t *testing.T) {
 	}
 }
 
+func TestSessionStartLimit_AbsentFieldIsNoFigure(t *testing.T) {
+	for text, want := range map[string]string{
+		`{}`: "gatewayqueue: total is missing: want 0 or more",
+		`{"remaining":999,"reset_after":14400000,"max_concurrency":1}`:                                   "gatewayqueue: total is missing: want 0 or more",
+		`{"total":1000,"reset_after":14400000,"max_concurrency":1}`:                                      "gatewayqueue: remaining is missing: want 0 or more",
+		`{"total":1000,"remaining":999,"max_concurrency":1}`:                                             "gatewayqueue: reset_after is missing: want milliseconds, 0 or more",
+		`{"total":1000,"remaining":999,"reset_after":14400000}`:                                          "gatewayqueue: max_concurrency is missing: want 1 to 65536",
+		`{"total":null,"remaining":999,"reset_after":14400000,"max_concurrency":1}`:                      "gatewayqueue: total is missing: want 0 or more",
+		`{"total":1000,"remaining":null,"reset_after":14400000,"max_concurrency":1}`:                     "gatewayqueue: remaining is missing: want 0 or more",
+		`{"total":1000,"remaining":999,"reset_after":null,"max_concurrency":1}`:                          "gatewayqueue: reset_after is missing: want milliseconds, 0 or more",
+		`{"total":1000,"remaining":999,"reset_after":14400000,"max_concurrency":null}`:                   "gatewayqueue: max_concurrency is missing: want 1 to 65536",
+		`{"total":1000,"remaining":999,"reset_after":14400000,"maxConcurrency":1}`:                       "gatewayqueue: max_concurrency is missing: want 1 to 65536",
+		`{"total":1000,"remaining":999,"reset_after":14400000,"max_concurrency":1,"max_concurrency":16}`: "gatewayqueue: max_concurrency is given twice: want one value",
+		` null `: "gatewayqueue: session_start_limit is null: want an object",
+	} {
+		limit := gatewayqueue.DefaultLimit()
+		err := limit.UnmarshalJSON([]byte(text))
+		require.EqualError(t, err, want, text)
+		require.ErrorIs(t, err, gatewayqueue.ErrInvalid)
+		require.Equal(t, gatewayqueue.DefaultLimit(), limit, "refused figures change nothing")
+	}
+	var answer struct {
+		Limit gatewayqueue.SessionStartLimit `json:"session_start_limit"`
+	}
+	require.ErrorIs(t, json.Unmarshal([]byte(`{"session_start_limit":null}`), &answer), gatewayqueue.ErrInvalid)
+
+	unlimited := gatewayqueue.SessionStartLimit{Total: 1, Remaining: 1}
+	written, err := json.Marshal(unlimited)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(written, &answer.Limit), "a zero that is written is one")
+	require.Equal(t, unlimited, answer.Limit)
+}
+
 func TestValidateNamesTheFieldThatIsOutOfRange(t *testing.T) {
 	require.NoError(t, gatewayqueue.DefaultLimit().Validate())
 	require.NoError(t, gatewayqueue.SessionStartLimit{}.Validate())
@@ -77,7 +110,7 @@ func TestBucketIsDiscordsRateLimitKey(t *testing.T) {
 }
 
 func FuzzSessionStartLimit(f *testing.F) {
-	for _, seed := range []string{fromDiscord, "", "null", "{}", `{"total":1,"remaining":1,"max_concurrency":16}`, `{"reset_after":9223372036854}`, `{"reset_after":-9223372036854775807}`} {
+	for _, seed := range []string{fromDiscord, "", "null", "{}", `{"total":1,"remaining":1,"max_concurrency":16}`, `{"reset_after":9223372036854}`, `{"reset_after":-9223372036854775807}`, `{"total":1,"remaining":1,"reset_after":null,"max_concurrency":1}`, `{"total":0,"remaining":0,"reset_after":0,"max_concurrency":0,"Total":1}`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

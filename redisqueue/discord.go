@@ -69,8 +69,11 @@ func askDiscord(ctx context.Context, client *http.Client, address, token string)
 	if err := json.NewDecoder(io.LimitReader(resp.Body, most)).Decode(&body); err != nil {
 		return none, err
 	}
-	if body.Limit == nil {
+	switch {
+	case body.Limit == nil:
 		return none, errors.New("the answer has no session_start_limit")
+	case body.Limit.MaxConcurrency == 0: // it would mean no limit
+		return none, &gatewayqueue.InvalidError{Field: "max_concurrency", Value: 0, Want: fmt.Sprintf("1 to %d", gatewayqueue.MaxConcurrencyBound)}
 	}
 	return *body.Limit, nil
 }

@@ -172,6 +172,27 @@ func TestDiscordLimitsReadsWhatDiscordSends(t *testing.T) {
 	}
 }
 
+func TestDiscordLimits_AbsentFigureIsRefused(t *testing.T) {
+	for limit, want := range map[string]string{
+		`{}`:   "total is missing: want 0 or more",
+		`null`: "the answer has no session_start_limit",
+		`{"remaining":9,"reset_after":5,"max_concurrency":1}`:              "total is missing: want 0 or more",
+		`{"total":9,"reset_after":5,"max_concurrency":1}`:                  "remaining is missing: want 0 or more",
+		`{"total":9,"remaining":9,"max_concurrency":1}`:                    "reset_after is missing: want milliseconds, 0 or more",
+		`{"total":9,"remaining":9,"reset_after":5}`:                        "max_concurrency is missing: want 1 to 65536",
+		`{"total":9,"remaining":9,"reset_after":5,"max_concurrency":null}`: "max_concurrency is missing: want 1 to 65536",
+		`{"total":9,"remaining":9,"reset_after":5,"max_concurrency":0}`:    "max_concurrency is 0: want 1 to 65536",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"session_start_limit":` + limit + `}`))
+		}))
+		got, err := redisqueue.DiscordLimitsAt(server.URL, nil, "token")(t.Context())
+		server.Close()
+		require.ErrorContains(t, err, want, limit)
+		require.Zero(t, got)
+	}
+}
+
 func TestDiscordLimitsSaysWhatWentWrongWithoutTheToken(t *testing.T) {
 	const token = "sekret.bot-token"
 	for _, c := range []struct {
