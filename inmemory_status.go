@@ -36,6 +36,9 @@ func (q *InMemoryQueue) Status(ctx context.Context) (Status, error) {
 		Hold:    max(0, later(q.before.hold, q.beforeOpens(now)).Sub(now)),
 		Seq:     q.grants,
 	}
+	if q.maxConcurrency > 0 && q.budget.total == 0 {
+		s.Budget.Never = "gatewayqueue: under these limits nothing is ever granted: the total is 0"
+	}
 	for id := range s.Buckets {
 		s.Buckets[id] = q.buckets[id].status(q, now)
 		s.Buckets[id].Bucket = id

@@ -34,6 +34,9 @@ type BudgetStatus struct {
 	MaxConcurrency int       `json:"max_concurrency"`
 	Reset          time.Time `json:"reset,omitzero"` // zero while no period has begun
 	Unknown        bool      `json:"unknown,omitempty"`
+	// Never says why no unit can ever be granted under these limits, such as a
+	// total of 0; empty where one can.
+	Never string `json:"never,omitempty"`
 }
 
 // BucketStatus is one bucket: its slot, and the line in front of it.

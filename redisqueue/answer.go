@@ -122,6 +122,7 @@ func (l *line) rest(w *waiter, d time.Duration) []gatewayqueue.Event {
 		w.rest = nil
 		q.lineOf(w.shard % q.view.maxConcurrency).add(w)
 		q.keep()
+		q.look() // its lease is shorter now, and the next beat sooner
 	})
 	return []gatewayqueue.Event{{Kind: gatewayqueue.EventResting, ShardID: w.shard, Bucket: l.bucket, Elapsed: d}}
 }

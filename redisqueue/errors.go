@@ -103,6 +103,8 @@ func classify(err error) class {
 func explain(err error, k keys) error {
 	text := err.Error()
 	switch {
+	case errors.Is(err, redis.ErrClosed):
+		return fmt.Errorf("redisqueue: the Redis client was closed before the queue: close the queue first: %w", err)
 	case strings.Contains(text, "BADVALUE"):
 		key := strings.TrimSpace(text[strings.Index(text, "BADVALUE")+len("BADVALUE"):])
 		return fmt.Errorf("%w: %s: correct it with redis-cli (README, \"redis-cli\"), or call Update to write new limits", ErrBadValue, key)

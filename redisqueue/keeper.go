@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -112,23 +113,24 @@ func (q *RedisQueue) beatIfDue() {
 	}
 }
 
-// idle says that nobody waits and no permit is out. The caller holds mu.
+// idle says that nobody waits, or rests, and no permit is out. The caller holds mu.
 func (q *RedisQueue) idle() bool {
 	for _, l := range q.lines {
 		if len(l.waiters) > 0 {
 			return false
 		}
 	}
-	return len(q.lobby) == 0 && len(q.permits) == 0
+	return len(q.lobby) == 0 && len(q.permits) == 0 && len(q.resting) == 0
 }
 
 // exhaustedLeases is how many times longer a pod's lease is while the budget is
-// exhausted: it may wait for a day, and nobody can get ahead of it.
+// exhausted, or all who wait rest: that may be for a day, and nobody can get ahead
+// of it.
 const exhaustedLeases = 10
 
 // lease is the pod's lease by now. The caller holds mu.
 func (q *RedisQueue) lease() time.Duration {
-	if len(q.permits) > 0 || len(q.lines) == 0 {
+	if len(q.permits) > 0 || len(q.lines)+len(q.resting) == 0 {
 		return q.config.podLease
 	}
 	for _, l := range q.lines {
@@ -198,6 +200,7 @@ func (q *RedisQueue) beat(lines []beatLine, all bool) (lapse time.Duration, ok b
 	var events []gatewayqueue.Event
 	defer func() { q.heard(events, err) }()
 	if err != nil {
+		q.misused(lines, all, err)
 		return -1, false
 	}
 	q.mu.Lock()
@@ -227,6 +230,30 @@ func (q *RedisQueue) beat(lines []beatLine, all bool) (lapse time.Duration, ok b
 		q.run(q.refresh)
 	}
 	return r.lapse, true
+}
+
+// misused returns an error of a beat to callers whom waiting does not help, also
+// those who sleep until the reset, rest, or stand far back. A key of another type
+// may be that of one line alone: then each line is asked about by itself, and
+// the others wait on.
+func (q *RedisQueue) misused(lines []beatLine, all bool, err error) {
+	switch {
+	case classify(err) != returned:
+	case len(lines) == 0 || !strings.Contains(err.Error(), "WRONGTYPE"):
+		q.refuseAll(explain(err, q.store.keys))
+	case len(lines) == 1:
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if l := q.lines[lines[0].bucket]; l != nil {
+			l.refuseAll(explain(err, q.store.keys))
+		}
+	default:
+		for _, l := range lines {
+			if _, ok := q.beat([]beatLine{l}, all); !ok && q.ctx.Err() != nil {
+				return
+			}
+		}
+	}
 }
 
 // arrive gives all who wait their places, many lines in a call: when a fleet

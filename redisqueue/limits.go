@@ -214,6 +214,7 @@ func (q *RedisQueue) adopt(r syncReply) {
 		v = old // overtaken by a later reply
 	}
 	q.view = v
+	q.sayIfNothingIsEverGranted()
 	if old.epoch != v.epoch || old.maxConcurrency != v.maxConcurrency {
 		all := q.lobby
 		q.lobby, q.arriving = nil, r.code != "seeded" || q.config.freshStart && old.epoch == ""
@@ -240,7 +241,17 @@ func (q *RedisQueue) adopt(r syncReply) {
 	q.look()
 }
 
-// refuseAll refuses everyone who waits.
+// sayIfNothingIsEverGranted logs once that the limits in force leave no unit to
+// anybody. The caller holds mu.
+func (q *RedisQueue) sayIfNothingIsEverGranted() {
+	never := q.config.grantsEver(q.view)
+	if never != nil && !q.never {
+		q.config.log.Error("nothing is ever granted under these limits: callers wait until they change", "error", never)
+	}
+	q.never = never != nil
+}
+
+// refuseAll refuses everyone who waits or rests.
 func (q *RedisQueue) refuseAll(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -248,6 +259,11 @@ func (q *RedisQueue) refuseAll(err error) {
 		w.refuse(err)
 	}
 	q.lobby = nil
+	for w := range q.resting {
+		w.rest.Stop()
+		w.refuse(err)
+	}
+	clear(q.resting)
 	for _, l := range q.lines {
 		l.refuseAll(err)
 	}

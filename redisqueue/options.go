@@ -101,8 +101,8 @@ func WithMargin(d time.Duration) Option { return func(c *config) { c.margin = d 
 func WithPermitMargin(d time.Duration) Option { return func(c *config) { c.permitMargin = d } }
 
 // WithPermitLease sets for how long Redis keeps a bucket closed for a permit
-// that nobody renews: two windows (10 s) by default. Its last window is not
-// for the holder: a permit is good for the lease less a window and the margin
+// that nobody renews: two windows (10 s) by default, or more where the window is
+// shorter than 100 ms or its margin long. Its last window is not for the holder: a permit is good for the lease less a window and the margin
 // after the last renewal. The lease is renewed while the pod lives.
 func WithPermitLease(d time.Duration) Option { return func(c *config) { c.permitLease = d } }
 
@@ -156,7 +156,7 @@ const maxConcurrencyBound = 4096
 
 func (c *config) validate() error {
 	if c.permitLease == 0 {
-		c.permitLease = defaultPermitWindows * c.window
+		c.permitLease = c.usualPermitLease()
 	}
 	if c.pod == "" {
 		c.pod = hostName()
@@ -177,7 +177,9 @@ func (c *config) validate() error {
 		return bad("margin", c.margin, "0s to 1m")
 	case c.permitMargin < 0 || c.permitMargin > time.Minute:
 		return bad("permit margin", c.permitMargin, "0s to 1m")
-	case c.permitLease < c.window+c.permitMargin+10*time.Millisecond || c.permitLease > gatewayqueue.PermitBound:
+	case c.window+c.permitMargin+leastPermitGood > gatewayqueue.PermitBound: // so that a lease fits
+		return bad("permit margin", c.permitMargin, fmt.Sprintf("0s to %v beside a window of %v", gatewayqueue.PermitBound-c.window-leastPermitGood, c.window))
+	case c.permitLease < c.window+c.permitMargin+leastPermitGood || c.permitLease > gatewayqueue.PermitBound:
 		return bad("permit lease", c.permitLease, fmt.Sprintf("more than a window and its margin (%v) by 10ms, to %v",
 			c.window+c.permitMargin, gatewayqueue.PermitBound))
 	case c.podLease < 50*time.Millisecond || c.podLease > time.Minute:
@@ -193,6 +195,16 @@ func (c *config) validate() error {
 	}
 	c.pod += "-" + randomTail()
 	return validateLimit(c.limit)
+}
+
+// leastPermitGood is the least time for which a permit is good.
+const leastPermitGood = 10 * time.Millisecond
+
+// usualPermitLease is the lease of a permit where none is given: two windows. Where
+// the window is brief or its margin long, that would leave next to no time to dial.
+func (c *config) usualPermitLease() time.Duration {
+	least := c.window + c.permitMargin + max(c.window/2, 50*time.Millisecond)
+	return min(max(defaultPermitWindows*c.window, least), gatewayqueue.PermitBound)
 }
 
 // validateLimit refuses what a shared queue cannot run with. max_concurrency 0,

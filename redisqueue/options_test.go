@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
@@ -76,4 +77,47 @@ func TestANilClientIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, gatewayqueue.ErrInvalid)
 		require.EqualError(t, err, "gatewayqueue: client is nil: want a Redis client")
 	}
+}
+
+// What is not set must fit what is: nobody can make sense of a refusal that names
+// an option that they did not set.
+func TestDefaults_FitEveryValueOfTheOtherOptions(t *testing.T) {
+	windows := []time.Duration{10 * time.Millisecond, 11 * time.Millisecond, 50 * time.Millisecond, 60 * time.Millisecond, 100 * time.Millisecond, time.Second, 5 * time.Second, time.Minute}
+	margins := []time.Duration{0, time.Millisecond, 50 * time.Millisecond, time.Second, 5 * time.Second, 59 * time.Second, time.Minute}
+	try := func(named string, opts ...redisqueue.Option) {
+		t.Helper()
+		_, err := redisqueue.New(redis.NewClient(&redis.Options{}), opts...)
+		if err == nil {
+			return
+		}
+		var invalid *gatewayqueue.InvalidError
+		require.ErrorAs(t, err, &invalid)
+		require.Equal(t, named, invalid.Field, err)
+	}
+	for _, d := range windows {
+		try("", redisqueue.WithWindow(d))
+		try("", redisqueue.WithPodLease(max(d, 50*time.Millisecond)))
+		for _, m := range margins {
+			try("", redisqueue.WithWindow(d), redisqueue.WithMargin(m))
+			try("permit margin", redisqueue.WithWindow(d), redisqueue.WithPermitMargin(m)) // 1m beside 1m alone has no room
+		}
+	}
+	for _, m := range margins {
+		try("", redisqueue.WithMargin(m))
+		try("", redisqueue.WithPermitMargin(m))
+	}
+	_, err := redisqueue.New(redis.NewClient(&redis.Options{}), redisqueue.WithWindow(time.Minute), redisqueue.WithPermitMargin(time.Minute))
+	require.ErrorContains(t, err, "permit margin is 1m0s: want 0s to 59.99s beside a window of 1m0s")
+}
+
+func TestAWindowAlone_GrantsPermits(t *testing.T) {
+	within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
+		q := open(t, client, redisqueue.WithWindow(50*time.Millisecond), redisqueue.WithFreshStart())
+		for shard := range 3 {
+			permit, err := q.Acquire(t.Context(), shard)
+			require.NoError(t, err)
+			require.True(t, time.Now().Before(permit.Deadline()))
+			require.NoError(t, permit.Identified(t.Context()))
+		}
+	})
 }

@@ -42,7 +42,8 @@ type RedisQueue struct {
 	lobby     []*waiter            // those who came before the first contact
 	resting   map[*waiter]struct{} // those whose shard identifies too often
 	permits   map[*permit]struct{}
-	warned    int // the budget warning given last, in percent
+	warned    int  // the budget warning given last, in percent
+	never     bool // the limits in force allow no grant at all, and the log has said so
 }
 
 var (

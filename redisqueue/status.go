@@ -67,6 +67,12 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 	if mc := status.Budget.MaxConcurrency; mc < 0 || mc > maxConcurrencyBound {
 		return status, fmt.Errorf("BADVALUE %s", s.keys.limits())
 	}
+	if status.Epoch != "" {
+		in := view{total: status.Budget.Total, maxConcurrency: status.Budget.MaxConcurrency}
+		if never := s.config.grantsEver(in); never != nil {
+			status.Budget.Never = never.Error()
+		}
+	}
 	switch {
 	case reset > now:
 		status.Budget.Reset = time.UnixMilli(reset)
