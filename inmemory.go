@@ -4,6 +4,7 @@ package gatewayqueue
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type InMemoryQueue struct {
 	window       time.Duration
 	margin       time.Duration
 	permitMargin time.Duration
+	hold         time.Duration // of every bucket, from the start
 	observer     func(Event)
 
 	mu             sync.Mutex
@@ -63,6 +65,12 @@ func WithPermitMargin(margin time.Duration) InMemoryOption {
 	return func(q *InMemoryQueue) { q.permitMargin = margin }
 }
 
+// WithHold keeps every bucket closed for so long at first: a window (and its
+// margin) where a process before this one may have granted until now.
+func WithHold(d time.Duration) InMemoryOption {
+	return func(q *InMemoryQueue) { q.hold = d }
+}
+
 // WithObserver has the queue report its events to f.
 func WithObserver(f func(Event)) InMemoryOption {
 	return func(q *InMemoryQueue) { q.observer = f }
@@ -73,9 +81,25 @@ func WithObserver(f func(Event)) InMemoryOption {
 // [InvalidError] for a limit that is not valid or a negative duration.
 //
 // ResetAfter counts from now. While Remaining is Total it is ignored: the
-// period then begins with the first grant and lasts [LimitPeriod]. With
-// MaxConcurrency 0 every caller is granted at once and nothing is counted.
+// period then begins with the first identify (for Wait, the grant) and lasts
+// [LimitPeriod]. MaxConcurrency 0 is no limit that Discord has: it is a figure
+// that is missing, and refused. [NewUnlimited] is for no limit at all.
 func NewInMemory(limit SessionStartLimit, opts ...InMemoryOption) (*InMemoryQueue, error) {
+	if err := validateFigures(limit); err != nil {
+		return nil, err
+	}
+	return newQueue(limit, opts)
+}
+
+// NewUnlimited returns a queue that grants to every caller at once and counts
+// nothing: for tests of a bot, or where something else keeps the limit. Update
+// may put a limit in force later. It returns an [InvalidError] for a negative
+// duration.
+func NewUnlimited(opts ...InMemoryOption) (*InMemoryQueue, error) {
+	return newQueue(SessionStartLimit{}, opts)
+}
+
+func newQueue(limit SessionStartLimit, opts []InMemoryOption) (*InMemoryQueue, error) {
 	q := &InMemoryQueue{window: IdentifyDelay, margin: GrantMargin, permitMargin: IdentifiedMargin}
 	for _, opt := range opts {
 		opt(q)
@@ -83,20 +107,29 @@ func NewInMemory(limit SessionStartLimit, opts ...InMemoryOption) (*InMemoryQueu
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"window", q.window}, {"margin", q.margin}, {"permit margin", q.permitMargin}} {
+	}{{"window", q.window}, {"margin", q.margin}, {"permit margin", q.permitMargin}, {"hold", q.hold}} {
 		if d.value < 0 {
 			return nil, &InvalidError{Field: d.name, Value: d.value, Want: "0 or more"}
 		}
 	}
-	if err := limit.Validate(); err != nil {
-		return nil, err
-	}
+	now := time.Now()
 	q.before.permits = make(map[*ticket]struct{})
-	q.budget.spent = make(map[int]int)
-	q.budget.set(limit, time.Now())
+	if q.hold > 0 {
+		q.before.hold = now.Add(q.hold)
+	}
+	q.budget.margin = q.margin
+	q.budget.begin(limit, now)
 	q.rebucket(limit.MaxConcurrency)
 	q.told = q.budget.event()
 	return q, nil
+}
+
+// validateFigures refuses what Discord cannot have said.
+func validateFigures(limit SessionStartLimit) error {
+	if limit.MaxConcurrency == 0 {
+		return &InvalidError{Field: "max_concurrency", Value: 0, Want: fmt.Sprintf("1 to %d; NewUnlimited is for no limit", MaxConcurrencyBound)}
+	}
+	return limit.Validate()
 }
 
 // Wait implements [Queue].
@@ -146,10 +179,11 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 	return nil
 }
 
-// Update puts a limit in force, as Discord reports it now: total, remaining and
-// the reset are replaced, which those who wait for the budget hear at once. A
-// report knows nothing of permits that are not identified yet, so best ask
-// Discord while none is out; a unit taken before the update does not come back.
+// Update puts a limit in force, as Discord reports it now, which those who wait
+// for the budget hear at once. What is left then is Discord's remaining less the
+// permits that are out, of which Discord has not heard. ResetAfter 0 leaves the
+// reset as it is. [InMemoryQueue.Refresh] is for figures that take a while to
+// come.
 //
 // A changed MaxConcurrency sorts those who wait into the new buckets, in the
 // order of their arrival. No new bucket opens before the windows and permits of
@@ -161,15 +195,54 @@ func (q *InMemoryQueue) Update(ctx context.Context, limit SessionStartLimit) err
 	if err := ctxerr.Ended(ctx); err != nil {
 		return err
 	}
-	if err := limit.Validate(); err != nil {
-		return err
+	_, err := q.update(limit, nil)
+	return err
+}
+
+// Refresh asks for the limit, and puts the answer in force as one of the moment
+// when it was asked for: what is granted while the answer is on its way is not
+// in it. Within the period it may only lower what is left, but raises it by as
+// much as the total has risen; a report of another period replaces ours.
+// Otherwise it is as Update. It blocks as long as ask does, and asks
+// again if a period has begun meanwhile, so that the answer may be of the one
+// before. It returns ask's error, or what Update returns.
+func (q *InMemoryQueue) Refresh(ctx context.Context, ask func(context.Context) (SessionStartLimit, error)) error {
+	for {
+		if err := ctxerr.Ended(ctx); err != nil {
+			return err
+		}
+		now := q.lock()
+		asked := q.budget.asking(now)
+		q.unlock()
+		limit, err := ask(ctx)
+		if err != nil {
+			return err
+		}
+		if taken, err := q.update(limit, &asked); taken || err != nil {
+			return err
+		}
+	}
+}
+
+// update puts a limit in force, asked for then, or now. It returns false if it
+// was asked for in another period.
+func (q *InMemoryQueue) update(limit SessionStartLimit, then *asked) (taken bool, err error) {
+	if err := validateFigures(limit); err != nil {
+		return false, err
 	}
 	now := q.lock()
 	defer q.unlock()
 	if q.closed {
-		return ErrClosed
+		return false, ErrClosed
 	}
-	q.budget.set(limit, now)
+	q.lapse(now)
+	if then == nil {
+		now := q.budget.byHand(now)
+		then = &now
+	}
+	if !q.budget.update(limit, *then, now) {
+		return false, nil
+	}
 	q.reset.stop()
 	if limit.MaxConcurrency != q.maxConcurrency {
 		q.rebucket(limit.MaxConcurrency)
@@ -177,7 +250,7 @@ func (q *InMemoryQueue) Update(ctx context.Context, limit SessionStartLimit) err
 	q.doubt()
 	q.serveAll(now)
 	q.checkDeadlines(now)
-	return nil
+	return true, nil
 }
 
 // Close ends all waits with [ErrClosed] and refuses what comes later. Permits

@@ -158,7 +158,7 @@ func (q *InMemoryQueue) expire(t *ticket, now time.Time) {
 	if !t.permit {
 		return
 	}
-	q.budget.settle(t)
+	q.budget.lapse(t)
 	t.expired = true
 	q.note(t, EventExpired, now)
 }
@@ -189,10 +189,14 @@ func (q *InMemoryQueue) release(t *ticket, sent bool, now time.Time) {
 	}
 	delete(q.before.permits, t)
 	wasEmpty := q.budget.remaining == 0
-	q.budget.settle(t)
-	switch until := now.Add(q.window + q.permitMargin); {
-	case !sent:
+	until := now.Add(q.window + q.permitMargin)
+	if sent {
+		q.budget.identified(t, now)
+	} else {
 		q.budget.giveBack(t)
+	}
+	switch {
+	case !sent:
 	case b.old:
 		q.before.hold = later(q.before.hold, until)
 	default:

@@ -17,6 +17,13 @@ func TestInMemoryQueueConforms(t *testing.T) {
 			}
 			return q
 		},
+		Unlimited: func(t testing.TB) queuetest.Queue {
+			q, err := gatewayqueue.NewUnlimited()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return q
+		},
 		Virtual:      true,
 		Window:       gatewayqueue.IdentifyDelay,
 		Margin:       gatewayqueue.GrantMargin,

@@ -48,16 +48,39 @@ func (q *InMemoryQueue) doubt() {
 	}
 }
 
-// awaitReset sets the alarm for a new period, unless none will begin.
+// awaitReset sets the alarm for a new period, unless none will begin. Where the
+// units are out in permits, the period begins at the latest when one lapses.
 func (q *InMemoryQueue) awaitReset(now time.Time) {
 	if q.reset.ring == nil {
 		q.reset.ring = func() {
-			q.reset.rang(q.lock()) // lock has begun the new period
-			q.unlock()
+			now := q.lock() // which has begun the new period
+			defer q.unlock()
+			q.reset.rang(now)
+			q.lapse(now)
+			q.serveAll(now)
+			q.checkDeadlines(now)
 		}
 	}
-	if !q.budget.reset.IsZero() {
-		q.reset.set(q.budget.reset, now)
+	at := q.budget.reset
+	if at.IsZero() {
+		at = q.budget.nextLapse()
+	}
+	if !at.IsZero() {
+		q.reset.set(at, now)
+	}
+}
+
+// lapse ends the permits whose time is up, in whatever bucket.
+func (q *InMemoryQueue) lapse(now time.Time) {
+	for t := range q.budget.out {
+		if t.closes.After(now) {
+			continue
+		}
+		if t.bucket.holder == t {
+			t.bucket.holder = nil
+		}
+		delete(q.before.permits, t)
+		q.expire(t, now)
 	}
 }
 

@@ -28,7 +28,8 @@ type ticket struct {
 
 	granted  time.Time
 	closes   time.Time // its bucket, until then; zero where there is no limit
-	period   int       // the budget's, of the unit that was paid
+	era      int       // the budget's, of the unit that was paid; 0 for none
+	used     time.Time // when it has identified, or may have
 	expired  bool      // closes has passed unreported
 	reported bool
 }

@@ -321,7 +321,7 @@ func TestNothingIsLostInACrowd(t *testing.T) {
 	assert.EqualValues(t, spent.Load(), s.Budget.Total-s.Budget.Remaining)
 	assert.Zero(t, s.Waiting())
 	assert.Zero(t, q.armed())
-	assert.Zero(t, q.peek(&q.budget.lent))
+	assert.Zero(t, len(q.budget.out))
 	assert.Zero(t, q.peek(&q.hasty.length))
 }
 
@@ -353,7 +353,7 @@ func TestUpdatesInACrowdStrandNobody(t *testing.T) {
 		select {
 		case <-done:
 		case <-time.After(100 * time.Microsecond):
-			limit := SessionStartLimit{Total: 50, Remaining: i % 51, MaxConcurrency: i % 6, ResetAfter: time.Millisecond}
+			limit := SessionStartLimit{Total: 50, Remaining: i % 51, MaxConcurrency: 1 + i%6, ResetAfter: time.Millisecond}
 			require.NoError(t, q.Update(t.Context(), limit))
 			continue
 		}

@@ -39,7 +39,10 @@ func full(maxConcurrency int) gatewayqueue.SessionStartLimit {
 
 func inMemory(t testing.TB, limit gatewayqueue.SessionStartLimit, opts ...gatewayqueue.InMemoryOption) *gatewayqueue.InMemoryQueue {
 	t.Helper()
-	q, err := gatewayqueue.NewInMemory(limit, opts...)
+	q, err := gatewayqueue.NewUnlimited(opts...)
+	if limit.MaxConcurrency > 0 {
+		q, err = gatewayqueue.NewInMemory(limit, opts...)
+	}
 	require.NoError(t, err)
 	return q
 }

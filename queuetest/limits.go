@@ -16,7 +16,6 @@ var limits = []scenario{
 	{"AnAbandonedPermitOfTheOldBucketsOpensTheNewOnes", anAbandonedPermitOfTheOldBuckets, 0},
 	{"AnIdentifiedPermitOfTheOldBucketsKeepsItsWindow", anIdentifiedPermitOfTheOldBuckets, 0},
 	{"TwoChangesInARowKeepTheWindow", twoChangesInARowKeepTheWindow, 0},
-	{"LiftingTheLimitForAWhileKeepsTheWindow", liftingTheLimitForAWhileKeepsTheWindow, alone},
 	{"AnUpdateThatChangesNothingClosesNothing", anUpdateThatChangesNothingClosesNothing, 0},
 	{"APodHearsOfAnotherPodsUpdate", aPodHearsOfAnotherPodsUpdate, pods},
 }
@@ -127,15 +126,6 @@ func twoChangesInARowKeepTheWindow(t *testing.T, h Harness) {
 	w.rebucket(1)
 	next := w.wait(1)
 	next.granted(first.at+h.Window, first.at+h.Window+h.Margin+h.Notice)
-}
-
-func liftingTheLimitForAWhileKeepsTheWindow(t *testing.T, h Harness) {
-	w := h.open(t, full(1))
-	first := w.wait(0)
-	first.grantedOnce(0)
-	w.rebucket(0)
-	w.rebucket(1)
-	w.wait(0).grantedAfter(first.at)
 }
 
 func anUpdateThatChangesNothingClosesNothing(t *testing.T, h Harness) {

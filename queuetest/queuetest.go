@@ -47,8 +47,10 @@ type Harness struct {
 	// the scenarios for several pods.
 	Pods func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []Queue
 
-	// Shared says that the queue keeps the rules of shared ones: an Update
-	// raises remaining at a new period only, and MaxConcurrency 0 is refused.
+	// Unlimited makes a queue without a limit. Nil skips the scenarios for it.
+	Unlimited func(t testing.TB) Queue
+
+	// Shared says that what one caller does, others may hear of later.
 	Shared bool
 
 	// Virtual runs each scenario in a [synctest] bubble. Otherwise the
@@ -78,10 +80,11 @@ type Harness struct {
 type needs int
 
 const (
-	virtual needs = 1 << iota // virtual time
-	alone                     // a queue that is not Shared
-	shared                    // one that is
-	pods                      // several queues on one state
+	virtual   needs = 1 << iota // virtual time
+	alone                       // a queue that is not Shared
+	shared                      // one that is
+	pods                        // several queues on one state
+	unlimited                   // one without a limit
 )
 
 type scenario struct {
@@ -112,5 +115,6 @@ func (h Harness) offers(n needs) bool {
 	return (n&virtual == 0 || h.Virtual) &&
 		(n&alone == 0 || !h.Shared) &&
 		(n&shared == 0 || h.Shared) &&
-		(n&pods == 0 || h.Pods != nil)
+		(n&pods == 0 || h.Pods != nil) &&
+		(n&unlimited == 0 || h.Unlimited != nil)
 }

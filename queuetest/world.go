@@ -38,6 +38,12 @@ func (h Harness) open(t *testing.T, l gatewayqueue.SessionStartLimit) *world {
 	return h.enter(t, l, func() []Queue { return []Queue{h.New(t, l)} })
 }
 
+// openUnlimited makes one with a queue that has no limit.
+func (h Harness) openUnlimited(t *testing.T) *world {
+	t.Helper()
+	return h.enter(t, limit(0, 0, 0, 0), func() []Queue { return []Queue{h.Unlimited(t)} })
+}
+
 // openPods makes one with n queues on one state.
 func (h Harness) openPods(t *testing.T, n int, l gatewayqueue.SessionStartLimit) *world {
 	t.Helper()

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -136,7 +135,7 @@ func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gat
 		log.Info("read the limits from Discord", "remaining", limit.Remaining, "total", limit.Total,
 			"max_concurrency", limit.MaxConcurrency, "reset_after", limit.ResetAfter)
 	}
-	q, err := newInMemory(ctx, c, limit, observe)
+	q, err := newInMemory(c, limit, observe)
 	if err != nil {
 		return nil, err
 	}
@@ -155,37 +154,19 @@ func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gat
 }
 
 // newInMemory makes a queue whose buckets open a window from now, because a
-// server before this one may have granted a moment ago. That is what an Update
-// to other buckets does after a grant, so there is one: in buckets that are
-// gone then, of a budget that has ended by then.
-func newInMemory(ctx context.Context, c *config, limit gatewayqueue.SessionStartLimit, observe func(gatewayqueue.Event)) (*gatewayqueue.InMemoryQueue, error) {
-	var hear atomic.Bool
+// server before this one may have granted a moment ago. It has no limit where
+// that was asked for by flag.
+func newInMemory(c *config, limit gatewayqueue.SessionStartLimit, observe func(gatewayqueue.Event)) (*gatewayqueue.InMemoryQueue, error) {
 	options := []gatewayqueue.InMemoryOption{
-		gatewayqueue.WithWindow(c.window), gatewayqueue.WithMargin(c.Margin),
-		gatewayqueue.WithObserver(func(e gatewayqueue.Event) {
-			if hear.Load() {
-				observe(e)
-			}
-		}),
+		gatewayqueue.WithWindow(c.window), gatewayqueue.WithMargin(c.Margin), gatewayqueue.WithObserver(observe),
 	}
-	defer hear.Store(true)
-	if c.FreshStart || limit.MaxConcurrency == 0 {
-		return gatewayqueue.NewInMemory(limit, options...)
+	if !c.FreshStart {
+		options = append(options, gatewayqueue.WithHold(c.window+c.Margin))
 	}
-	if err := limit.Validate(); err != nil {
-		return nil, err
+	if c.token == "" && c.MaxConcurrency == 0 {
+		return gatewayqueue.NewUnlimited(options...)
 	}
-	const brief = time.Millisecond
-	other := gatewayqueue.SessionStartLimit{Total: 2, Remaining: 1, ResetAfter: brief, MaxConcurrency: limit.MaxConcurrency%gatewayqueue.MaxConcurrencyBound + 1}
-	q, err := gatewayqueue.NewInMemory(other, options...)
-	if err != nil {
-		return nil, err
-	}
-	if err := q.Wait(ctx, 0); err != nil {
-		return nil, err
-	}
-	time.Sleep(2 * brief)
-	return q, q.Update(ctx, limit)
+	return gatewayqueue.NewInMemory(limit, options...)
 }
 
 // patience is how long Discord may take to answer at the start.
@@ -213,7 +194,7 @@ func firstAnswer(ctx context.Context, ask redisqueue.LimitSource, log *slog.Logg
 }
 
 // keepFresh asks Discord from time to time.
-func keepFresh(ctx context.Context, c *config, q queue, log *slog.Logger) {
+func keepFresh(ctx context.Context, c *config, q *gatewayqueue.InMemoryQueue, log *slog.Logger) {
 	ask := c.source()
 	for {
 		select {
@@ -221,27 +202,8 @@ func keepFresh(ctx context.Context, c *config, q queue, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		}
-		limit, err := ask(ctx)
-		if err == nil {
-			err = update(ctx, q, limit)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := q.Refresh(ctx, ask); err != nil && ctx.Err() == nil {
 			log.Warn("could not refresh the limits: those in force stay", "error", err)
 		}
 	}
-}
-
-// update puts Discord's figures in force. They may lower what is left at any
-// time, but raise it only in a new period: Discord has not heard of those who
-// were granted just now.
-func update(ctx context.Context, q queue, limit gatewayqueue.SessionStartLimit) error {
-	s, err := q.Status(ctx)
-	if err != nil {
-		return err
-	}
-	ends := s.Time.Add(limit.ResetAfter)
-	if same := !s.Budget.Reset.IsZero() && ends.Before(s.Budget.Reset.Add(time.Minute)); same && limit.Total == s.Budget.Total {
-		limit.Remaining = min(limit.Remaining, s.Budget.Remaining)
-	}
-	return q.Update(ctx, limit)
 }
