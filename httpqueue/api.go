@@ -80,6 +80,11 @@ func (h *Handler) apiCall(w http.ResponseWriter, r *http.Request) *problem {
 	allow := make([]string, len(methods))
 	for i, m := range methods {
 		if m.name == r.Method || m.name == http.MethodGet && r.Method == http.MethodHead {
+			if m.name != http.MethodGet {
+				if p := h.foreign(r); p != nil {
+					return p
+				}
+			}
 			return m.call(w, r, id)
 		}
 		allow[i] = m.name
@@ -117,8 +122,9 @@ func readBody(w http.ResponseWriter, r *http.Request, v any, strict bool) (p *pr
 		return nil, true
 	}
 	// A page in a browser can send anything to a server on its user's loopback,
-	// but not JSON by this name.
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); strict && (err != nil || kind != "application/json") {
+	// but not JSON by this name. (Its other requests are found by their headers.)
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if strict && (err != nil || kind != "application/json") {
 		return newProblem(http.StatusUnsupportedMediaType, "media-type", "send the body as Content-Type: application/json"), false
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))

@@ -323,7 +323,7 @@ func TestRoutesOfTheCaller(t *testing.T) {
 	say := func(text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `"`+text+`"`) })
 	}
-	s := serveTCP(t, queue, httpqueue.WithRoute("/metrics", say("metrics")), httpqueue.WithRoute("/dashboard/", say("page")))
+	s := serveTCP(t, queue, httpqueue.WithLenientLegacy(), httpqueue.WithRoute("/metrics", say("metrics")), httpqueue.WithRoute("/dashboard/", say("page")))
 	for path, want := range map[string]string{"/metrics": "metrics", "/dashboard/": "page", "/dashboard/x/y": "page"} {
 		assert.Contains(t, s.say(t, "GET "+path+"?shard=1 HTTP/1.1\r\nHost: q\r\nConnection: close\r\n\r\n", time.Minute), want)
 	}

@@ -123,7 +123,7 @@ func (w *wiretap) check(t *testing.T, answer string, before int) {
 		t.Fatal(w.logs)
 	}
 	grants := w.queue.granted() - before
-	answers := strings.Count(answer, "HTTP/1.1 ") - strings.Count(answer, "HTTP/1.1 100 Continue")
+	answers := strings.Count(answer, "HTTP/1.1 2") // others are for those who are no gateway-queue's client for certain
 	if answers > grants {
 		t.Fatalf("%d answers for %d grants: %q", answers, grants, answer)
 	}

@@ -23,6 +23,8 @@ type Handler struct {
 	seal    seal
 	held    held
 
+	refusals refusals
+
 	work sync.WaitGroup // requests that wait, and windows to be started
 
 	mu      sync.Mutex
@@ -115,6 +117,7 @@ type waiter struct {
 	key     string // by which its client can end it, or empty
 	cancel  context.CancelCauseFunc
 	timer   context.CancelFunc // nil without a deadline
+	conn    context.Context    // of its request
 }
 
 // over ends the wait because its time is over.
@@ -124,7 +127,10 @@ func (w *waiter) over() { w.cancel(errPollOver) }
 // client hangs up, and with one of the errors above as its cause. deadline is 0
 // for none.
 func (h *Handler) enter(ctx context.Context, deadline time.Duration, key string) (context.Context, *waiter, error) {
-	w := &waiter{handler: h, key: key}
+	w := &waiter{handler: h, key: key, conn: ctx}
+	if !listen(ctx, true) {
+		return nil, nil, errAhead
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -151,6 +157,7 @@ func (h *Handler) enter(ctx context.Context, deadline time.Duration, key string)
 // done is the end of enter.
 func (w *waiter) done() {
 	w.cancel(nil)
+	listen(w.conn, false)
 	if w.timer != nil {
 		w.timer()
 	}

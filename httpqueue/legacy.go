@@ -1,6 +1,6 @@
-// The legacy route: the protocol of twilight's gateway-queue. Any method, any
-// path, ?shard=N; the answer comes with the grant. Its clients take any answer
-// for permission, so there is no other: what cannot be granted is dropped.
+// The legacy route: the protocol of twilight's gateway-queue. GET or POST of
+// /?shard=N; the answer comes with the grant. Its clients take any answer for
+// permission, so there is no other: what cannot be granted is dropped.
 
 package httpqueue
 
@@ -35,6 +35,9 @@ const (
 )
 
 func (h *Handler) legacy(w http.ResponseWriter, r *http.Request) {
+	if h.refuseLegacy(w, r) {
+		return
+	}
 	shard := h.readLegacy(w, r)
 	if err := h.answerOnce(w, r, shard, answerLegacy); err != nil {
 		h.dropLegacy(r, shard, err)
@@ -105,6 +108,7 @@ func endOf(ctx context.Context, err error) error { return errors.Join(context.Ca
 // use answers with a permit, unless that has ended meanwhile, or the client is
 // gone.
 func (h *Handler) use(ctx context.Context, w http.ResponseWriter, r *http.Request, permit gatewayqueue.Permit, answer func(http.ResponseWriter)) (done bool, _ error) {
+	listen(ctx, false) // with the answer its client may send the next request
 	if ctx.Err() == nil && time.Now().Before(permit.Deadline()) {
 		speak(r)
 		answer(w)
@@ -113,6 +117,7 @@ func (h *Handler) use(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		return true, nil
 	}
 	h.giveBack(permit)
+	listen(ctx, true)
 	return ctx.Err() != nil, context.Cause(ctx)
 }
 

@@ -60,7 +60,7 @@ func isTimeout(err error) bool {
 
 func TestLegacyAnswersAsTheOriginal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := serve(t, inMemory(t, full(100)))
+		s := serve(t, inMemory(t, full(100)), httpqueue.WithLenientLegacy())
 		for i, request := range []string{
 			"GET /?shard=0 HTTP/1.1\r\nHost: q\r\n\r\n",
 			"POST /any/path?shard=1&x=y HTTP/1.1\r\nHost: q\r\nContent-Length: 5\r\n\r\nhello",
@@ -94,7 +94,7 @@ func TestLegacyShards(t *testing.T) {
 		t.Run(query, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				queue := &counted{PermitQueue: inMemory(t, full(0))}
-				s := serve(t, queue)
+				s := serve(t, queue, httpqueue.WithLenientLegacy())
 				answer := s.say(t, "GET /?"+strings.ReplaceAll(query, " ", "")+" HTTP/1.1\r\nHost: q\r\nConnection: close\r\n\r\n", time.Minute)
 				require.Contains(t, answer, granted)
 				require.Equal(t, []int{want}, queue.grants())

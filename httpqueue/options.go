@@ -29,6 +29,8 @@ type options struct {
 	maxWaiters int
 	margin     time.Duration
 	noLegacy   bool
+	lenient    bool
+	hosts      []string
 	routes     []route
 	log        *slog.Logger
 }
@@ -68,6 +70,22 @@ func WithGrantMargin(d time.Duration) Option { return func(o *options) { o.margi
 // WithoutLegacy answers 404 where the legacy route would be.
 func WithoutLegacy() Option { return func(o *options) { o.noLegacy = true } }
 
+// WithLenientLegacy has the legacy route take what the original takes: any
+// method and path, and a shard that is missing, repeated or no number, for 0. By
+// default it takes GET and POST of /?shard=N only, because anything else is a
+// probe, a crawler or a mistake, and each would cost an identify of the day. What
+// a browser, a crawler or a known probe sends is refused all the same.
+func WithLenientLegacy() Option { return func(o *options) { o.lenient = true } }
+
+// WithHosts names hosts, without ports, by which clients may call a server that
+// listens on a loopback address and asks for no token, as behind a proxy on the
+// same machine. localhost, loopback addresses and names without a dot always may.
+// Anything else is refused where it changes something: a page can point its own
+// name at this machine.
+func WithHosts(hosts ...string) Option {
+	return func(o *options) { o.hosts = append(o.hosts, hosts...) }
+}
+
 // WithRoute serves a path, or all paths below it if it ends in a slash, with
 // another handler, such as "/metrics". Use it rather than a [http.ServeMux]
 // around the handler: a ServeMux answers some requests by itself, with a
@@ -93,6 +111,11 @@ func (o *options) validate() error {
 		return bad("logger", "nil", "a *slog.Logger; leave the option out for silence")
 	case strings.ContainsAny(o.token, " \t\r\n"):
 		return bad("bearer token", "one with blanks", "no blanks")
+	}
+	for _, host := range o.hosts {
+		if host == "" || strings.ContainsAny(host, ":/ []") {
+			return bad("host", fmt.Sprintf("%q", host), "a name without a port, such as queue.example")
+		}
 	}
 	for _, r := range o.routes {
 		if !strings.HasPrefix(r.path, "/") || r.handler == nil {

@@ -35,6 +35,7 @@ func NewServer(handler http.Handler) *http.Server {
 		// net/http's own answer to "OPTIONS *" would be a grant to a legacy
 		// client.
 		DisableGeneralOptionsHandler: true,
+		BaseContext:                  withListener,
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			if q, ok := conn.(*quietConn); ok {
 				return context.WithValue(ctx, quietKey{}, q)
@@ -44,6 +45,7 @@ func NewServer(handler http.Handler) *http.Server {
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			if q, ok := conn.(*quietConn); ok && state == http.StateIdle {
 				q.mayWrite.Store(false)
+				q.ahead.Store(false)
 			}
 		},
 	}
@@ -72,10 +74,47 @@ func (l quietListener) Accept() (net.Conn, error) {
 	return &quietConn{Conn: conn}, nil
 }
 
-// quietConn refuses to write until a handler speaks.
+// quietConn refuses to write until a handler speaks, and ends when its client
+// sends on while it waits.
 type quietConn struct {
 	net.Conn
 	mayWrite atomic.Bool
+	waits    atomic.Bool // a request of this connection stands in line
+	ahead    atomic.Bool // something came after that request
+	broken   atomic.Bool // something came while it stood in line
+}
+
+var errAhead = errors.New("httpqueue: the client sends its next request while it waits for the answer to this one")
+
+// Read is also what net/http notices with that a client hangs up: it reads one
+// byte, and no more once there was one. A client that sends something while it
+// waits would so stand in line for ever after it has gone. No client does that
+// but one that is broken, or a stranger.
+func (c *quietConn) Read(b []byte) (int, error) {
+	if c.broken.Load() {
+		return 0, errAhead // a byte of what follows is lost
+	}
+	n, err := c.Conn.Read(b)
+	if n == 0 || len(b) != 1 {
+		return n, err
+	}
+	c.ahead.Store(true)
+	if c.waits.Load() {
+		c.broken.Store(true)
+		return 0, errAhead // which ends the request's context
+	}
+	return n, err
+}
+
+// listen says that a request stands in line, or no longer does. It returns false
+// if its client has sent more already.
+func listen(ctx context.Context, waits bool) bool {
+	q, ok := ctx.Value(quietKey{}).(*quietConn)
+	if !ok {
+		return true
+	}
+	q.waits.Store(waits)
+	return !q.ahead.Load()
 }
 
 var errQuiet = errors.New("httpqueue: the server may not answer this request by itself")

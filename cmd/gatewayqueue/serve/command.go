@@ -26,7 +26,7 @@ func Command() *cobra.Command {
 		Short: "Serve the queue over HTTP, in memory or on Redis",
 		Long: `Serve the queue over HTTP, to bots in any language.
 
-  any path?shard=N   answered when shard N may identify: what gateway-queue's
+  /?shard=N          answered when shard N may identify: what gateway-queue's
                      clients speak
   /v1                permits, status and limits; /v1/openapi.json describes it
   /dashboard         a live page

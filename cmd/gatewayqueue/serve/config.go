@@ -33,7 +33,8 @@ type config struct {
 	MaxConcurrency, Total, Remaining int
 	Refresh, Margin                  time.Duration
 	Reserve, Breaker, MaxWaiters     int
-	NoLegacy, FreshStart             bool
+	NoLegacy, Lenient, FreshStart    bool
+	AllowHosts                       []string
 	Log, Level                       string
 	Drain, Grace                     time.Duration
 	discord                          string // base address, for tests
@@ -73,6 +74,8 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.Breaker, "breaker", 0, 10_000_000, "with --redis: identifies a day from which a shard\nhas to rest, ever longer, before the next; 0 is\nnever. For clients that name no shard, which all\ncount as shard 0")
 	cli.Int(flags, &c.MaxWaiters, "max-waiters", 1, 1_000_000, "requests that may wait at a time")
 	flags.BoolVar(&c.NoLegacy, "no-legacy", false, "serve /v1 only, not gateway-queue's route")
+	flags.BoolVar(&c.Lenient, "lenient", false, "take anything on gateway-queue's route for a\nclient, as the original does: any method and path,\nand shard 0 where none is named. Each probe and\ncrawler then costs an identify")
+	flags.StringSliceVar(&c.AllowHosts, "allow-host", nil, "`NAMES` by which clients may call a server on\na loopback address without a token, as behind a\nproxy; localhost always may")
 	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once: no shard of this bot has\nidentified in the last 5 s. Without it a queue\nthat starts empty stays closed for a window,\none on Redis for 10 s")
 	cli.Choice(flags, &c.Log, "log", []string{"text", "json"}, "`FORMAT` of the log on standard error: text or\njson")
 	cli.Choice(flags, &c.Level, "log-level", []string{"debug", "info", "warn", "error"}, "least `LEVEL` that is logged: debug, info, warn or\nerror")

@@ -46,6 +46,10 @@ func (s *server) routes(metrics *promqueue.Collector) (*httpqueue.Handler, error
 	if s.config.NoLegacy {
 		options = append(options, httpqueue.WithoutLegacy())
 	}
+	if s.config.Lenient {
+		options = append(options, httpqueue.WithLenientLegacy())
+	}
+	options = append(options, httpqueue.WithHosts(s.config.AllowHosts...))
 	if s.queue.shared != nil {
 		return httpqueue.NewSharedHandler(s.queue.shared, options...)
 	}
