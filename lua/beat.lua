@@ -2,8 +2,9 @@
 --
 -- KEYS  1 limits  2 pods  3 remaining  4 opens  5... slot and queue of each line
 -- ARGV  1 pod  2 its lease (ms)  3 max_concurrency  4 epoch  5 seq: as the pod knows them
---       6 how often the limit source is asked (ms; 0 without one)  7... bucket of each line, then the pod's first
---       ticket in each, then line (from 1), arrival (ms; '' is now) and ticket of each that takes its place
+--       6 how often the limit source is asked (ms; 0 without one, and while this pod must not)
+--       7... bucket of each line, then the pod's first ticket in each, then line (from 1), arrival (ms; '' is now)
+--       and ticket of each that takes its place
 -- Reply {code, now, remaining, seq, reset, refresh, lapse, wait, ahead...}
 --   ok | resync  as in claim, and so is reset; refresh is 1 if this pod shall ask the limit source
 --   lapse        until the first lease of a pod that stands before this one ends (ms; '' for none)
@@ -21,7 +22,7 @@ local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until', 'ask_after')
 local left = redis.call('GET', remaining_key)
 local seq = tonumber(limits[2] or '0') or 0
 local reset, closed = tonumber(limits[5] or '0') or 0, tonumber(limits[6] or '0') or 0
@@ -32,7 +33,8 @@ redis.call('ZADD', pods_key, ms(now + pod_lease), this_pod)
 redis.call('ZREMRANGEBYSCORE', pods_key, '-inf', ms(now - 60000)) -- the long dead
 local reply, lapse = {code, ms(now), left or '', ms(seq), ms(reset), 0, ''}, nil
 if code ~= 'ok' then return reply end
-if refresh_every ~= '0' and (tonumber(limits[4] or '0') or 0) <= now then
+local refresh_at, ask_after = tonumber(limits[4] or '0') or 0, tonumber(limits[7] or '0') or 0
+if refresh_every ~= '0' and math.max(refresh_at, ask_after) <= now then
   reply[6] = 1 -- one pod at a time: the next, if this one dies over it
   redis.call('HSET', limits_key, 'refresh_at', ms(now + 10000))
 end

@@ -53,6 +53,11 @@ func TestBeat(t *testing.T) {
 			after: with(alive, state{"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@10000"}),
 		},
 		{
+			name: "AndNoneBeforeTheSourceMayBeAsked", call: args{"refresh": "600000"}, reply: "ok refresh=0",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@-1 ask_after=@5000"},
+			after: alive,
+		},
+		{
 			name: "AndNoneBeforeItMustResync", call: args{"refresh": "600000", "epoch": "d"}, reply: "resync refresh=0", after: alive,
 		},
 		{

@@ -16,7 +16,7 @@ import (
 
 var scripts = map[string]string{
 	"claim": lua.Claim, "identified": lua.Identified, "renew": lua.Renew, "abandon": lua.Abandon,
-	"beat": lua.Beat, "sync": lua.Sync, "status": lua.Status, "ready": lua.Ready,
+	"beat": lua.Beat, "sync": lua.Sync, "status": lua.Status, "ready": lua.Ready, "postpone": lua.Postpone,
 }
 
 // The scripts by their hashes, so that none changes by accident.
@@ -25,10 +25,11 @@ var hashes = map[string]string{
 	"identified": "8706f1a1dd3601ddee4ed0297190ca6edecfa708",
 	"renew":      "307482dddd43d06c25b89baf377c2ed6b2ab9902",
 	"abandon":    "046d158e734c9ab5d826ef259979155b06d09a31",
-	"beat":       "07645991f2ac9fcd1577e691f64a280f8cc52cab",
-	"sync":       "455f5bc597f6dc2588004b7564b713e3f489d708",
+	"beat":       "4a88a05e7047a5c6ad53859be51031eaff873bc1",
+	"sync":       "299fdf44c232e02d50b6ce0addf1b1326e551d2d",
 	"status":     "3894cc3f367c6bb6f0fcb7323b11f2706248691c",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",
+	"postpone":   "c3f26b6e86957194f8f476a6e5a01fc54cfd0a0f",
 }
 
 func TestNoScriptChangesByAccident(t *testing.T) {

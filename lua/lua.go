@@ -23,4 +23,6 @@ var (
 	Status string
 	//go:embed ready.lua
 	Ready string
+	//go:embed postpone.lua
+	Postpone string
 )

@@ -7,26 +7,28 @@
 --       8 the same at the least, for new limits
 --       9 when to ask the limit source next, from now (ms)
 --      10 total ('' if the pod must ask its source first)  11 remaining  12 reset_after (ms)  13 max_concurrency
+--      14 0 if the pod must not ask its source for now
 -- Reply {code, now, epoch, seq, max_concurrency, total, remaining, reset_at, closed_until}
 --   ok | seeded | changed   what was done
 --   ask      state is missing and this pod shall ask its limit source, then call again
---   busy     another pod is asking; try again in a moment
+--   busy     another pod is asking, or none may for now; try again in a moment
 --   buckets  the pod knows another number of buckets: call again with the slots and queues of this one
 -- Error BADVALUE <key>: a value was edited to something that cannot be used; update repairs it.
 
 local limits_key, remaining_key, opens_key = KEYS[1], KEYS[2], KEYS[3]
 local kind, known_epoch, known_seq, known_left, known_reset = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local new_epoch, lost_hold, least_hold, refresh_in, new_total = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local new_left, new_reset_after, new_buckets = ARGV[11], ARGV[12], ARGV[13]
+local new_left, new_reset_after, new_buckets, may_ask = ARGV[11], ARGV[12], ARGV[13], ARGV[14] ~= '0'
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
-local f = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'ask_at')
+local f = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'ask_at', 'ask_after')
 local seq, buckets, total = whole(f[2]), whole(f[3]), whole(f[4])
-local reset, closed, ask = whole(f[5] or '0'), whole(f[6] or '0'), whole(f[7] or '0') or 0
+local reset, closed = whole(f[5] or '0'), whole(f[6] or '0')
+local ask = math.max(whole(f[7] or '0') or 0, whole(f[8] or '0') or 0)
 local text, ttl = redis.call('GET', remaining_key), redis.call('PTTL', remaining_key)
 local left = whole(text)
 local sane = seq and reset and closed and buckets and buckets >= 1 and buckets <= 4096 and total and total >= 0
@@ -40,7 +42,7 @@ local mine, mine_reset = tonumber(known_left), tonumber(known_reset)
 if not mine or mine_reset <= now then mine = nil end -- of a period that is over
 
 if lost and not given then
-  if ask > now then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0'} end
+  if ask > now or not may_ask then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0'} end
   redis.call('HSET', limits_key, 'ask_at', ms(now + 3000)) -- then another one is asked: this one may be dead
   return {'ask', ms(now), '', '0', '0', '0', '0', '0', '0'}
 end
@@ -89,7 +91,7 @@ if code ~= 'ok' then
   redis.call('HSET', limits_key, 'epoch', epoch, 'seq', ms(seq), 'max_concurrency', ms(buckets), 'total', ms(total),
     'reset_at', ms(reset), 'closed_until', ms(math.ceil(closed)))
   if lost or update then redis.call('HSET', limits_key, 'refresh_at', ms(now + refresh_in)) end
-  redis.call('HDEL', limits_key, 'ask_at')
+  redis.call('HDEL', limits_key, 'ask_at', 'source_error')
   redis.call('SET', remaining_key, ms(left))
   if reset > now then redis.call('PEXPIRE', remaining_key, ms(reset - now)) end
 end

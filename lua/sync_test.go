@@ -20,7 +20,7 @@ var sync = script{
 	},
 	args: []string{
 		"kind=meet", "epoch=", "seq=0", "left=", "reset_at=0", "new=n", "hold=5250", "settle=3000", "refresh=600000",
-		"total=10", "remaining=10", "reset_after=0", "max_concurrency=1",
+		"total=10", "remaining=10", "reset_after=0", "max_concurrency=1", "may_ask=1",
 	},
 	reply: []string{"code", "now", "epoch", "seq", "max_concurrency", "total", "remaining", "reset_at", "closed_until"},
 	state: state{
@@ -160,6 +160,26 @@ func TestSyncAsksForFigures(t *testing.T) {
 			reply: "ask", after: state{"limits": "ask_at=@3000"},
 		},
 		{
+			name: "NoneBeforeTheSourceMayBeAsked", seed: state{"limits": "ask_after=@5000 source_error=429", "remaining": ""}, call: args{"total": ""},
+			reply: "busy", after: state{"limits": "ask_after=@5000 source_error=429"},
+		},
+		{
+			name: "ButThen", seed: state{"limits": "ask_after=@-1 source_error=429", "remaining": ""}, call: args{"total": ""},
+			reply: "ask", after: state{"limits": "ask_after=@-1 source_error=429 ask_at=@3000"},
+		},
+		{
+			name: "AndNoneThatMustNotForNow", seed: nothing, call: args{"total": "", "may_ask": "0"},
+			reply: "busy",
+		},
+		{
+			name: "AndFiguresEndTheTrouble", seed: state{"limits": "ask_after=@-1 ask_at=@1 source_error=429", "remaining": ""},
+			reply: "seeded",
+			after: state{
+				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=@5250 refresh_at=@600000 ask_after=@-1",
+				"remaining": "10",
+			},
+		},
+		{
 			name: "ForALostBudget", seed: state{"remaining": ""}, call: knows(args{"total": ""}),
 			reply: "ask", after: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 ask_at=@3000"},
 		},
@@ -290,4 +310,31 @@ func TestSyncRefusesWhatItCannotUse(t *testing.T) {
 		contracts = append(contracts, contract{name: "Limits" + bad, seed: state{"limits": strings.Join(words, " ")}, reply: "BADVALUE limits"})
 	}
 	sync.run(t, contracts)
+}
+
+// postpone as a pod sends it whose limit source has failed.
+var postpone = script{
+	text:  lua.Postpone,
+	keys:  func(args) []string { return []string{"limits"} },
+	args:  []string{"wait=5000", "why=429"},
+	reply: []string{"code", "ask_after"},
+	state: state{"limits": "epoch=e seq=5"},
+}
+
+func TestPostpone(t *testing.T) {
+	postpone.run(t, []contract{
+		{name: "TellsAllUntilWhen", reply: "ok ask_after=@5000", after: state{"limits": "epoch=e seq=5 source_error=429 ask_after=@5000"}},
+		{
+			name: "NeverBringsItForward", seed: state{"limits": "epoch=e seq=5 ask_after=@60000"}, reply: "ok ask_after=@60000",
+			after: state{"limits": "epoch=e seq=5 source_error=429 ask_after=@60000"},
+		},
+		{
+			name: "MayOnlySayWhy", call: args{"wait": "0"}, reply: "ok ask_after=0",
+			after: state{"limits": "epoch=e seq=5 source_error=429 ask_after=0"},
+		},
+		{
+			name: "AlsoWhereThereIsNoQueueYet", seed: nothing, reply: "ok ask_after=@5000",
+			after: state{"limits": "source_error=429 ask_after=@5000"},
+		},
+	})
 }

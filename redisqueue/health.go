@@ -84,14 +84,11 @@ func (h *health) hold() time.Duration {
 	return max(0, time.Until(h.untilNow()))
 }
 
-// sourceAnswered notes how the limit source has answered, and says if that has
-// changed.
-func (h *health) sourceAnswered(err error) (changed bool) {
+// sourceAnswered notes how the limit source has answered.
+func (h *health) sourceAnswered(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	changed = (h.noSource == nil) != (err == nil)
 	h.noSource = err
-	return changed
 }
 
 // sourceError is why the limit source has given nothing when it was last asked;

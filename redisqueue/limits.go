@@ -15,6 +15,10 @@ const sourceTimeout = 10 * time.Second
 // busyWait is how long a pod waits while another asks its limit source.
 const busyWait = 100 * time.Millisecond
 
+// sourceWait is how long a pod waits that must not ask its limit source for now:
+// another may have got an answer.
+const sourceWait = time.Second
+
 // meet agrees with Redis on limits and state, seeding them if they are missing.
 // It returns a positive time after which to try again if that is not due to
 // Redis. It runs in the keeper, so one at a time.
@@ -32,7 +36,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 	if err == nil && r.code == "ask" {
 		if limit, err = q.askAndRenew(); err != nil {
 			q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
-			return time.Second, nil //nolint:nilerr // it is not due to Redis, and has been reported
+			return sourceWait, nil //nolint:nilerr // it is not due to Redis, and has been reported
 		}
 		r, err = q.store.sync(q.ctx, false, known, 0, limit)
 	}
@@ -43,6 +47,8 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 		return 0, err
 	case err != nil:
 		return 0, err
+	case r.code == "busy" && !q.config.mayAsk():
+		return sourceWait, nil
 	case r.code == "busy", r.code == "ask":
 		return busyWait, nil
 	}
@@ -90,7 +96,8 @@ func (q *RedisQueue) figures(known view) gatewayqueue.SessionStartLimit {
 	return l
 }
 
-// ask calls the limit source. The log says once that it fails, and once that it
+// ask calls the limit source. Where that fails, Redis keeps why, and until when
+// no pod may ask. The log says so at first and then hourly, and once that it
 // answers again.
 func (q *RedisQueue) ask() (*gatewayqueue.SessionStartLimit, error) {
 	ctx, cancel := context.WithTimeout(q.ctx, sourceTimeout)
@@ -99,14 +106,26 @@ func (q *RedisQueue) ask() (*gatewayqueue.SessionStartLimit, error) {
 	if err == nil {
 		err = validateLimit(limit)
 	}
-	switch {
-	case err == nil:
-		if q.health.sourceAnswered(nil) {
+	if err != nil && q.ctx.Err() != nil {
+		return nil, err // it is this queue that ends
+	}
+	q.health.sourceAnswered(err)
+	if err == nil {
+		if q.config.pace.Answered() {
 			q.config.log.Info("the limit source answers again")
 		}
 		return &limit, nil
-	case q.ctx.Err() == nil && q.health.sourceAnswered(err):
-		q.config.log.Warn("the limit source failed: limits in force stay, and where there are none nothing is granted until it answers", "error", err)
+	}
+	wait, tell := q.config.pace.Failed(err)
+	if tell {
+		q.config.log.Warn("the limit source failed: limits in force stay, and where there are none nothing is granted until it answers",
+			"error", err, "again_in", wait.Round(time.Second))
+	}
+	if !failureOf(err).all {
+		wait = 0
+	}
+	if err := q.store.postpone(q.ctx, wait, err.Error()); err != nil {
+		q.config.log.Debug("could not note in Redis that the limit source failed", "error", err) // this pod keeps to it
 	}
 	return nil, err
 }

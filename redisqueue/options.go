@@ -1,7 +1,6 @@
 package redisqueue
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"math"
@@ -12,9 +11,6 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// LimitSource asks for the current limits. [DiscordLimits] asks Discord.
-type LimitSource func(context.Context) (gatewayqueue.SessionStartLimit, error)
-
 // Option changes one default of [New].
 type Option func(*config)
 
@@ -24,6 +20,7 @@ type config struct {
 	limitAt       time.Time // when limit was true
 	limitGiven    bool
 	source        LimitSource
+	pace          *SourceBackoff // of the source
 	refresh       time.Duration
 	window        time.Duration
 	margin        time.Duration
@@ -58,6 +55,7 @@ func defaults() config {
 		margin:       gatewayqueue.GrantMargin,
 		permitMargin: gatewayqueue.IdentifiedMargin,
 		podLease:     DefaultPodLease,
+		pace:         new(SourceBackoff),
 		reserve:      reserveByTotal,
 		breaker:      DefaultBreaker,
 		log:          slog.New(slog.DiscardHandler),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ var (
 	syncScript       = redis.NewScript(lua.Sync)
 	statusScript     = redis.NewScript(lua.Status)
 	readyScript      = redis.NewScript(lua.Ready)
+	postponeScript   = redis.NewScript(lua.Postpone)
 )
 
 // paidTTL is how long Redis remembers what became of a ticket. It must outlast
@@ -289,7 +291,7 @@ type beatReply struct {
 // beat says that the pod lives, and what it knows of its lines.
 func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []beatLine) (beatReply, error) {
 	refresh := time.Duration(0)
-	if s.config.source != nil {
+	if s.config.mayAsk() {
 		refresh = s.config.refresh
 	}
 	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining(), s.keys.opens()}
@@ -349,12 +351,30 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	if limit != nil {
 		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.Period()), limit.MaxConcurrency)
 	}
+	mayAsk := 0
+	if s.config.mayAsk() {
+		mayAsk = 1
+	}
+	args = append(args, mayAsk)
 	defer s.calls.enter()()
 	r := s.run(ctx, syncScript, keys, args...)
 	code, _ := r.text(), r.int64()
 	v := view{epoch: r.text(), seq: r.int64(), maxConcurrency: r.int(), total: r.int(), remaining: r.int(), reset: r.int64()}
 	_ = r.int64() // closed_until: claims say how long
 	return syncReply{code, v}, r.done()
+}
+
+// longestTrouble is how much of a source's error is kept in Redis, in bytes.
+const longestTrouble = 300
+
+// postpone notes that the limit source has failed, and for how long no pod may
+// ask it.
+func (s *store) postpone(ctx context.Context, wait time.Duration, trouble string) error {
+	trouble = strings.ToValidUTF8(trouble[:min(len(trouble), longestTrouble)], "")
+	defer s.calls.enter()()
+	r := s.run(ctx, postponeScript, []string{s.keys.limits()}, ms(wait), trouble)
+	_ = r.text()
+	return r.done()
 }
 
 // ms rounds up: a bucket may be closed for longer than asked for, and never for less.
