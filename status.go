@@ -22,6 +22,9 @@ type Status struct {
 	// Hold is how long every bucket stays closed after a change of limits or
 	// a loss of state; 0 where none is in force.
 	Hold time.Duration `json:"hold_ns,omitempty"`
+	// Source is what is wrong with the source of the limits, such as Discord; its
+	// zero value where nothing is.
+	Source SourceStatus `json:"source,omitzero"`
 	// Epoch changes when state was lost; Seq counts what closed a bucket.
 	Epoch string `json:"epoch,omitempty"`
 	Seq   int64  `json:"seq,omitempty"`
@@ -37,6 +40,13 @@ type BudgetStatus struct {
 	// Never says why no unit can ever be granted under these limits, such as a
 	// total of 0; empty where one can.
 	Never string `json:"never,omitempty"`
+}
+
+// SourceStatus is how the source of the limits has failed, when it was last
+// asked by any pod.
+type SourceStatus struct {
+	Error string    `json:"error,omitempty"`
+	After time.Time `json:"ask_after,omitzero"` // nobody asks it before; zero where it has not said so
 }
 
 // BucketStatus is one bucket: its slot, and the line in front of it.

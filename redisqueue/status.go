@@ -60,6 +60,11 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 	reset := number("reset_at")
 	status.Seq = number("seq")
 	status.Hold = until(number("closed_until"), now)
+	if status.Source.Error = limits["source_error"]; status.Source.Error != "" {
+		if after := number("ask_after"); after > now {
+			status.Source.After = time.UnixMilli(after)
+		}
+	}
 	status.Budget = gatewayqueue.BudgetStatus{
 		Total: int(number("total")), Remaining: max(left, 0), MaxConcurrency: int(number("max_concurrency")),
 		Unknown: status.Epoch == "" || left < 0 && (reset == 0 || reset > now),

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"os"
 	"testing"
@@ -121,4 +122,29 @@ func TestStatusOfAKeyOfTheWrongType(t *testing.T) {
 	got := run(t, "status", "--redis", "redis://"+server.Addr)
 	assert.Equal(t, 1, got.code)
 	assert.Contains(t, got.err, "a key under identify:{a}: holds another type")
+}
+
+func TestStatus_SaysWhatKeepsAQueueFromGranting(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := server.Client(t)
+	source := func(context.Context) (gatewayqueue.SessionStartLimit, error) {
+		return gatewayqueue.SessionStartLimit{}, &redisqueue.SourceError{Status: 429, RetryAfter: time.Hour, Err: redisqueue.ErrRateLimited}
+	}
+	q, err := redisqueue.New(client, redisqueue.WithApp("limited"), redisqueue.WithLimitSource(source))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, q.Close()) })
+	go q.Wait(t.Context(), 0) //nolint:errcheck // It ends with the test.
+	shown := func(app string) string { return run(t, "status", "--redis", "redis://"+server.Addr, "--app", app).out }
+	require.Eventually(t, func() bool {
+		return client.HExists(t.Context(), "identify:{limited}:limits", "source_error").Val()
+	}, 30*time.Second, 20*time.Millisecond)
+	assert.Regexp(t, `(?m)^ +source  failed: rate limited, asked again in (1 h 0 min|59 min \d+ s)$`, shown("limited"))
+	assert.Contains(t, shown("limited"), "nothing is granted until a pod has seeded it")
+
+	none, err := redisqueue.New(client, redisqueue.WithApp("none"), redisqueue.WithFreshStart())
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, none.Close()) })
+	require.NoError(t, none.Update(t.Context(), gatewayqueue.SessionStartLimit{MaxConcurrency: 1}))
+	assert.Contains(t, shown("none"), "a total of 0: nothing is ever granted")
 }

@@ -22,7 +22,7 @@ type Frame struct {
 
 // Queue draws the budget and the buckets.
 func Queue(s gatewayqueue.Status, f Frame) []string {
-	lines := append(Budget(s, f), "")
+	lines := append(append(Budget(s, f), Source(s, f)...), "")
 	if s.Hold > 0 {
 		lines = append(lines, warn.Render(clip(fmt.Sprintf(
 			" every bucket is held closed for %s, after a change of limits or a loss of state", Seconds(s.Hold)), f.Width)))
@@ -42,12 +42,27 @@ func Budget(s gatewayqueue.Status, f Frame) []string {
 	}
 	text := fmt.Sprintf("%d of %d left", b.Remaining, b.Total)
 	switch {
+	case b.Total <= 0:
+		text = warn.Render("a total of 0: nothing is ever granted until new limits are put in force")
 	case b.Reset.IsZero():
 		text += dim.Render(", no period has begun")
 	default:
 		text += dim.Render(", resets in " + Seconds(b.Reset.Sub(s.Time)))
 	}
 	return []string{Row("budget", Bar(left, f.Width)+"  "+text, f.Width)}
+}
+
+// Source is a line about what is wrong with the source of the limits, if
+// anything is.
+func Source(s gatewayqueue.Status, f Frame) []string {
+	if s.Source.Error == "" {
+		return nil
+	}
+	text := warn.Render("failed: " + s.Source.Error)
+	if !s.Source.After.IsZero() {
+		text += dim.Render(", asked again in " + Seconds(s.Source.After.Sub(s.Time)))
+	}
+	return []string{Row("source", text, f.Width)}
 }
 
 // The columns of a bucket's line; the last one takes what is left.
