@@ -20,7 +20,7 @@ import (
 // watch takes snapshots.
 type watch struct {
 	queue  *redisqueue.RedisQueue
-	client *redis.Client
+	client redis.UniversalClient
 	last   atomic.Pointer[snapshot]
 	note   func(string)
 }

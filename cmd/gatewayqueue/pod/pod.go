@@ -109,7 +109,7 @@ func key(app, name string) string { return "demo:{" + app + "}:" + name }
 const keepFor = time.Hour
 
 // take returns the first of the shard IDs that are this pod's.
-func take(ctx context.Context, client *redis.Client, c config) (int, error) {
+func take(ctx context.Context, client redis.UniversalClient, c config) (int, error) {
 	counter := key(c.App, "shards")
 	end, err := client.IncrBy(ctx, counter, int64(c.Shards)).Result()
 	if err != nil {
@@ -128,7 +128,7 @@ redis.call('SET', KEYS[1], string.format('%.0f', now), 'EX', ARGV[1])
 return last and string.format('%.0f', now - last) or '0'`)
 
 // identify is where a bot would send IDENTIFY.
-func identify(ctx context.Context, client *redis.Client, c config, bucket int) (time.Duration, error) {
+func identify(ctx context.Context, client redis.UniversalClient, c config, bucket int) (time.Duration, error) {
 	ago, err := judge.Run(ctx, client, []string{key(c.App, fmt.Sprintf("last:%d", bucket))}, int(keepFor.Seconds())).Int64()
 	return time.Duration(ago) * time.Microsecond, err
 }

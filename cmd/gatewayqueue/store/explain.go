@@ -16,14 +16,17 @@ import (
 // Explain adds to an error of Redis which server it is and what to do. What the
 // queue has explained already, and errors that are not Redis's, stay as they are.
 func (s *Store) Explain(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) || strings.HasPrefix(err.Error(), "redisqueue: ") {
+	if err == nil || errors.Is(err, context.Canceled) || strings.HasPrefix(err.Error(), "redisqueue: ") || errors.As(err, new(*advised)) {
 		return err
 	}
-	do := advice(err)
+	if other := s.otherKind(err); other != nil {
+		return other
+	}
+	do := s.advice(err)
 	if do == "" {
 		return err
 	}
-	return &explained{err, s.shown, do}
+	return &explained{err, s.String(), do}
 }
 
 type explained struct {
@@ -39,23 +42,24 @@ func (e *explained) Unwrap() error { return e.err }
 
 // advice by the code that Redis's error begins with. They are looked for
 // anywhere in the text: miniredis and wrapping errors put words in front.
-var advised = []struct{ code, do string }{
+var advices = []struct{ code, do string }{
 	{"NOAUTH", "put the password into the URL, redis://:PASSWORD@HOST:PORT"},
 	{"WRONGPASS", "user or password in the URL are not this server's"},
 	{"invalid password", "the password in the URL is not this server's"},
 	{"NOPERM", "allow this user +ping +exists +scan +del +eval +evalsha and ~identify:* (ACL SETUSER)"},
-	{"MOVED", "this is a cluster: give the URL of a server that is not"},
-	{"READONLY", "this is a replica: give the URL of its primary"},
+	{"MOVED ", asCluster},
+	{"READONLY", asPrimary},
 	{"MASTERDOWN", "this is a replica without its primary: give the URL of the primary"},
+	{"all sentinels specified in configuration are unreachable", "is the name of the master right, and do the Sentinels know it? Is the port theirs?"},
 	{"LOADING", "it is still reading its data: try again in a moment"},
 	{"OOM", "its memory is full: raise maxmemory"},
 	{"DB index", "the number at the end of the URL is not a database that this server has"},
 	{"does not look like a TLS handshake", "the server speaks no TLS: use redis:// rather than rediss://"},
 }
 
-func advice(err error) string {
+func (s *Store) advice(err error) string {
 	text := err.Error()
-	for _, a := range advised {
+	for _, a := range advices {
 		if strings.Contains(text, a.code) {
 			return a.do
 		}

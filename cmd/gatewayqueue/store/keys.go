@@ -6,6 +6,9 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -49,12 +52,25 @@ func (s *Store) Remove(ctx context.Context, app string) (int, error) {
 }
 
 func (s *Store) scan(ctx context.Context, pattern string) ([]string, error) {
+	var mu sync.Mutex // nodes of a Cluster are looked at side by side
 	var keys []string
-	found := s.Client.Scan(ctx, 0, pattern, 1000).Iterator()
-	for found.Next(ctx) {
-		keys = append(keys, found.Val())
+	look := func(ctx context.Context, client *redis.Client) error {
+		found := client.Scan(ctx, 0, pattern, 1000).Iterator()
+		for found.Next(ctx) {
+			mu.Lock()
+			keys = append(keys, found.Val())
+			mu.Unlock()
+		}
+		return found.Err()
 	}
-	if err := found.Err(); err != nil {
+	var err error
+	switch client := s.Client.(type) {
+	case *redis.ClusterClient:
+		err = client.ForEachMaster(ctx, look)
+	case *redis.Client:
+		err = look(ctx, client)
+	}
+	if err != nil {
 		return nil, s.Explain(err)
 	}
 	return keys, nil

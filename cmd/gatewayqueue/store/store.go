@@ -1,5 +1,6 @@
-// Package store gets the program a Redis: a server at a URL, or one embedded
-// in the process; and it words Redis's errors for the person at the terminal.
+// Package store gets the program a Redis: a server, a replicated one or a
+// Cluster at a URL, or one embedded in the process; and it words Redis's errors
+// for the person at the terminal.
 package store
 
 import (
@@ -7,12 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // answerWithin is how long a server may take to answer the first PING.
@@ -30,13 +29,14 @@ func (discard) Printf(context.Context, string, ...any) {}
 
 // Store is a Redis that answers.
 type Store struct {
-	Client *redis.Client
-	url    string // with its password: never printed
-	shown  string
+	Client redis.UniversalClient
+	at     *address
+	url    string    // with its password: never printed
 	server io.Closer // the embedded one
 }
 
-// Open connects to the server at rawURL and checks that it answers.
+// Open connects to the Redis at rawURL and checks that it answers, and that it
+// is what the URL says.
 func Open(ctx context.Context, rawURL string) (*Store, error) {
 	s, err := Lazy(rawURL)
 	if err != nil {
@@ -44,7 +44,11 @@ func Open(ctx context.Context, rawURL string) (*Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	if err := s.Client.Ping(ctx).Err(); err != nil {
+	err = s.Client.Ping(ctx).Err()
+	if err == nil {
+		err = s.mistaken(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(s.Explain(err), s.Client.Close())
 	}
 	return s, nil
@@ -52,33 +56,38 @@ func Open(ctx context.Context, rawURL string) (*Store, error) {
 
 // Lazy is Open for those who can wait: it connects when first used.
 func Lazy(rawURL string) (*Store, error) {
-	client, err := Client(rawURL)
+	at, err := parse(rawURL)
+	if err != nil {
+		return nil, refused(rawURL, err)
+	}
+	client, err := at.client(false)
+	if err != nil {
+		return nil, refused(rawURL, err)
+	}
+	return &Store{Client: client, at: at, url: rawURL}, nil
+}
+
+// Client makes a client for the Redis at rawURL, without any I/O.
+func Client(rawURL string) (redis.UniversalClient, error) {
+	s, err := Lazy(rawURL)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Client: client, url: rawURL, shown: Redact(rawURL)}, nil
+	return s.Client, nil
 }
 
-// Client makes a client for the server at rawURL, without any I/O.
-func Client(rawURL string) (*redis.Client, error) {
-	options, err := redis.ParseURL(rawURL)
-	if err != nil {
-		// Its own text may repeat the whole URL, with the password.
-		return nil, fmt.Errorf("the Redis URL %q is not one: %s; want redis://[[user]:password@]host:port[/db], "+
-			"or rediss:// for TLS", Redact(rawURL), parseReason(err))
-	}
-	// Two greetings that many servers do not know, and the queue does not need.
-	options.DisableIdentity = true
-	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return redis.NewClient(options), nil
+func refused(rawURL string, why error) error {
+	return fmt.Errorf("the Redis URL %q is not one: %w; want %s", Redact(rawURL), why, Forms)
 }
 
 // Impatient makes a client that reports at once that the server is away, where
 // others try again for some seconds. It is for those who only look.
-func (s *Store) Impatient() *redis.Client {
-	options := *s.Client.Options()
-	options.MaxRetries, options.DialerRetries = -1, 1
-	return redis.NewClient(&options)
+func (s *Store) Impatient() redis.UniversalClient {
+	client, err := s.at.client(true)
+	if err != nil {
+		panic(err) // the same address has made a client before
+	}
+	return client
 }
 
 // Embed starts a Redis inside this process, on a free port of the loopback
@@ -89,13 +98,13 @@ func Embed() (*Store, error) {
 	if err := server.Start(); err != nil {
 		return nil, fmt.Errorf("the embedded Redis cannot listen on 127.0.0.1: %w", err)
 	}
-	at := "redis://" + server.Addr()
-	client, err := Client(at)
+	s, err := Lazy("redis://" + server.Addr())
 	if err != nil {
 		server.Close()
 		return nil, err
 	}
-	return &Store{Client: client, url: at, shown: at, server: closer(server.Close)}, nil
+	s.server = closer(server.Close)
+	return s, nil
 }
 
 type closer func()
@@ -105,8 +114,8 @@ func (c closer) Close() error { c(); return nil }
 // URL is where another process finds this Redis. It may hold a password.
 func (s *Store) URL() string { return s.url }
 
-// String is the URL without its password.
-func (s *Store) String() string { return s.shown }
+// String is the URL without user, password and options.
+func (s *Store) String() string { return s.at.String() }
 
 // Embedded reports whether the server ends with this process.
 func (s *Store) Embedded() bool { return s.server != nil }
@@ -118,27 +127,4 @@ func (s *Store) Close() error {
 		err = errors.Join(err, s.server.Close())
 	}
 	return err
-}
-
-// Redact hides the password of a URL. What cannot be parsed is hidden up to its
-// last @.
-func Redact(rawURL string) string {
-	if u, err := url.Parse(rawURL); err == nil {
-		return u.Redacted()
-	}
-	for i := len(rawURL) - 1; i >= 0; i-- {
-		if rawURL[i] == '@' {
-			return "..." + rawURL[i:]
-		}
-	}
-	return rawURL
-}
-
-// parseReason is why a URL was refused, without the URL.
-func parseReason(err error) string {
-	var e *url.Error
-	if errors.As(err, &e) {
-		return e.Err.Error()
-	}
-	return err.Error()
 }
