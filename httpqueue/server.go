@@ -16,6 +16,7 @@ import (
 // answer may take as long as the line is.
 const (
 	requestTimeout = 10 * time.Second
+	answerTimeout  = 10 * time.Second // from its first byte to its last
 	idleTimeout    = 2 * time.Minute
 	maxHeader      = 16 << 10
 )
@@ -46,6 +47,7 @@ func NewServer(handler http.Handler) *http.Server {
 			if q, ok := conn.(*quietConn); ok && state == http.StateIdle {
 				q.mayWrite.Store(false)
 				q.ahead.Store(false)
+				q.timed.Store(false)
 			}
 		},
 	}
@@ -62,6 +64,10 @@ func NewServer(handler http.Handler) *http.Server {
 // unknown version) is not answered with 400 or the like, because a legacy
 // client would take that for permission. Its connection is closed instead. It
 // works with the server of [NewServer], for plain TCP; TLS goes in front of it.
+//
+// They also give up on clients that do not read: an answer has 10 s from its
+// first byte, however long the request has waited for it. A handler that sets
+// write deadlines itself, such as a stream of events, has its own.
 func Quiet(listener net.Listener) net.Listener { return quietListener{listener} }
 
 type quietListener struct{ net.Listener }
@@ -75,13 +81,14 @@ func (l quietListener) Accept() (net.Conn, error) {
 }
 
 // quietConn refuses to write until a handler speaks, and ends when its client
-// sends on while it waits.
+// sends on while it waits. An answer may take so long and no longer.
 type quietConn struct {
 	net.Conn
 	mayWrite atomic.Bool
 	waits    atomic.Bool // a request of this connection stands in line
 	ahead    atomic.Bool // something came after that request
 	broken   atomic.Bool // something came while it stood in line
+	timed    atomic.Bool // this answer has a deadline
 }
 
 var errAhead = errors.New("httpqueue: the client sends its next request while it waits for the answer to this one")
@@ -124,8 +131,20 @@ func (c *quietConn) Write(b []byte) (int, error) {
 		_ = c.Conn.Close() //nolint:errcheck // the error that counts is errQuiet
 		return 0, errQuiet
 	}
+	if !c.timed.Swap(true) {
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(answerTimeout)) // if that fails, so does Write
+	}
 	return c.Conn.Write(b)
 }
+
+// SetWriteDeadline is a handler's own deadline, or net/http's end of one.
+func (c *quietConn) SetWriteDeadline(t time.Time) error {
+	c.timed.Store(!t.IsZero())
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// NetConn is the connection as the listener has accepted it.
+func (c *quietConn) NetConn() net.Conn { return c.Conn }
 
 type quietKey struct{}
 

@@ -187,7 +187,7 @@ func TestDemoOnARealServer(t *testing.T) {
 
 	got = run(t, quick("--redis", url, "--app", "mine")...)
 	assert.Equal(t, 1, got.code, "a queue that is there already is not touched")
-	assert.Contains(t, got.err, "application mine has keys in Redis at redis://:xxxxx@"+server.Addr+" already")
+	assert.Contains(t, got.err, "application mine has keys in Redis at redis://...@"+server.Addr+" already")
 	assert.Equal(t, 1, strings.Count(got.err, "\n"))
 
 	got = run(t, "demo", "--redis", "redis://:wr0ng@"+server.Addr)

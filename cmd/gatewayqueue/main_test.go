@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,9 +52,18 @@ type result struct {
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Env = append(os.Environ(), "REDIS_URL=", "NO_COLOR=")
+	cmd.Env = append(environment(), "NO_COLOR=")
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
+}
+
+// environment is the machine's without what the program reads.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		ours := strings.HasPrefix(name, "GATEWAYQUEUE_") && !strings.HasPrefix(name, "GATEWAYQUEUE_REDIS_SERVER")
+		return ours || slices.Contains([]string{"HOST", "PORT", "REDIS_URL", "REDIS_URL_FILE", "DISCORD_TOKEN", "DISCORD_TOKEN_FILE"}, name)
+	})
 }
 
 func run(t *testing.T, args ...string) result {

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
@@ -40,7 +41,13 @@ type served struct {
 // the machine's.
 func serve(t *testing.T, env []string, args ...string) *served {
 	t.Helper()
-	cmd := command(t, append([]string{"serve", "--port", "0", "--window", "300ms"}, args...)...)
+	return serveWith(t, env, append([]string{"--port", "0"}, args...)...)
+}
+
+// serveWith is serve on whatever port the settings say.
+func serveWith(t *testing.T, env []string, args ...string) *served {
+	t.Helper()
+	cmd := command(t, append([]string{"serve", "--window", "300ms"}, args...)...)
 	cmd.Env = append(cmd.Env, env...)
 	errs, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -161,7 +168,7 @@ func TestEverythingFromTheEnvironment(t *testing.T) {
 		"GATEWAYQUEUE_NO_LEGACY=perhaps":  `gatewayqueue serve: $GATEWAYQUEUE_NO_LEGACY is "perhaps": want true or false`,
 		"GATEWAYQUEUE_AUTH_TOKEN=sesame":  `gatewayqueue serve: the token that guards the server has 6 characters: want 16 or more, such as openssl rand -hex 24 makes`,
 		"DISCORD_TOKEN_FILE=/no/such":     `gatewayqueue serve: --discord-token-file: open /no/such: no such file or directory`,
-		"REDIS_URL=http://u:s3cret@h:1/0": `gatewayqueue serve: the Redis URL "http://u:xxxxx@h:1/0" is not one: redis: invalid URL scheme: http; want redis://[[user]:password@]host:port[/db], or rediss:// for TLS`,
+		"REDIS_URL=http://u:s3cret@h:1/0": `gatewayqueue serve: the Redis URL "...@h:1/0" is not one: it begins with none of these schemes; want ` + store.Forms,
 	} {
 		cmd := command(t, "serve")
 		cmd.Env = append(cmd.Env, env)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 )
 
 // How a shard gets its turn.
@@ -28,10 +29,11 @@ type config struct {
 	Window, Margin, Dial         time.Duration
 	Mode                         string
 	Processes, KillPod           bool
-	Redis, App                   string
-	Keep, Plain                  bool
-	Plot                         string
-	Seed                         int
+	store.Flags
+	App         string
+	Keep, Plain bool
+	Plot        string
+	Seed        int
 }
 
 // defaultConfig brings up four shards in each of four buckets: three windows,
@@ -57,7 +59,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Duration(flags, &c.Dial, "dial", 0, time.Minute, "median time of a simulated dial (default "+cli.Short(c.Dial)+" with\n--mode acquire). With --mode wait it comes after the\ngrant, and the judge sees why that is wrong")
 	flags.BoolVar(&c.Processes, "processes", false, "make every pod a process of its own")
 	flags.BoolVar(&c.KillPod, "kill-pod", false, "kill one pod half-way (SIGKILL with --processes); another one\ntakes its shards over")
-	flags.StringVar(&c.Redis, "redis", "", "`URL` of a real server, redis://[[user]:password@]host:port[/db]\n(default: one embedded in the demo)")
+	c.Define(flags, "`URL` of a real Redis, redis://[[user]:password@]host:port[/db],\nrediss://, unix:///socket, redis-sentinel://host:port/mymaster,\nredis-cluster://host:port (default: one embedded in the demo)")
 	cli.App(flags, &c.App, "application ID in Redis (default: demo-<random>)")
 	flags.BoolVar(&c.Keep, "keep", false, "with --redis, leave the demo's keys there")
 	flags.StringVar(&c.Plot, "plot", "", "draw the timeline into `FILE`, .svg or .png")
@@ -71,6 +73,10 @@ func (c *config) define(flags *pflag.FlagSet) {
 // settle fills in the defaults that depend on other flags, and refuses flags
 // that do not go together.
 func (c *config) settle(flags *pflag.FlagSet) error {
+	// Not from the environment: a demo does not write to the bot's Redis unasked.
+	if err := c.Settle(flags, false); err != nil {
+		return err
+	}
 	if !flags.Changed("remaining") {
 		c.Remaining = c.Total
 	}

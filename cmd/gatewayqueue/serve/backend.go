@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
@@ -22,11 +20,13 @@ import (
 // backend is a queue that can be looked at, and whose limits can be changed.
 type backend struct {
 	queue
-	shared  httpqueue.SharedQueue     // the same, or nil if this process has it alone
-	name    string                    // for the log
-	explain func(error) error         // words the store's errors
-	close   func() error              // ends it
-	refresh func(ctx context.Context) // keeps the limits fresh until ctx ends
+	shared  httpqueue.SharedQueue       // the same, or nil if this process has it alone
+	name    string                      // for the log
+	explain func(error) error           // words the store's errors
+	close   func() error                // ends it
+	refresh func(ctx context.Context)   // keeps the limits fresh until ctx ends
+	ready   func(context.Context) error // nil where a grant is possible, now or later
+	files   int                         // that it may open
 }
 
 type queue interface {
@@ -60,7 +60,8 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 	if err != nil {
 		return nil, err
 	}
-	if err := meet(ctx, redis, log); err != nil {
+	warn := func(message string, err error) { log.Warn(message, "error", cli.OneLine(err)) }
+	if err := redis.Meet(ctx, c.App, warn); err != nil {
 		return nil, errors.Join(err, redis.Close())
 	}
 	options := []redisqueue.Option{
@@ -90,37 +91,8 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 		queue: q, shared: q, name: redis.String(), explain: redis.Explain,
 		close:   func() error { return errors.Join(q.Close(), redis.Close()) },
 		refresh: func(context.Context) {}, // the queue does, while somebody waits
+		ready:   q.Ready, files: redis.Connections(),
 	}, nil
-}
-
-// meet refuses a Redis that no waiting will mend. One that is away is waited
-// for: servers and Redis may start in any order.
-func meet(ctx context.Context, s *store.Store, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	client := s.Impatient()
-	defer client.Close()
-	err := client.Ping(ctx).Err()
-	var answer redis.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &answer) && !comesBack(answer):
-		return s.Explain(err)
-	}
-	log.Warn("Redis is away: nothing is granted until it answers", "error", cli.OneLine(s.Explain(err)))
-	return nil
-}
-
-// comesBack says whether an answer of Redis is one that passes, or that does not
-// matter: the queue needs no PING. Other answers are wrong settings.
-func comesBack(answer redis.Error) bool {
-	for _, code := range []string{"NOPERM", "LOADING", "MASTERDOWN", "BUSY", "READONLY", "CLUSTERDOWN", "max number of clients"} {
-		if strings.Contains(answer.Error(), code) {
-			return true
-		}
-	}
-	return false
 }
 
 // --- memory ---------------------------------------------------------------------
@@ -146,11 +118,21 @@ func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gat
 		queue: q, name: "in memory", close: q.Close,
 		explain: func(err error) error { return err },
 		refresh: func(context.Context) {},
+		ready:   func(ctx context.Context) error { return inMemoryReady(ctx, q) },
 	}
 	if c.token != "" {
 		b.refresh = func(ctx context.Context) { keepFresh(ctx, c, q, log) }
 	}
 	return b, nil
+}
+
+// inMemoryReady is Redis's Ready for a queue in memory.
+func inMemoryReady(ctx context.Context, q gatewayqueue.Statuser) error {
+	s, err := q.Status(ctx)
+	if err == nil && s.Budget.Total == 0 && s.Budget.MaxConcurrency > 0 {
+		err = redisqueue.ErrNeverGrants
+	}
+	return err
 }
 
 // newInMemory makes a queue whose buckets open a window from now, because a
@@ -171,6 +153,9 @@ func newInMemory(c *config, limit gatewayqueue.SessionStartLimit, observe func(g
 
 // patience is how long Discord may take to answer at the start.
 const patience = time.Minute
+
+// refusedToken is what the source says of a token that Discord does not know.
+const refusedToken = "Discord refuses the bot token"
 
 // firstAnswer asks until Discord answers, or refuses the token.
 func firstAnswer(ctx context.Context, ask redisqueue.LimitSource, log *slog.Logger) (gatewayqueue.SessionStartLimit, error) {

@@ -77,33 +77,48 @@ func run(ctx context.Context, c *config) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.queue.close()) }()
 	metrics.Watch(s.queue)
-	s.ready = newReadiness(s.queue)
+	s.ready = &readiness{ask: s.queue.ready}
 	s.board = dashboard.New(s.queue, dashboard.WithStep(c.window+c.Margin), dashboard.WithExplain(s.queue.trouble))
 	defer s.board.Close()
 	if s.front, err = s.routes(metrics); err != nil {
 		return err
 	}
-	s.http = httpqueue.NewServer(s.front)
-	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
+	bounds, err := within(openFiles(), s.queue.files, c.MaxWaiters)
+	if err != nil {
+		return err
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.address())
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", c.address(), err)
 	}
-	s.log.Info("serving", "url", "http://"+listener.Addr().String(), "queue", s.queue.name, "app", c.App, "auth", c.auth != "")
+	s.http = newServer(s.front)
+	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
+	s.say(listener.Addr(), bounds)
 	s.warn(listener.Addr())
 
 	background, stop := context.WithCancel(ctx)
 	defer stop()
-	go s.board.Run(background)
 	go s.queue.refresh(background)
 	ended := make(chan error, 1)
-	go func() { ended <- s.http.Serve(httpqueue.Quiet(listener)) }()
+	go func() { ended <- s.http.Serve(httpqueue.Quiet(newListener(listener, bounds, s.log))) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the server has ended: %w", err)
 	case <-ctx.Done():
 	}
 	return s.stop(context.Cause(ctx))
+}
+
+// say is the one line that an operator reads: what this server is, and what it
+// can do.
+func (s *server) say(at net.Addr, b bounds) {
+	c, url := s.config, "http://"+at.String()
+	s.log.Info("serving", "url", url, "page", url+"/dashboard", "queue", s.queue.name, "app", c.App,
+		"stateless", s.queue.shared != nil, "limits", c.limitsFrom(), "auth", c.auth != "", "legacy", !c.NoLegacy,
+		"connections", b.connections, "probes", b.spare, "files", b.files)
+	for _, name := range c.linked {
+		s.log.Warn("a variable is Kubernetes' link to a Service, and no setting: enableServiceLinks: false removes it", "variable", name)
+	}
 }
 
 // warn says what strangers could do.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -14,21 +13,23 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
 // known are the variables that others know a flag by: gateway-queue's, and those
 // that platforms set.
-var known = map[string]string{"host": "HOST", "port": "PORT", "redis": "REDIS_URL", "discord-token-file": "DISCORD_TOKEN_FILE"}
+var known = map[string]string{"host": "HOST", "port": "PORT", "discord-token-file": "DISCORD_TOKEN_FILE"}
 
 const leastAuth = 16 // characters of a token that is worth the name
 
 // config is what flags and environment say.
 type config struct {
+	store.Flags
 	Host                             string
 	Port                             int
-	Redis, App, Pod                  string
+	App, Pod                         string
 	TokenFile, AuthFile              string
 	MaxConcurrency, Total, Remaining int
 	Refresh, Margin                  time.Duration
@@ -41,6 +42,7 @@ type config struct {
 	window                           time.Duration
 	token, auth                      string
 	limitGiven                       bool
+	linked                           []string // variables of flags that are a platform's
 }
 
 const reserveByTotal = -1
@@ -58,9 +60,9 @@ func defaultConfig() config {
 
 func (c *config) define(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	flags.StringVar(&c.Host, "host", c.Host, "`ADDRESS` to listen on; 0.0.0.0 is all of this\nmachine's")
+	cli.Host(flags, &c.Host, "host", "port", "address to listen on; 0.0.0.0 is all of this\nmachine's, :: with those of IPv6")
 	cli.Int(flags, &c.Port, "port", 0, 65535, "port to listen on; 0 is a free one, which the\nlog tells")
-	flags.StringVar(&c.Redis, "redis", "", "`URL` of the Redis that all servers share,\nredis://[[user]:password@]host:port[/db], or\nrediss:// (default: none, the queue is in memory)")
+	c.Define(flags, "`URL` of the Redis that all servers share,\nredis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket,\nredis-sentinel://host:port,host:port/mymaster,\nredis-cluster://host:port,host:port (default:\nnone, the queue is in memory)")
 	cli.App(flags, &c.App, "application ID; keeps several bots in one Redis\napart")
 	flags.StringVar(&c.Pod, "pod", "", "`NAME` of this server in tickets and status\n(default: the host's)")
 	flags.StringVar(&c.TokenFile, "discord-token-file", "", "`FILE` with the bot token, to read the limits\nfrom Discord (or the token in $DISCORD_TOKEN)")
@@ -96,11 +98,15 @@ func (c *config) settle(flags *pflag.FlagSet) (err error) {
 	if err := cli.FromEnv(flags, known); err != nil {
 		return err
 	}
-	if c.token, err = cli.Secret(c.TokenFile, "DISCORD_TOKEN", cli.EnvName("discord-token")); err != nil {
-		return cli.Usage("--discord-token-file: %v", err)
+	c.linked = cli.LinkedNames(flags, known)
+	if err := c.Settle(flags, true); err != nil {
+		return err
 	}
-	if c.auth, err = cli.Secret(c.AuthFile, cli.EnvName("auth-token")); err != nil {
-		return cli.Usage("--auth-token-file: %v", err)
+	if c.token, err = cli.Secret("discord-token-file", c.TokenFile, "DISCORD_TOKEN", cli.EnvName("discord-token")); err != nil {
+		return err
+	}
+	if c.auth, err = cli.Secret("auth-token-file", c.AuthFile, cli.EnvName("auth-token")); err != nil {
+		return err
 	}
 	if !flags.Changed("remaining") {
 		c.Remaining = c.Total
@@ -132,16 +138,22 @@ func (c *config) limit() gatewayqueue.SessionStartLimit {
 	}
 }
 
+// limitsFrom is where the limits come from, for the log.
+func (c *config) limitsFrom() string {
+	switch {
+	case c.token != "":
+		return "Discord"
+	case c.Redis != "" && !c.limitGiven:
+		return "Redis, or the defaults"
+	}
+	return fmt.Sprintf("%d of %d left, max_concurrency %d", c.Remaining, c.Total, c.MaxConcurrency)
+}
+
 func (c *config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
 // logger writes to standard error. No secret gets past it, whoever logs it.
 func (c *config) logger() *slog.Logger {
-	secrets := []string{c.token, c.auth}
-	if u, err := url.Parse(c.Redis); err == nil && u.User != nil {
-		if password, set := u.User.Password(); set {
-			secrets = append(secrets, password, url.QueryEscape(password))
-		}
-	}
+	secrets := append([]string{c.token, c.auth}, store.Secrets(c.Redis)...)
 	out := cli.Hide(os.Stderr, secrets...)
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // It is one of the four.

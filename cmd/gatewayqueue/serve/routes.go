@@ -3,13 +3,12 @@
 package serve
 
 import (
-	"context"
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,7 +35,7 @@ func (s *server) routes(metrics *promqueue.Collector) (*httpqueue.Handler, error
 		httpqueue.WithGrantMargin(s.config.grantMargin()),
 		httpqueue.WithRoute("/healthz", http.HandlerFunc(healthy)),
 		httpqueue.WithRoute("/readyz", s.ready),
-		httpqueue.WithRoute("/metrics", guard(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))),
+		httpqueue.WithRoute("/metrics", guard(buffered(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes})))),
 		httpqueue.WithRoute("/dashboard", board),
 		httpqueue.WithRoute("/dashboard/", board),
 	}
@@ -55,6 +54,33 @@ func (s *server) routes(metrics *promqueue.Collector) (*httpqueue.Handler, error
 	}
 	return httpqueue.NewHandler(s.queue.queue, options...)
 }
+
+// scrapes may be made at a time; what they have made may be read for longer.
+const scrapes = 4
+
+// probes are the paths that have places of their own.
+var probes = []string{"/healthz", "/readyz", "/metrics"}
+
+// buffered has an answer made before it is sent, so that a client that does not
+// read it keeps nobody else from having one made.
+func buffered(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		made := &answer{header: w.Header(), status: http.StatusOK}
+		h.ServeHTTP(made, r)
+		w.WriteHeader(made.status)
+		_, _ = made.body.WriteTo(w) // Who does not read it does not need it.
+	})
+}
+
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
 // grantMargin is the part of the margin that the queue does not add itself when
 // a grant is reported identified.
@@ -89,60 +115,4 @@ func guarded(token string, h http.Handler) http.Handler {
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = io.WriteString(w, "ok\n") // Who does not read it does not need it.
-}
-
-// readiness says whether requests should come here: Redis answers, and the
-// server is not about to end. Anybody may ask, so it looks at most once in a
-// readyFor.
-type readiness struct {
-	queue *backend
-
-	mu      sync.Mutex
-	ending  bool
-	looked  time.Time
-	trouble string
-}
-
-const (
-	readyFor     = time.Second
-	readyTimeout = 2 * time.Second
-)
-
-func newReadiness(b *backend) *readiness { return &readiness{queue: b} }
-
-func (r *readiness) stop() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ending = true
-}
-
-func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	if why := r.why(req.Context()); why != "" {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "not ready: "+why+"\n") // As above.
-		return
-	}
-	_, _ = io.WriteString(w, "ready\n") // As above.
-}
-
-// why is why it is not ready, without anything that a stranger should not know.
-func (r *readiness) why(ctx context.Context) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ending {
-		return "stopping"
-	}
-	if time.Since(r.looked) < readyFor {
-		return r.trouble
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
-	defer cancel()
-	r.trouble = ""
-	if _, err := r.queue.Status(ctx); err != nil {
-		r.trouble = "the queue cannot be read"
-	}
-	r.looked = time.Now()
-	return r.trouble
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,16 +20,14 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-const (
-	defaultURL = "redis://127.0.0.1:6379"
-	urlEnv     = "REDIS_URL" // keeps a password out of the list of processes
-)
+const defaultURL = "redis://127.0.0.1:6379"
 
 type config struct {
-	Redis, App string
-	Watch      time.Duration
-	JSON       bool
-	appGiven   bool
+	store.Flags
+	App      string
+	Watch    time.Duration
+	JSON     bool
+	appGiven bool
 }
 
 // Command is gatewayqueue status.
@@ -57,18 +54,17 @@ is written as shard@pod, without the tail that makes the pod's name unique;
 			return cli.NoArgs(cmd, args)
 		},
 	}
-	if url := os.Getenv(urlEnv); url != "" {
-		c.Redis = url
-	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&c.Redis, "redis", c.Redis, "`URL` of the server, redis://[[user]:password@]host:port[/db]\n(default: $"+urlEnv+", or "+defaultURL+")")
-	flags.Lookup("redis").DefValue = "" // it may hold a password
+	c.Define(flags, "`URL` of the Redis, redis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket, redis-sentinel://host:port/mymaster,\nredis-cluster://host:port (default: $REDIS_URL, or\n"+defaultURL+")")
 	cli.App(flags, &c.App, "application ID; may be left out where Redis has one queue only")
 	flags.Lookup("app").DefValue = ""
 	cli.Every(flags, &c.Watch, "watch", 100*time.Millisecond, time.Hour, "go on looking, every second or as told: --watch=5s")
 	flags.BoolVar(&c.JSON, "json", false, "print the snapshot as JSON; with --watch, one a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := c.Settle(flags, true); err != nil {
+			return err
+		}
 		if c.Redis == "" {
 			c.Redis = defaultURL
 		}

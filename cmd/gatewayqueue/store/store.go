@@ -80,6 +80,20 @@ func refused(rawURL string, why error) error {
 	return fmt.Errorf("the Redis URL %q is not one: %w; want %s", Redact(rawURL), why, Forms)
 }
 
+// Connections is how many the client may have, to all servers.
+func (s *Store) Connections() int {
+	of := func(o *redis.Options) int { return max(o.PoolSize, o.MaxActiveConns) + max(0, o.PipelinePoolSize) + 2 }
+	switch client := s.Client.(type) {
+	case *redis.Client:
+		return of(client.Options()) + 2*len(s.at.hosts) // Sentinels are asked and listened to
+	case *redis.ClusterClient:
+		o := client.Options()
+		const nodes = 3 // the queue's own, the one before it, and one that is asked for the map
+		return nodes * of(&redis.Options{PoolSize: o.PoolSize, MaxActiveConns: o.MaxActiveConns, PipelinePoolSize: o.PipelinePoolSize})
+	}
+	return 0
+}
+
 // Impatient makes a client that reports at once that the server is away, where
 // others try again for some seconds. It is for those who only look.
 func (s *Store) Impatient() redis.UniversalClient {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -242,6 +243,9 @@ var shows = regexp.MustCompile(`^([a-z-]+://)?(/[^:]*|([A-Za-z0-9_.,-]*|\[[0-9A-
 // granted.
 var never = []string{"read_only", "replica_only", "route_by_latency", "route_randomly", "use_disconnected_replicas"}
 
+// mostPool is how many connections to a server are enough.
+const mostPool = 32
+
 // client makes one, without any I/O. Whoever is impatient is told at once that
 // the server is away, where others try again for some seconds.
 func (a *address) client(impatient bool) (redis.UniversalClient, error) {
@@ -257,6 +261,9 @@ func (a *address) client(impatient bool) (redis.UniversalClient, error) {
 	take := func(name string) string {
 		defer query.Del(name)
 		return query.Get(name)
+	}
+	if !query.Has("pool_size") { // go-redis's grows with the processors; the queue has no use for it
+		query.Set("pool_size", strconv.Itoa(min(10*runtime.GOMAXPROCS(0), mostPool)))
 	}
 	quiet := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	switch a.kind() {

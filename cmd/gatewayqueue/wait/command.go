@@ -34,8 +34,9 @@ const (
 const shardEnv = "GATEWAYQUEUE_SHARD"
 
 type config struct {
-	Shard               int
-	URL, Redis, App     string
+	Shard int
+	store.Flags
+	URL, App            string
 	Legacy, Quiet       bool
 	Margin, Timeout     time.Duration
 	AuthFile, TokenFile string
@@ -97,7 +98,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.URL, "url", "", "`URL` of a queue server (default:\nhttp://127.0.0.1:8080)")
 	flags.BoolVar(&c.Legacy, "legacy", false, "the server speaks only gateway-queue's route")
 	flags.StringVar(&c.AuthFile, "auth-token-file", "", "`FILE` with the server's token (or the token in\n$GATEWAYQUEUE_AUTH_TOKEN)")
-	flags.StringVar(&c.Redis, "redis", "", "`URL` of a Redis rather than of a server,\nredis://[[user]:password@]host:port[/db]")
+	c.Define(flags, "`URL` of a Redis rather than of a server,\nredis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket,\nredis-sentinel://host:port,host:port/mymaster,\nredis-cluster://host:port,host:port")
 	cli.App(flags, &c.App, "with --redis: application ID")
 	flags.StringVar(&c.TokenFile, "discord-token-file", "", "with --redis: `FILE` with the bot token, to read\nthe limits from Discord (or in $DISCORD_TOKEN);\nwithout, those in Redis are used")
 	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "with --redis: added to the 5 s after the grant; a\nserver has its own")
@@ -113,18 +114,18 @@ func (c *config) settle(flags *pflag.FlagSet, args []string) (err error) {
 		return cli.Usage("argument %q is not wanted: the command to run comes after --", args[0])
 	}
 	c.command = args
-	others := map[string]string{"redis": "REDIS_URL", "discord-token-file": "DISCORD_TOKEN_FILE"}
-	if flags.Changed("url") { // the machine's REDIS_URL is the bot's business then
-		delete(others, "redis")
-	}
-	if err := cli.FromEnv(flags, others); err != nil {
+	if err := cli.FromEnv(flags, map[string]string{"discord-token-file": "DISCORD_TOKEN_FILE"}); err != nil {
 		return err
 	}
-	if c.auth, err = cli.Secret(c.AuthFile, cli.EnvName("auth-token")); err != nil {
-		return cli.Usage("--auth-token-file: %v", err)
+	// The machine's REDIS_URL is the bot's business where there is a --url.
+	if err := c.Settle(flags, c.URL == ""); err != nil {
+		return err
 	}
-	if c.token, err = cli.Secret(c.TokenFile, "DISCORD_TOKEN"); err != nil {
-		return cli.Usage("--discord-token-file: %v", err)
+	if c.auth, err = cli.Secret("auth-token-file", c.AuthFile, cli.EnvName("auth-token")); err != nil {
+		return err
+	}
+	if c.token, err = cli.Secret("discord-token-file", c.TokenFile, "DISCORD_TOKEN"); err != nil {
+		return err
 	}
 	switch {
 	case c.Shard == noShard:
@@ -204,6 +205,9 @@ func (c *config) wait(ctx context.Context) (err error) {
 		}
 		defer redis.Close() // Nothing to lose.
 		explain = redis.Explain
+		if err := redis.Meet(ctx, c.App, c.warn); err != nil {
+			return err
+		}
 		options := []redisqueue.Option{redisqueue.WithApp(c.App), redisqueue.WithMargin(c.Margin)}
 		if c.token != "" {
 			options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, c.token)))
@@ -222,6 +226,13 @@ func (c *config) wait(ctx context.Context) (err error) {
 	}
 	err = q.Wait(ctx, c.Shard)
 	return explain(errors.Join(err, q.Close()))
+}
+
+// warn says on standard error what may pass.
+func (c *config) warn(message string, err error) {
+	if !c.Quiet {
+		fmt.Fprintf(os.Stderr, "gatewayqueue wait: %s: %s\n", message, cli.OneLine(err))
+	}
 }
 
 func (c *config) options() []httpqueue.ClientOption {

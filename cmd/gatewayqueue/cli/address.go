@@ -1,0 +1,39 @@
+// Where to listen, in all the ways in which people write it.
+
+package cli
+
+import (
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$`)
+
+// ParseHost reads a name or an address without a port, IPv6 with or without its
+// brackets, and returns it without.
+func ParseHost(s string) (string, bool) {
+	inner, open := strings.CutPrefix(s, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	ip, err := netip.ParseAddr(inner)
+	switch {
+	case open != closed:
+		return "", false
+	case err == nil:
+		return inner, !open || ip.Is6()
+	}
+	// 127.0.0.256 is no name that anybody has.
+	numbers := strings.Trim(s, "0123456789.") == ""
+	return s, !open && !numbers && len(s) <= 253 && hostName.MatchString(s)
+}
+
+// Host defines where to listen. *to holds its default.
+func Host(flags *pflag.FlagSet, to *string, name, port, usage string) {
+	flags.Var(&value[string]{
+		to: to, kind: "ADDRESS", parse: ParseHost,
+		text: func(s string) string { return s },
+		want: "a name or an address, such as localhost, 0.0.0.0 or ::1; the port is --" + port,
+	}, name, usage)
+}
