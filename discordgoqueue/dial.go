@@ -5,6 +5,7 @@ package discordgoqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -13,6 +14,10 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/gatewayconn"
 )
+
+// refusalTimeout is how long after a RESUME its refusal may take, where the gate
+// expects one and keeps the permit for what comes then.
+const refusalTimeout = 10 * time.Second
 
 // DialContext is the NetDialContext of the session's websocket.Dialer. It blocks
 // until the shard may identify, unless the session resumes.
@@ -27,21 +32,45 @@ func (g *Gate) DialTLSContext(ctx context.Context, network, addr string) (net.Co
 
 func (g *Gate) dial(ctx context.Context, network, addr string, encrypted bool) (net.Conn, error) {
 	l := &link{gate: g}
-	if !g.resumes() {
+	if g.waits() {
+		defer g.reports.Expect()()
+		var done context.CancelCauseFunc
+		ctx, done = g.until(ctx) // Close ends the dial as well
+		defer done(nil)
 		permit, err := g.acquire(ctx)
 		if err != nil {
-			return nil, err
+			return nil, explained(err)
 		}
-		l.permit = permit
+		l.give(permit)
 	}
 	conn, err := g.dialer.Dial(ctx, network, addr, encrypted)
 	if err != nil {
 		l.abandon()
+		if g.ctx.Err() != nil {
+			err = errors.Join(context.Cause(g.ctx), err)
+		}
 		return nil, err
 	}
-	l.Conn = gatewayconn.Wrap(conn, gatewayconn.Patience, gatewayconn.Hooks{Identify: l.identify, Resume: l.resume})
+	l.Conn = gatewayconn.Wrap(conn, gatewayconn.Patience, gatewayconn.Hooks{Identify: l.identify, Resume: l.resume, Event: l.event})
 	context.AfterFunc(l.Done(), l.abandon)
 	return l, nil
+}
+
+// until returns a context that ends with ctx and with the gate.
+func (g *Gate) until(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(g.ctx, func() { cancel(context.Cause(g.ctx)) })
+	return ctx, func(cause error) { stop(); cancel(cause) }
+}
+
+// explained adds to the error of a wait that a deadline ended where that comes
+// from: discordgo itself sets none.
+func explained(err error) error {
+	var deadline *gatewayqueue.DeadlineError
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &deadline) {
+		return fmt.Errorf("%w (the websocket.Dialer's HandshakeTimeout bounds the wait in line, too: leave it at 0)", err)
+	}
+	return err
 }
 
 // link is one connection.
@@ -50,7 +79,7 @@ type link struct {
 	gate *Gate
 
 	mu     sync.Mutex
-	permit gatewayqueue.Permit // until IDENTIFY has left
+	permit gatewayqueue.Permit // until IDENTIFY is about to leave
 }
 
 // Close closes the connection; a permit that was not used goes back.
@@ -59,8 +88,24 @@ func (l *link) Close() error {
 	return l.Conn.Close()
 }
 
+// give makes the permit the link's.
+func (l *link) give(p gatewayqueue.Permit) {
+	l.gate.mu.Lock()
+	l.gate.unused[l] = struct{}{}
+	l.gate.mu.Unlock()
+	l.mu.Lock()
+	l.permit = p
+	l.mu.Unlock()
+	if l.gate.ctx.Err() != nil { // Close may not have seen it
+		l.abandon()
+	}
+}
+
 // take takes the permit, which then is the caller's to report.
 func (l *link) take() gatewayqueue.Permit {
+	l.gate.mu.Lock()
+	delete(l.gate.unused, l)
+	l.gate.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.permit
@@ -71,59 +116,54 @@ func (l *link) take() gatewayqueue.Permit {
 // abandon gives the permit back, if it was not used.
 func (l *link) abandon() {
 	if p := l.take(); p != nil {
-		l.gate.report(p.Abandon)
+		l.gate.abandon(p)
 	}
 }
 
-// resume hears that the connection begins with RESUME.
+// resume hears that the connection begins with RESUME. Its permit goes back,
+// unless the RESUME is known to be refused: IDENTIFY comes then.
 func (l *link) resume() {
-	l.gate.Ready()
+	if l.gate.resumesInVain() {
+		time.AfterFunc(refusalTimeout, l.abandon)
+		return
+	}
 	l.abandon()
 }
 
+// event hears what the gateway says. An event means that there is a session.
+func (l *link) event(op int) {
+	if op == 0 {
+		l.abandon()
+	}
+}
+
 // identify holds an IDENTIFY until it may leave.
-func (l *link) identify(ctx context.Context, c *gatewayconn.Conn, shardID int) (func(), error) {
+func (l *link) identify(ctx context.Context, c *gatewayconn.Conn, shardID int, send gatewayconn.Send) error {
 	g := l.gate
 	if shardID != g.shardID { // it would be counted in another bucket
 		g.log.Error("the session identifies as another shard than its gate's", "session", shardID)
-		return nil, &gatewayqueue.InvalidError{Field: "the session's shard", Value: shardID, Want: fmt.Sprintf("%d, as its gate was told", g.shardID)}
+		return &gatewayqueue.InvalidError{Field: "the session's shard", Value: shardID, Want: fmt.Sprintf("%d, as its gate was told", g.shardID)}
 	}
+	defer g.reports.Expect()()
 	permit := l.take()
 	if permit == nil {
 		g.log.Debug("IDENTIFY on an open connection waits for its turn")
 		var err error
-		if permit, err = l.hold(ctx, c); err != nil {
-			return nil, err
+		if permit, err = g.hold(ctx, c); err != nil {
+			g.log.Debug("IDENTIFY on an open connection was not sent", "error", err)
+			return err
 		}
 	}
-	if ctx.Err() != nil || !time.Now().Before(permit.Deadline()) {
+	sent, err := g.sends.Do(ctx, g.ctx, send, permit)
+	switch {
+	case sent:
+		g.identified()
+		g.reports.Identified(permit, c, g.unreported)
+	case errors.Is(err, gatewayqueue.ErrPermitExpired):
 		g.log.Warn("IDENTIFY came after its permit had ended: it was not sent")
-		g.report(permit.Abandon)
-		return nil, gatewayqueue.ErrPermitExpired
+		fallthrough
+	default:
+		g.abandon(permit)
 	}
-	return func() { g.report(permit.Identified) }, nil
-}
-
-// hold waits for a permit with the connection open, and keeps it alive.
-func (l *link) hold(ctx context.Context, c *gatewayconn.Conn) (gatewayqueue.Permit, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	var beats sync.WaitGroup
-	beats.Go(func() {
-		ticker := time.NewTicker(l.gate.heartbeat)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				if c.Heartbeat() != nil {
-					cancel() // the connection is gone
-				}
-			}
-		}
-	})
-	permit, err := l.gate.acquire(ctx)
-	cancel()
-	beats.Wait()
-	return permit, err
+	return err
 }

@@ -25,7 +25,16 @@
 // then; a shard whose connection fails before that gives slot and unit back at
 // its Unlock, that is at once; and an IDENTIFY whose permit has ended meanwhile
 // is not sent, but tried again by disgo. All gateways of a limiter must use its
-// dialer, or none.
+// dialer, or none. An IDENTIFY is not sent, either, once its connection has
+// ended or been told to (op 7); and the window starts when it has arrived.
+//
+// Of the websocket.Dialer's other fields, Proxy must be nil, because IDENTIFY
+// would be out of sight: the limiter's dialer takes the proxy that the
+// environment names, as disgo's own does (see [WithProxy]). TLSClientConfig is
+// ignored by gorilla where NetDialTLSContext is set (see [WithTLSConfig]), and so
+// are NetDial and a NetDialContext of your own (see [WithNetDial]).
+// EnableCompression has no effect. HandshakeTimeout, Jar, Subprotocols, the
+// buffers' sizes and their pool work as ever.
 //
 // disgo resumes without asking; the limiter hears nothing of it.
 package disgoqueue
@@ -36,6 +45,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/url"
 	"sync"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -59,6 +70,7 @@ type Limiter struct {
 	mu      sync.Mutex
 	shards  map[int]*shard
 	dials   int // connections that were begun through the dialer
+	sends   gatewayconn.Sends
 	reports gatewayconn.Reports
 }
 
@@ -73,10 +85,20 @@ type shard struct {
 type wait struct{ cancel context.CancelCauseFunc }
 
 type hold struct {
-	permit gatewayqueue.Permit
-	dials  int // of the limiter, when Wait returned
-	sent   bool
+	permit   gatewayqueue.Permit
+	dials    int // of the limiter, when Wait returned
+	state    holdState
+	unlocked bool // while its IDENTIFY is being sent: the permit is reported after that
 }
+
+// holdState is what the dialer has seen of an IDENTIFY.
+type holdState int
+
+const (
+	unsent  holdState = iota
+	sending           // it is being written, under the limiter's Sends
+	isSent            // it was, or perhaps was, and that is reported
+)
 
 // Option changes one default of [New].
 type Option func(*Limiter)
@@ -85,8 +107,17 @@ type Option func(*Limiter)
 // nowhere by default.
 func WithLogger(l *slog.Logger) Option { return func(x *Limiter) { x.log = l } }
 
-// WithNetDial sets how the dialer connects, such as through a proxy: the
-// websocket.Dialer's own Proxy must stay nil. The default is a net.Dialer.
+// WithProxy sets through which proxy the dialer connects, as the Proxy of a
+// websocket.Dialer does, which must stay nil. The default is
+// [http.ProxyFromEnvironment], or none where [WithNetDial] is given; nil is none.
+// It is asked with the gateway's address, as https for wss; the proxy's scheme is
+// http, https, socks5 or socks5h, and its user and password are sent to it.
+func WithProxy(proxy func(*http.Request) (*url.URL, error)) Option {
+	return func(x *Limiter) { x.dialer.SetProxy(proxy) }
+}
+
+// WithNetDial sets how the dialer opens TCP connections, to the gateway or to the
+// proxy of [WithProxy]. The default is a net.Dialer.
 func WithNetDial(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return func(x *Limiter) { x.dialer.NetDial = dial }
 }
@@ -133,7 +164,7 @@ func (l *Limiter) Wait(ctx context.Context, shardID int) error {
 		l.forget(shardID)
 		return err
 	case s.closed || l.ctx.Err() != nil: // closed in the instant of the grant
-		l.report(permit.Abandon)
+		l.abandon(permit)
 		l.forget(shardID)
 		return gatewayqueue.ErrClosed
 	}
@@ -179,14 +210,15 @@ func (l *Limiter) Unlock(shardID int) {
 	h := s.held[0]
 	s.held = s.held[1:]
 	l.forget(shardID)
+	h.unlocked = true
 	switch {
-	case h.sent: // and reported
+	case h.state != unsent: // it is reported, or will be
 	case l.dials > h.dials:
 		l.log.Debug("the connection failed before IDENTIFY: its slot goes back", "shard", shardID)
-		l.report(h.permit.Abandon)
+		l.abandon(h.permit)
 	default:
 		l.log.Debug("unlocked without a word on IDENTIFY: it counts as sent", "shard", shardID)
-		l.report(h.permit.Identified)
+		l.reports.Identified(h.permit, nil, l.unreported)
 	}
 }
 
@@ -219,18 +251,22 @@ func (l *Limiter) OpenShard(shardID int) {
 }
 
 // Close ends all waits and refuses new ones. Call it before the client's Close,
-// which waits for every shard that waits here; disgo itself never calls it.
-// Permits that are held stay held until Unlock. Close blocks until the queue
+// which waits for every shard that waits here; disgo itself never calls it. No
+// IDENTIFY leaves through the dialer once Close has returned. Permits that are
+// held stay held until Unlock. Close blocks until the queue
 // has heard of all that were reported, or ctx ends; the queue goes on trying
 // then. It may be called again.
 func (l *Limiter) Close(ctx context.Context) {
 	l.mu.Lock() // no wait can enter unseen
 	l.cancel(gatewayqueue.ErrClosed)
 	l.mu.Unlock()
+	l.sends.Wait()
 	l.reports.Wait(ctx)
 }
 
-// report tells the queue what became of a permit; disgo need not wait for it.
-func (l *Limiter) report(what func(context.Context) error) {
-	l.reports.Go(what, func(err error) { l.log.Warn("a permit could not be reported yet", "error", err) })
+// abandon gives a permit back; disgo need not wait for it.
+func (l *Limiter) abandon(permit gatewayqueue.Permit) { l.reports.Abandon(permit, l.unreported) }
+
+func (l *Limiter) unreported(err error) {
+	l.log.Warn("a permit could not be reported yet", "error", err)
 }

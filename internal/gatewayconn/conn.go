@@ -3,7 +3,10 @@
 //
 // It sits where a bot library dials, below its WebSocket, so it works with any
 // library whose dial function can be set. It reads what is written, frame by
-// frame; what comes from Discord passes unread.
+// frame. What comes from Discord passes unchanged, but is looked at for the end
+// of the connection: an IDENTIFY that is held must not be written into one that
+// has ended meanwhile. A library that waits in Write does not read, so the
+// connection then reads ahead for it.
 package gatewayconn
 
 import (
@@ -12,7 +15,11 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 var (
@@ -22,53 +29,87 @@ var (
 
 	// ErrCompressed says that the library compresses what it sends.
 	ErrCompressed = errors.New("gatewayqueue: the dialer's EnableCompression must be off: it hides IDENTIFY from the queue")
+
+	// ErrNoRequest says that what the library writes does not begin with the
+	// request of a WebSocket.
+	ErrNoRequest = errors.New("gatewayqueue: the connection is for a WebSocket over HTTP/1.1, and must begin with its GET request")
+
+	// ErrLost is in the error of an IDENTIFY that was not sent because its
+	// connection had ended, or was about to.
+	ErrLost = errors.New("gatewayqueue: IDENTIFY was not sent, because its connection has ended")
 )
+
+// requestLimit bounds the request that a WebSocket begins with, in bytes. Cookies
+// make it long; net/http's servers take 1 MiB.
+const requestLimit = 1 << 20
 
 // Hooks are told of what is about to be sent. They run in the goroutine that
 // writes.
 type Hooks struct {
 	// Identify is called when an IDENTIFY of a shard is about to be written. It
-	// may block until that may be; ctx ends when the connection is closed. With
-	// an error nothing is written and the connection is closed. Otherwise sent
-	// is called when it was written, or perhaps was.
-	Identify func(ctx context.Context, c *Conn, shardID int) (sent func(), err error)
+	// may block until that may be, and then calls send, once, or returns an
+	// error: then nothing is written and the connection is closed. ctx ends with
+	// the connection, whichever side ends it; its cause says how.
+	Identify func(ctx context.Context, c *Conn, shardID int, send Send) error
 
 	// Resume is called when a RESUME is about to be written; it may be nil.
 	Resume func()
+
+	// Event is called in the goroutine that reads when a message of the gateway
+	// has come that is no longer than such messages are; it may be nil.
+	Event func(op int)
 }
+
+// Send writes the IDENTIFY that is held, under a permit whose Deadline is looked
+// at last. It reports whether the IDENTIFY was written, or perhaps was: the
+// permit then counts as identified, also where there is an error; if not, the
+// permit is to be abandoned. A write that blocks ends with ctx.
+type Send func(ctx context.Context, permit gatewayqueue.Permit) (sent bool, err error)
 
 // Conn is a connection below a WebSocket client.
 type Conn struct {
 	net.Conn
 	hooks  Hooks
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
+	ctx    context.Context // ends with Close, or with what the other end says
+	cancel context.CancelCauseFunc
 	silent *time.Timer // closes a connection on which no HELLO comes
 
-	write    sync.Mutex
-	upgraded bool
-	request  []byte // the end of what was written of the HTTP request
-	messages reader
+	write       sync.Mutex
+	upgraded    bool
+	request     []byte // what was written of the HTTP request so far
+	messages    reader
+	wrote       elapsed.Moment // of the last write
+	underway    atomic.Bool    // an IDENTIFY was written that may not have arrived
+	deadlines   sync.Mutex
+	writeBefore time.Time // the owner's deadline for writes
+
+	in inbound
 }
 
 // Wrap makes conn one that calls hooks. It is closed unless its owner sends a
 // first message, which he does on HELLO, within patience.
 func Wrap(conn net.Conn, patience time.Duration, hooks Hooks) *Conn {
 	c := &Conn{Conn: conn, hooks: hooks}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.silent = time.AfterFunc(patience, func() { c.cancel(); _ = conn.Close() })
+	c.in.changed.L = &c.in.mu
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.silent = time.AfterFunc(patience, func() { c.cancel(nil); _ = conn.Close() })
 	return c
 }
 
 // Close closes the connection and ends a hook that blocks. It does not wait.
 func (c *Conn) Close() error {
 	c.silent.Stop()
-	c.cancel()
+	c.cancel(nil)
+	if c.underway.Load() { // the system would go on delivering it
+		if n, ok := unacknowledged(tcpOf(c.Conn)); ok && n > 0 {
+			c.dropUnsent()
+		}
+	}
 	return c.Conn.Close()
 }
 
 // Done returns a context that ends when the connection is closed by its owner,
-// or by what it wrote.
+// by what it wrote, or by the other end, as far as that has been read.
 func (c *Conn) Done() context.Context { return c.ctx }
 
 // Write passes on what a WebSocket client writes, whole messages at a time.
@@ -87,28 +128,56 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// handshake passes on the HTTP request that every WebSocket begins with, and
-// returns what comes after it.
+// handshake passes on the HTTP request that every WebSocket begins with, once
+// all of it is there, and returns what comes after it.
 func (c *Conn) handshake(p []byte) ([]byte, error) {
-	if c.upgraded {
+	if c.upgraded || len(p) == 0 {
 		return p, nil
 	}
-	const end = "\r\n\r\n"
-	if c.request == nil && len(p) > 0 && p[0] != 'G' { // of GET
-		return nil, ErrEncrypted
-	}
-	before := len(c.request)
 	c.request = append(c.request, p...)
-	i := bytes.Index(c.request, []byte(end))
-	if i < 0 {
-		c.request = c.request[max(0, len(c.request)-len(end)+1):]
-		_, err := c.Conn.Write(p)
+	if err := beginning(c.request); err != nil {
 		return nil, err
 	}
+	const end = "\r\n\r\n"
+	i := bytes.Index(c.request, []byte(end))
+	switch {
+	case i < 0 && len(c.request) > requestLimit:
+		return nil, ErrNoRequest
+	case i < 0:
+		return nil, nil
+	}
+	head, rest := c.request[:i+len(end)], c.request[i+len(end):]
 	c.upgraded, c.request = true, nil
-	mine := i + len(end) - before
-	_, err := c.Conn.Write(p[:mine])
-	return p[mine:], err
+	_, err := c.Conn.Write(withoutExtensions(head))
+	return rest, err
+}
+
+// beginning says what a stream is that does not begin with a GET request.
+func beginning(p []byte) error {
+	const get, connect = "GET ", "CONNECT "
+	switch is := func(s string) bool { return bytes.HasPrefix(p, []byte(s)[:min(len(s), len(p))]) }; {
+	case is(get):
+		return nil
+	case is(connect), p[0] == 4, p[0] == 5: // HTTP, SOCKS 4 and 5
+		return ErrProxied
+	case p[0] == 0x16: // a TLS handshake
+		return ErrEncrypted
+	default:
+		return ErrNoRequest
+	}
+}
+
+// withoutExtensions returns a request that asks for no extension of the
+// WebSocket protocol: the one that there is, compression, would hide IDENTIFY.
+func withoutExtensions(head []byte) []byte {
+	const name = "sec-websocket-extensions:"
+	kept := make([]byte, 0, len(head))
+	for line := range bytes.SplitAfterSeq(head, []byte("\n")) {
+		if len(line) < len(name) || !bytes.EqualFold(line[:len(name)], []byte(name)) {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
 }
 
 // pass passes on the messages that p completes.
@@ -119,18 +188,18 @@ func (c *Conn) pass(p []byte) error {
 		if err != nil || raw == nil {
 			return err
 		}
-		var sent func()
 		switch {
 		case m.Op == opIdentify:
-			if sent, err = c.hooks.Identify(c.ctx, c, m.shard()); err != nil {
-				return err
+			err = c.identify(m.shard(), raw)
+		case m.Op == opResume:
+			c.answers()
+			if c.hooks.Resume != nil {
+				c.hooks.Resume()
 			}
-		case m.Op == opResume && c.hooks.Resume != nil:
-			c.hooks.Resume()
-		}
-		_, err = c.Conn.Write(raw)
-		if sent != nil {
-			sent()
+			fallthrough
+		default:
+			c.wrote = elapsed.Now()
+			_, err = c.Conn.Write(raw)
 		}
 		if err != nil {
 			return err
@@ -138,10 +207,27 @@ func (c *Conn) pass(p []byte) error {
 	}
 }
 
-// Heartbeat sends a heartbeat for an owner who cannot, because a hook holds
-// him. It names no sequence number: who is about to identify has none. It may
-// be called from the Identify hook only.
-func (c *Conn) Heartbeat() error {
-	_, err := c.Conn.Write(textFrame([]byte(`{"op":1,"d":null}`)))
-	return err
+// identify holds an IDENTIFY until its hook sends it, or does not.
+func (c *Conn) identify(shardID int, raw []byte) error {
+	ctx, done := c.hold()
+	defer done()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return c.hooks.Identify(ctx, c, shardID, func(ctx context.Context, permit gatewayqueue.Permit) (bool, error) {
+		return c.send(ctx, permit, raw)
+	})
+}
+
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// SetWriteDeadline holds for an IDENTIFY that waits, too: it is then not sent.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.deadlines.Lock()
+	defer c.deadlines.Unlock()
+	c.writeBefore = t
+	return c.Conn.SetWriteDeadline(t)
 }

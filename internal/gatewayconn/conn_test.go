@@ -19,6 +19,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
 )
 
 const (
@@ -27,7 +29,12 @@ const (
 	resume   = `{"op":6,"d":{"session_id":"s"}}`
 )
 
-// far is the other end: it keeps what arrives.
+// permit is one that lasts.
+type permit struct{ gatewayqueue.Permit }
+
+func (permit) Deadline() time.Time { return time.Now().Add(time.Hour) }
+
+// far is the other end: it keeps what arrives, and says nothing.
 type far struct {
 	net.Conn
 	got    bytes.Buffer
@@ -41,7 +48,15 @@ func (f *far) Write(p []byte) (int, error) {
 	}
 	return f.got.Write(p)
 }
-func (f *far) Close() error { f.closed.Store(true); return nil }
+func (f *far) Read([]byte) (int, error) {
+	for !f.closed.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	return 0, net.ErrClosed
+}
+func (f *far) Close() error                     { f.closed.Store(true); return nil }
+func (f *far) SetReadDeadline(time.Time) error  { return nil }
+func (f *far) SetWriteDeadline(time.Time) error { return nil }
 
 // clientFrame is one frame as a client writes it.
 func clientFrame(first byte, payload string) []byte {
@@ -74,10 +89,15 @@ func TestIdentifyIsSeenHoweverItIsCut(t *testing.T) {
 		f := new(far)
 		var shards []int
 		sent := 0
-		c := Wrap(f, time.Hour, Hooks{Identify: func(_ context.Context, _ *Conn, shard int) (func(), error) {
+		c := Wrap(f, time.Hour, Hooks{Identify: func(ctx context.Context, _ *Conn, shard int, send Send) error {
 			shards = append(shards, shard)
 			before := f.got.Len()
-			return func() { sent++; assert.Greater(t, f.got.Len(), before) }, nil
+			left, err := send(ctx, permit{})
+			if left {
+				sent++
+				assert.Greater(t, f.got.Len(), before)
+			}
+			return err
 		}})
 		for at := 0; at < len(stream); at += step {
 			n, err := c.Write(stream[at:min(at+step, len(stream))])
@@ -95,7 +115,7 @@ func TestOtherMessagesPass(t *testing.T) {
 	f := new(far)
 	resumes := 0
 	c := Wrap(f, time.Hour, Hooks{
-		Identify: func(context.Context, *Conn, int) (func(), error) { return nil, errors.New("it was none") },
+		Identify: func(context.Context, *Conn, int, Send) error { return errors.New("it was none") },
 		Resume:   func() { resumes++ },
 	})
 	write(t, c, []byte(request))
@@ -118,7 +138,7 @@ func write(t *testing.T, c *Conn, p []byte) {
 func TestARefusedIdentifyIsNotSentAndClosesTheConnection(t *testing.T) {
 	f := new(far)
 	refused := errors.New("not now")
-	c := Wrap(f, time.Hour, Hooks{Identify: func(context.Context, *Conn, int) (func(), error) { return nil, refused }})
+	c := Wrap(f, time.Hour, Hooks{Identify: func(context.Context, *Conn, int, Send) error { return refused }})
 	write(t, c, []byte(request))
 	_, err := c.Write(clientFrame(0x81, identify))
 	assert.ErrorIs(t, err, refused)
@@ -130,10 +150,10 @@ func TestARefusedIdentifyIsNotSentAndClosesTheConnection(t *testing.T) {
 func TestCloseEndsAHeldIdentify(t *testing.T) {
 	f := new(far)
 	holds := make(chan struct{})
-	c := Wrap(f, time.Hour, Hooks{Identify: func(ctx context.Context, _ *Conn, _ int) (func(), error) {
+	c := Wrap(f, time.Hour, Hooks{Identify: func(ctx context.Context, _ *Conn, _ int, _ Send) error {
 		close(holds)
 		<-ctx.Done()
-		return nil, ctx.Err()
+		return ctx.Err()
 	}})
 	write(t, c, []byte(request))
 	go func() { <-holds; _ = c.Close() }()
@@ -145,9 +165,10 @@ func TestCloseEndsAHeldIdentify(t *testing.T) {
 func TestAnIdentifyWhoseWriteFailsCountsAsSent(t *testing.T) {
 	f := new(far)
 	sent := false
-	c := Wrap(f, time.Hour, Hooks{Identify: func(context.Context, *Conn, int) (func(), error) {
+	c := Wrap(f, time.Hour, Hooks{Identify: func(ctx context.Context, _ *Conn, _ int, send Send) (err error) {
 		f.err = io.ErrClosedPipe
-		return func() { sent = true }, nil
+		sent, err = send(ctx, permit{})
+		return err
 	}})
 	write(t, c, []byte(request))
 	_, err := c.Write(clientFrame(0x81, identify))
@@ -158,9 +179,10 @@ func TestAnIdentifyWhoseWriteFailsCountsAsSent(t *testing.T) {
 func TestAnIdentifyWithoutAShardIsOfShard0(t *testing.T) {
 	for _, text := range []string{`{"op":2,"d":{"token":"t"}}`, `{"op":2}`, `{"op":2,"d":{"shard":"?"}}`} {
 		shards := []int{}
-		c := Wrap(new(far), time.Hour, Hooks{Identify: func(_ context.Context, _ *Conn, shard int) (func(), error) {
+		c := Wrap(new(far), time.Hour, Hooks{Identify: func(ctx context.Context, _ *Conn, shard int, send Send) error {
 			shards = append(shards, shard)
-			return func() {}, nil
+			_, err := send(ctx, permit{})
+			return err
 		}})
 		write(t, c, []byte(request))
 		write(t, c, clientFrame(0x81, text))
@@ -212,8 +234,12 @@ func TestHeartbeatIsAFrameThatServersUnderstand(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return Wrap(conn, time.Minute, Hooks{Identify: func(_ context.Context, c *Conn, _ int) (func(), error) {
-			return func() {}, c.Heartbeat()
+		return Wrap(conn, time.Minute, Hooks{Identify: func(ctx context.Context, c *Conn, _ int, send Send) error {
+			if err := c.Heartbeat(); err != nil {
+				return err
+			}
+			_, err := send(ctx, permit{})
+			return err
 		}}), nil
 	}}}
 	ws, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{HTTPClient: client})

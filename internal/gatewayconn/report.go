@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
 )
 
 // reportTimeout bounds one report of a permit. The queue goes on trying after
@@ -17,39 +19,67 @@ type Reports struct {
 	out map[chan struct{}]struct{}
 }
 
-// Go calls what, a permit's Identified or Abandon, and failed if that fails.
-func (r *Reports) Go(what func(context.Context) error, failed func(error)) {
-	done := make(chan struct{})
-	r.mu.Lock()
-	if r.out == nil {
-		r.out = make(map[chan struct{}]struct{})
+// Abandon gives a permit back, and calls failed if that fails.
+func (r *Reports) Abandon(permit gatewayqueue.Permit, failed func(error)) {
+	r.start(func() {}, permit.Abandon, failed)
+}
+
+// Identified says of a permit that IDENTIFY was sent, and calls failed if that
+// fails. If it was sent on c, which may be nil, the window starts once it has
+// arrived.
+func (r *Reports) Identified(permit gatewayqueue.Permit, c *Conn, failed func(error)) {
+	first := func() {}
+	if c != nil {
+		first = func() { c.deliver(permit) }
 	}
-	r.out[done] = struct{}{}
-	r.mu.Unlock()
+	r.start(first, permit.Identified, failed)
+}
+
+func (r *Reports) start(first func(), what func(context.Context) error, failed func(error)) {
+	done := r.Expect()
 	go func() {
+		defer done()
+		first()
 		ctx, cancel := context.WithTimeout(context.Background(), reportTimeout)
 		defer cancel()
 		if err := what(ctx); err != nil {
 			failed(err)
 		}
-		r.mu.Lock()
-		delete(r.out, done)
-		r.mu.Unlock()
-		close(done)
 	}()
 }
 
-// Wait blocks until all reports that were begun have ended, or ctx has.
-func (r *Reports) Wait(ctx context.Context) {
+// Expect makes Wait wait until done is called: there may be a permit to report
+// by then.
+func (r *Reports) Expect() (done func()) {
+	c := make(chan struct{})
 	r.mu.Lock()
-	out := make([]chan struct{}, 0, len(r.out))
-	for done := range r.out {
-		out = append(out, done)
+	defer r.mu.Unlock()
+	if r.out == nil {
+		r.out = make(map[chan struct{}]struct{})
 	}
-	r.mu.Unlock()
-	for _, done := range out {
+	r.out[c] = struct{}{}
+	return func() {
+		r.mu.Lock()
+		delete(r.out, c)
+		r.mu.Unlock()
+		close(c)
+	}
+}
+
+// Wait blocks until there is nothing left to report, or ctx ends.
+func (r *Reports) Wait(ctx context.Context) {
+	for {
+		r.mu.Lock()
+		var next chan struct{}
+		for next = range r.out {
+			break
+		}
+		r.mu.Unlock()
+		if next == nil {
+			return
+		}
 		select {
-		case <-done:
+		case <-next:
 		case <-ctx.Done():
 			return
 		}
