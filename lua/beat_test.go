@@ -131,7 +131,7 @@ func TestBeat(t *testing.T) {
 
 func TestStatusReadsAllAndWritesNothing(t *testing.T) {
 	status := script{
-		text: lua.Status,
+		text: lua.Status, bare: true,
 		keys: func(args) []string {
 			return []string{"limits", "remaining", "spent", "pods", "opens", "slot:0", "queue:0", "slot:1", "queue:1"}
 		},

@@ -6,11 +6,13 @@
 --      10 'wait' or 'permit'  11 how long a grant closes the bucket (ms)
 --      12 least time until the pod wants a grant (ms)  13 least time between two grants (ms)
 --      14 reserve  15 period (ms)  16 TTL of paid (ms)  17 the pod's next ticket, or ''
---      18 how long every bucket stays closed first (ms): not 0 if this server has not run this script before,
---         so that it may have been restarted, or replaced by a replica that missed the last grants
+--      18 1 if this server did not know this script, so that it may have been restarted or replaced: that counts
+--         where scripts are not told who the server is
 --      19 breaker: from how many identifies on in this period a shard must rest first; 0 if it has, or need not
---      20... arrival and ticket of others of the pod that take their places
--- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset}; times in ms, wait to the microsecond
+--      20 window (ms)  21 how long a grant or permit of this pod may yet be used (ms)  22 its lease as a rule (ms)
+--      23... arrival and ticket of others of the pod that take their places
+-- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset, server, window, grace}; times in ms,
+--        wait to the microsecond
 --   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
 --   wait       ask again in wait; ahead tickets stand before it, head is the first of all
 --   exhausted  no unit is left for it; wait is the time until the reset
@@ -18,7 +20,9 @@
 --   resync     the pod does not know the limits or state in force: sync, then ask again
 --   gone       the ticket was settled long ago: this is a late copy of an old call
 --   back is 1 if the ticket had lost its place (its pod was taken for dead) and has it again;
---   shut is how long the bucket is certain to stay closed; reset is when the period ends, 0 before it begins
+--   shut is how long the bucket is certain to stay closed; reset is when the period ends, 0 before it begins;
+--   server is who it is (lib/server.lua): if it may have lost grants, this call has closed every bucket;
+--   window and grace are those in force, the longest of all pods
 -- Error BADVALUE <key>: a value was edited to something that cannot be used.
 
 local slot_key, remaining_key, queue_key, limits_key, spent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -26,8 +30,8 @@ local pods_key, opens_key, paid_key = KEYS[6], KEYS[7], KEYS[8]
 local ticket, arrival, shard, bucket, pod, pod_lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local known_buckets, known_epoch, known_seq, mode, grant_closes = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local until_wanted, step, reserve, period, paid_ttl = ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16]
-local next_ticket, fleet_hold = ARGV[17], ARGV[18]
-local breaker, others = tonumber(ARGV[19]), 20 -- where those of the others begin
+local next_ticket, notice, breaker, own_window, own_grace = ARGV[17], ARGV[18], tonumber(ARGV[19]), ARGV[20], ARGV[21]
+local own_pod_lease, others = ARGV[22], 23 -- where those of the others begin
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -35,8 +39,10 @@ local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
+-- include lib/server.lua
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until',
+  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
 local reset, closed = whole(limits[5] or '0'), whole(limits[6] or '0')
 if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
@@ -47,13 +53,24 @@ local over = reset > 0 and reset <= now
 local left = redis.call('GET', remaining_key)
 local known = limits[1] == known_epoch and seq >= tonumber(known_seq) and buckets == tonumber(known_buckets)
 local ahead, head, back, shut = 0, '', 0, 0
+local server, window, grace, usual_lease = {word = ''}, tonumber(own_window), tonumber(own_grace), own_pod_lease
 local function reply(code, wait)
-  return {code, ms(now), string.format('%.3f', math.max(wait, 1)), ahead, ms(left), ms(seq), head, back, ms(math.max(math.floor(shut), 0)), ms(reset)}
+  return {code, ms(now), string.format('%.3f', math.max(wait, 1)), ahead, ms(left), ms(seq), head, back,
+    ms(math.max(math.floor(shut), 0)), ms(reset), server.word, ms(window), ms(grace)}
 end
-if limits[1] and fleet_hold ~= '0' then -- first of all: the next call will find the script known
-  closed = math.max(closed, now + fleet_hold)
-  redis.call('HSET', limits_key, 'closed_until', ms(closed), 'refresh_at', '0')
+if limits[1] then -- first of all: what is noticed here is not noticed again
+  local longer
+  server = identity(limits[7], limits[8], notice == '1' and (whole(limits[9]) or 0) <= now)
+  window, longer = agree(limits_key, 'window', limits[10], own_window, now)
+  grace = agree(limits_key, 'grace', limits[11], own_grace, now)
+  usual_lease = agree(limits_key, 'pod_lease', limits[12], own_pod_lease, now)
+  if server.lost or longer then -- a grant of before may be in use, and needs its window; so do those of shorter windows
+    closed = math.max(closed, now + window + grace)
+    redis.call('HSET', limits_key, 'closed_until', ms(closed), 'refresh_at', '0',
+      'run_id', server.run, 'master_replid', server.replid)
+  end
 end
+step, grant_closes = step + window - own_window, grant_closes + window - own_window
 if not known or not (left or over) then
   left = 0
   return reply('resync', 0)
@@ -79,7 +96,7 @@ local open = math.min(-shut, exact - closed) -- for how long the bucket has been
 shut = math.max(-open, tonumber(until_wanted))
 
 redis.call('ZADD', pods_key, ms(now + pod_lease), pod)
-if ttl == -1 then redis.call('PEXPIRE', slot_key, step) end
+if ttl == -1 then redis.call('PEXPIRE', slot_key, ms(step)) end
 for i = others, #ARGV, 2 do
   local since, other = ARGV[i], ARGV[i + 1]
   redis.call('ZADD', queue_key, 'NX', since == '' and ms(now) or since, other)
@@ -95,7 +112,7 @@ if not granted then
   if head ~= ticket then
     local added = redis.call('ZADD', queue_key, 'NX', arrival == '' and ms(now) or arrival, ticket)
     back = arrival ~= '' and added or 0
-    local stuck = 5 * pod_lease -- a head that lives takes an open bucket within milliseconds
+    local stuck = 5 * usual_lease -- a head that lives takes an open bucket within milliseconds
     if open < stuck or over or left <= tonumber(reserve) then stuck = now end
     for _ = 1, 64 do -- pass over the tickets of pods whose lease has ended, and those that nobody claims for
       local first = redis.call('ZRANGE', queue_key, 0, 0, 'WITHSCORES')
@@ -123,8 +140,8 @@ if not granted then
 end
 
 local closes = math.max(grant_closes, paid and mine and slot_left or 0)
-if closes == tonumber(grant_closes) then -- else this is a late copy of a claim: it ends no slot sooner
-  redis.call('SET', slot_key, mode == 'permit' and ticket .. ' permit' or ticket, 'PX', grant_closes)
+if closes == grant_closes then -- else this is a late copy of a claim: it ends no slot sooner
+  redis.call('SET', slot_key, mode == 'permit' and ticket .. ' permit' or ticket, 'PX', ms(grant_closes))
   redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + closes))
 end
 redis.call('ZREM', queue_key, ticket)

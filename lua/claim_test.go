@@ -17,9 +17,10 @@ var claim = script{
 	args: []string{
 		"ticket=00001@a#1", "arrival=", "shard=1", "bucket=0", "pod=a", "lease=30000",
 		"max_concurrency=1", "epoch=e", "seq=5", "mode=wait", "closes=5250",
-		"hold=0", "step=5250", "reserve=0", "period=86400000", "paid=60000", "next=", "fleet=0", "breaker=0",
+		"hold=0", "step=5250", "reserve=0", "period=86400000", "paid=60000", "next=", "notice=0", "breaker=0",
+		"window=5000", "grace=250", "pod_lease=3000",
 	},
-	reply: []string{"code", "now", "wait", "ahead", "remaining", "seq", "head", "back", "shut", "reset"},
+	reply: []string{"code", "now", "wait", "ahead", "remaining", "seq", "head", "back", "shut", "reset", "server", "window", "grace"},
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000",
 		"remaining": "10 ttl=60000",
@@ -283,8 +284,8 @@ func TestClaimWaits(t *testing.T) {
 			after: state{"queue:0": "00007@a#7=@-9 00001@a#1=@0", "pods": "a=@30000"},
 		},
 		{
-			name:  "ThenClosesEveryBucketOfAServerThatDidNotKnowTheScript",
-			call:  args{"fleet": "5250"},
+			name: "ThenClosesEveryBucketOfAServerThatDidNotKnowTheScript", on: "blind",
+			call:  args{"notice": "1"},
 			reply: "wait wait=~5250 shut=~5250",
 			after: state{
 				"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0",
@@ -374,7 +375,7 @@ func TestClaimAsksToSyncFirst(t *testing.T) {
 		{name: "WithASeqThatWentBack", call: args{"seq": "6"}, reply: "resync seq=5"},
 		{name: "WithAnotherMaxConcurrency", call: args{"max_concurrency": "2"}, reply: "resync"},
 		{
-			name: "AfterItClosedEveryBucketOfAServerThatDidNotKnowTheScript", call: args{"seq": "6", "fleet": "5250"}, reply: "resync seq=5",
+			name: "AfterItClosedEveryBucketOfAServerThatDidNotKnowTheScript", on: "blind", call: args{"seq": "6", "notice": "1"}, reply: "resync seq=5",
 			after: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0"},
 		},
 		{name: "WithAPaidTicketToo", call: args{"seq": "6"}, seed: state{"paid:00001@a#1": "granted e @60000 ttl=9000", "slot:0": "00001@a#1 ttl=9000"}, reply: "resync"},

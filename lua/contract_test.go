@@ -36,7 +36,8 @@ type args map[string]string
 
 type contract struct {
 	name  string
-	seed  state // over the script's usual state
+	on    string // blind or told: only where scripts are not, or are, told who the server is
+	seed  state  // over the script's usual state
 	call  args
 	times int    // how often the very same call is sent; once, if 0
 	reply string // of the last: its code, and the fields that matter; ~ is a time that runs out
@@ -51,6 +52,7 @@ type script struct {
 	args  []string            // name=default
 	reply []string
 	state state
+	bare  bool // limits hold only what a case says
 }
 
 const prefix = "identify:{app}:"
@@ -80,6 +82,15 @@ func (s script) check(t *testing.T, client redis.UniversalClient, stands bool, c
 	w := world{t: t, client: client, stands: stands, start: serverTime(t, client)}
 	before := maps.Clone(s.state)
 	maps.Copy(before, c.seed)
+	w.introduce()
+	if c.on == "blind" && !w.blind || c.on == "told" && w.blind {
+		t.Skip("this server is another kind")
+	}
+	settled := strings.Contains(before["limits"], "epoch=")
+	if s.bare {
+		w.identity, settled = "", false
+	}
+	before["limits"] = w.known(before["limits"], settled)
 	for _, key := range slices.Sorted(maps.Keys(before)) {
 		w.seed(key, before[key])
 	}
@@ -114,6 +125,9 @@ func (s script) check(t *testing.T, client redis.UniversalClient, stands bool, c
 
 	want := maps.Clone(before)
 	maps.Copy(want, c.after)
+	if after, ok := c.after["limits"]; ok {
+		want["limits"] = w.known(after, settled)
+	}
 	maps.DeleteFunc(want, func(_, text string) bool { return text == "" })
 	got := w.keys()
 	require.ElementsMatch(t, slices.Collect(maps.Keys(want)), got, "the keys that are left")
@@ -129,6 +143,58 @@ type world struct {
 	stands  bool  // the server's clock does while a script runs; miniredis's does not
 	start   int64 // ms on the server's clock
 	elapsed int64 // since, when the call had been answered
+
+	identity string // of the server, as limits hold it; without values where scripts are not told
+	blind    bool   // they are not
+}
+
+// introduce learns who the server is.
+func (w *world) introduce() {
+	master := w.client
+	if cluster, ok := w.client.(*redis.ClusterClient); ok {
+		node, err := cluster.MasterForKey(w.t.Context(), prefix+"limits")
+		require.NoError(w.t, err)
+		master = node
+	}
+	field := func(section, name string) string {
+		info, _ := master.Info(w.t.Context(), section).Result()
+		_, value, _ := strings.Cut(info, name+":")
+		value, _, _ = strings.Cut(value, "\r\n")
+		return value
+	}
+	run, replid := field("server", "run_id"), field("replication", "master_replid")
+	w.identity, w.blind = " run_id="+run+" master_replid="+replid, run == ""
+}
+
+// known adds to the words of limits who the server is and what pods have agreed
+// on, unless a case says it itself. A word that begins with blind: or told: is
+// for servers that do not, or do, tell scripts who they are.
+func (w world) known(limits string, settled bool) string {
+	var words []string
+	for _, word := range strings.Fields(limits) {
+		kind, rest, found := strings.Cut(word, ":")
+		switch {
+		case found && kind == "blind" && w.blind, found && kind == "told" && !w.blind:
+			words = append(words, rest)
+		case !found || kind != "blind" && kind != "told":
+			words = append(words, word)
+		}
+	}
+	limits = strings.NewReplacer(
+		"NOW", strconv.FormatInt(w.start, 10), "LONGAGO", strconv.FormatInt(w.start-300_000, 10),
+	).Replace(strings.Join(words, " "))
+	if !strings.Contains(limits, "epoch=") {
+		return limits
+	}
+	if !strings.Contains(limits, "run_id=") {
+		limits += w.identity
+	}
+	for _, agreed := range []string{"window=5000", "grace=250", "pod_lease=3000"} {
+		if name, _ := cut(agreed); settled && !strings.Contains(limits, name+"=") {
+			limits += fmt.Sprintf(" %s@%d", agreed, w.start)
+		}
+	}
+	return limits
 }
 
 func serverTime(t *testing.T, client redis.UniversalClient) int64 {
@@ -274,6 +340,13 @@ func (w world) checkKey(key, want string) {
 func (w world) same(what, want, got string) {
 	w.t.Helper()
 	const rounding = 2
+	if value, heard, found := strings.Cut(want, "@"); found && value != "" && kindOf(strings.Fields(what)[0]) == "hash" { // agreed on
+		gotValue, gotHeard, _ := strings.Cut(got, "@")
+		require.Equal(w.t, value, gotValue, what)
+		at, _ := strconv.ParseInt(heard, 10, 64)
+		w.same("when it was heard", "@"+strconv.FormatInt(at-w.start, 10), gotHeard)
+		return
+	}
 	if want == "" || want[0] != '@' && want[0] != '~' {
 		require.Equal(w.t, want, strings.TrimSuffix(got, ".000"), what)
 		return

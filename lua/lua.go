@@ -3,7 +3,10 @@
 // arguments and replies.
 package lua
 
-import _ "embed" // for the scripts
+import (
+	_ "embed" // for the scripts
+	"strings"
+)
 
 // The scripts, as they are sent to Redis.
 var (
@@ -26,3 +29,12 @@ var (
 	//go:embed postpone.lua
 	Postpone string
 )
+
+//go:embed lib/server.lua
+var server string
+
+func init() {
+	for _, script := range []*string{&Claim, &Sync} {
+		*script = strings.Replace(*script, "-- include lib/server.lua\n", server, 1)
+	}
+}

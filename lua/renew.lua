@@ -3,14 +3,14 @@
 -- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>
 -- ARGV  1 ticket  2 bucket  3 the permit's lease (ms)  4 max_concurrency at the grant  5 TTL of paid (ms)
 --       6 '1' while the permit is good, so that nobody else can have had its bucket
---       7 until when the permit may keep its bucket closed at the most (ms)
+--       7 until when the permit may keep its bucket closed at the most (ms)  8 window (ms)
 -- Reply {code, now, seq}
 --   renewed   the slot is the permit's for another lease, also where it was lost while the permit was good
 --   gone      the permit was settled, is too old, or its bucket has or may have had another holder: it is good no more
 
 local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ticket, bucket, permit_lease, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local good, latest = ARGV[6], ARGV[7]
+local good, latest, own_window = ARGV[6], ARGV[7], ARGV[8]
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -18,12 +18,15 @@ local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until', 'window')
 local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
 local seq = whole(limits[2])
+local longer = math.max(0, tonumber(string.match(limits[5] or '', '^%d+') or '0') - own_window) -- other pods' window
 local lease = math.min(permit_lease, latest - now)
 local mine = not slot and good == '1' or slot == ticket or slot == ticket .. ' permit'
 if not mine or lease <= 0 or paid == 'left' or paid == 'identified' then return {'gone', ms(now), ms(seq or 0)} end
+-- Not sooner than it was to open: a pod with a longer lease may have told the holder so.
+lease = math.min(math.max(permit_lease + longer, redis.call('PTTL', slot_key)), latest + longer - now)
 
 redis.call('SET', slot_key, ticket .. ' permit', 'PX', ms(lease))
 redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + lease))

@@ -25,11 +25,11 @@ var (
 
 	identified = script{
 		text: lua.Identified, keys: settleKeys, reply: settleReply, state: held,
-		args: []string{"ticket=00001@a#1", "bucket=0", "window=5050", "max_concurrency=1", "paid=60000"},
+		args: []string{"ticket=00001@a#1", "bucket=0", "window=5050", "max_concurrency=1", "paid=60000", "own=5000"},
 	}
 	renew = script{
 		text: lua.Renew, keys: settleKeys, reply: settleReply, state: held,
-		args: []string{"ticket=00001@a#1", "bucket=0", "lease=10000", "max_concurrency=1", "paid=60000", "good=1", "latest=@125000"},
+		args: []string{"ticket=00001@a#1", "bucket=0", "lease=10000", "max_concurrency=1", "paid=60000", "good=1", "latest=@125000", "own=5000"},
 	}
 	abandon = script{
 		text: lua.Abandon,

@@ -3,12 +3,13 @@
 -- KEYS  1 limits  2 remaining  3 opens  4... slot and queue of each bucket, as many as the pod knows buckets
 -- ARGV  1 'meet' to learn (and seed, if need be) or 'update' to change
 --       2 epoch  3 seq  4 remaining ('' if none)  5 reset_at: as the pod remembers them
---       6 epoch to use if state was lost  7 how long every bucket then stays closed (ms)
+--       6 epoch to use if state was lost  7 how long every bucket then stays closed (ms), if pods agreed on no more
 --       8 the same at the least, for new limits
 --       9 when to ask the limit source next, from now (ms)
 --      10 total ('' if the pod must ask its source first)  11 remaining  12 reset_after (ms)  13 max_concurrency
 --      14 0 if the pod must not ask its source for now
--- Reply {code, now, epoch, seq, max_concurrency, total, remaining, reset_at, closed_until}
+--      15 1 if an empty Redis is a new one: its buckets are open at once
+-- Reply {code, now, epoch, seq, max_concurrency, total, remaining, reset_at, closed_until, server}; server as in claim
 --   ok | seeded | changed   what was done
 --   ask      state is missing and this pod shall ask its limit source, then call again
 --   busy     another pod is asking, or none may for now; try again in a moment
@@ -19,13 +20,16 @@ local limits_key, remaining_key, opens_key = KEYS[1], KEYS[2], KEYS[3]
 local kind, known_epoch, known_seq, known_left, known_reset = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local new_epoch, lost_hold, least_hold, refresh_in, new_total = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local new_left, new_reset_after, new_buckets, may_ask = ARGV[11], ARGV[12], ARGV[13], ARGV[14] ~= '0'
+local fresh = ARGV[15]
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+-- include lib/server.lua
 
-local f = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'ask_at', 'ask_after')
+local f = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'ask_at', 'ask_after',
+  'run_id', 'master_replid', 'window', 'grace', 'pod_lease')
 local seq, buckets, total = whole(f[2]), whole(f[3]), whole(f[4])
 local reset, closed = whole(f[5] or '0'), whole(f[6] or '0')
 local ask = math.max(whole(f[7] or '0') or 0, whole(f[8] or '0') or 0)
@@ -37,17 +41,20 @@ if f[1] and not sane and not update then return redis.error_reply('BADVALUE ' ..
 if text and not left and not update then return redis.error_reply('BADVALUE ' .. remaining_key) end
 local over = sane and reset > 0 and reset <= now
 local lost = not f[1] or not sane or not (left or over) or f[1] == known_epoch and seq < tonumber(known_seq)
-local epoch, code = f[1], 'ok'
+local epoch, code, server = f[1], 'ok', identity(f[9], f[10], false)
+local function agreed(stored) return tonumber(string.match(stored or '', '^%d+') or '0') end
+lost_hold = math.max(lost_hold, agreed(f[11]) + agreed(f[12]))
+least_hold = math.max(least_hold, agreed(f[13]))
 local mine, mine_reset = tonumber(known_left), tonumber(known_reset)
 if not mine or mine_reset <= now then mine = nil end -- of a period that is over
 
 if lost and not given then
-  if ask > now or not may_ask then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0'} end
+  if ask > now or not may_ask then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0', ''} end
   redis.call('HSET', limits_key, 'ask_at', ms(now + 3000)) -- then another one is asked: this one may be dead
-  return {'ask', ms(now), '', '0', '0', '0', '0', '0', '0'}
+  return {'ask', ms(now), '', '0', '0', '0', '0', '0', '0', ''}
 end
 if update and not lost and buckets ~= (#KEYS - 3) / 2 and tostring(buckets) ~= new_buckets then
-  return {'buckets', ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(left or total), ms(reset), ms(closed)}
+  return {'buckets', ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(left or total), ms(reset), ms(closed), ''}
 end
 
 local half = 43200000 -- of a period: resets that are further apart are of two periods
@@ -64,7 +71,12 @@ if lost then
   if over or not sane then reset = 0 end
   if over then left = nil end -- else it is the lowest known, also where limits are missing
   if left and ttl > 0 then reset = math.max(reset, now + ttl) end
-  closed = math.max(sane and closed or 0, tonumber(lost_hold) > 0 and now + lost_hold or 0)
+  -- Something that is left shows that this is no new Redis, but one that has lost the rest.
+  local new = fresh == '1' and not f[1] and not text and redis.call('HLEN', opens_key) == 0
+  closed = math.max(sane and closed or 0, new and 0 or now + lost_hold)
+  if new and server.word ~= 'new' then -- and so the script is new to it as well
+    redis.call('HSET', limits_key, 'fresh_until', ms(now + lost_hold))
+  end
   lower(given_left, given_reset)
 elseif update then
   code, seq = 'changed', seq + 1
@@ -73,6 +85,11 @@ end
 if mine and reset <= mine_reset + half and (lost or f[1] ~= known_epoch) and (not left or mine < left) then
   lower(mine, mine_reset)
   code = code == 'ok' and 'changed' or code
+end
+if server.lost and not lost then -- a grant of before may be in use, and needs its window
+  closed = math.max(closed, now + lost_hold)
+  redis.call('HSET', limits_key, 'closed_until', ms(closed), 'refresh_at', '0',
+    'run_id', server.run, 'master_replid', server.replid)
 end
 if lost or update then
   if not lost and buckets ~= tonumber(new_buckets) then -- the waiting take their places in the new lines
@@ -89,10 +106,11 @@ if lost or update then
 end
 if code ~= 'ok' then
   redis.call('HSET', limits_key, 'epoch', epoch, 'seq', ms(seq), 'max_concurrency', ms(buckets), 'total', ms(total),
-    'reset_at', ms(reset), 'closed_until', ms(math.ceil(closed)))
+    'reset_at', ms(reset), 'closed_until', ms(math.ceil(closed)), 'run_id', server.run, 'master_replid', server.replid)
   if lost or update then redis.call('HSET', limits_key, 'refresh_at', ms(now + refresh_in)) end
   redis.call('HDEL', limits_key, 'ask_at', 'source_error')
   redis.call('SET', remaining_key, ms(left))
   if reset > now then redis.call('PEXPIRE', remaining_key, ms(reset - now)) end
 end
-return {code, ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(over and code == 'ok' and total or left), ms(reset), ms(closed)}
+return {code, ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(over and code == 'ok' and total or left), ms(reset), ms(closed),
+  lost and 'same' or server.word}

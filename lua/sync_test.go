@@ -20,9 +20,9 @@ var sync = script{
 	},
 	args: []string{
 		"kind=meet", "epoch=", "seq=0", "left=", "reset_at=0", "new=n", "hold=5250", "settle=3000", "refresh=600000",
-		"total=10", "remaining=10", "reset_after=0", "max_concurrency=1", "may_ask=1",
+		"total=10", "remaining=10", "reset_after=0", "max_concurrency=1", "may_ask=1", "fresh=0",
 	},
-	reply: []string{"code", "now", "epoch", "seq", "max_concurrency", "total", "remaining", "reset_at", "closed_until"},
+	reply: []string{"code", "now", "epoch", "seq", "max_concurrency", "total", "remaining", "reset_at", "closed_until", "server"},
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0",
 		"remaining": "7 ttl=60000",
@@ -82,9 +82,9 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			},
 		},
 		{
-			name: "AFreshOneIsOpenAtOnce", seed: nothing, call: args{"hold": "0"},
+			name: "AFreshOneIsOpenAtOnce", seed: nothing, call: args{"fresh": "1"},
 			reply: "seeded closed_until=0",
-			after: state{"limits": "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=0 refresh_at=@600000", "remaining": "10"},
+			after: state{"limits": "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=0 blind:fresh_until=@5250 refresh_at=@600000", "remaining": "10"},
 		},
 		{
 			name: "ARunningPeriod", seed: nothing, call: args{"remaining": "4", "reset_after": "9000"},
