@@ -47,6 +47,7 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 		return nil // the rest is of a state, or of limits, that are no more
 	}
 	events := q.remember(s.claim.view, r.seq, r.left, r.reset)
+	q.view.hold = r.hold
 	l.ask = time.Now().Add(r.wait + time.Duration(r.ahead)*handoff)
 	if l.again {
 		l.ask = time.Time{}

@@ -57,6 +57,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 		q.refuseAll(q.mismatch(r.view.maxConcurrency))
 		return busyWait, nil
 	}
+	q.met(r.server)
 	q.logMeeting(known, r)
 	q.adopt(r)
 	return 0, nil
@@ -196,6 +197,7 @@ func (q *RedisQueue) update(ctx context.Context, limit gatewayqueue.SessionStart
 			buckets = r.view.maxConcurrency
 			continue
 		case err == nil:
+			q.met(r.server)
 			q.config.log.Info("new limits", "remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)
 			q.adopt(r)
 			return nil
@@ -232,6 +234,7 @@ func (q *RedisQueue) adopt(r syncReply) {
 	if old.epoch == v.epoch && v.seq < old.seq {
 		v = old // overtaken by a later reply
 	}
+	v.hold = max(v.hold, old.hold)
 	q.view = v
 	q.sayIfNothingIsEverGranted()
 	if old.epoch != v.epoch || old.maxConcurrency != v.maxConcurrency {

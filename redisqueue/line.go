@@ -184,6 +184,10 @@ func (l *line) run() {
 			sent := time.Now()
 			reply, err := q.store.claim(q.ctx, *s.claim)
 			q.heard(l.hear(s, sent, reply, err), err)
+			if err == nil {
+				q.met(reply.server)
+				q.agree(reply.window, reply.hold)
+			}
 		default:
 			q.pause(s.wait, l.wake)
 		}

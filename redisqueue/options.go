@@ -241,6 +241,10 @@ func (c *config) stateHold() time.Duration {
 	return max(c.window+c.longestMargin(), c.permitLease, c.podLease)
 }
 
+// grace is how long after its window a grant or permit from before may yet be
+// used, so that window and grace, the longest of all pods, are a hold.
+func (c *config) grace() time.Duration { return c.stateHold() - c.window }
+
 // longestMargin bounds how late a grant of Wait may be used where replies are
 // slow.
 func (c *config) longestMargin() time.Duration { return max(c.margin, c.permitGood()) }

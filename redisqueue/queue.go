@@ -21,6 +21,7 @@ type RedisQueue struct {
 	config config
 	store  store
 	health health
+	known  acquaintance
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup // goroutines of the queue

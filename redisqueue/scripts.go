@@ -42,7 +42,6 @@ type store struct {
 	config  *config
 	calls   lane
 	reports lane        // and renewals
-	claimed atomic.Bool // a claim of this pod has been answered
 	unknown atomic.Bool // the server did not know the claim, and has not been told to close yet
 }
 
@@ -114,7 +113,8 @@ type view struct {
 	maxConcurrency int // 0 before the first contact
 	total          int
 	remaining      int
-	reset          int64 // ms on Redis's clock; 0 while no period has begun
+	reset          int64         // ms on Redis's clock; 0 while no period has begun
+	hold           time.Duration // the longest that any pod needs after a loss of state; 0 if not heard yet
 }
 
 // place is a ticket that takes its place in a line.
@@ -143,16 +143,19 @@ type claimCall struct {
 }
 
 type claimReply struct {
-	code  string
-	now   int64
-	wait  time.Duration
-	ahead int
-	left  int
-	seq   int64
-	head  string
-	back  bool
-	shut  time.Duration
-	reset int64
+	code   string
+	now    int64
+	wait   time.Duration
+	ahead  int
+	left   int
+	seq    int64
+	head   string
+	back   bool
+	shut   time.Duration
+	reset  int64
+	server identity
+	window time.Duration // in force
+	hold   time.Duration // after a loss of state, by all pods
 }
 
 func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
@@ -164,11 +167,12 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 		s.keys.slot(c.bucket), s.keys.remaining(), s.keys.queue(c.bucket), s.keys.limits(),
 		s.keys.spent(), s.keys.pods(), s.keys.opens(), s.keys.paid(c.ticket),
 	}
-	const fleetHold = 17 // its place in args
+	const notice = 17 // its place in args
 	args := []any{
 		c.ticket, c.score(), c.shard, c.bucket, s.config.pod, ms(c.lease),
 		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(s.config.step(c.permit)),
 		s.config.reserveOf(c.view), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0, c.breaker,
+		ms(s.config.window), ms(s.config.grace()), ms(s.config.podLease),
 	}
 	for _, p := range c.others {
 		args = append(args, p.score(), p.ticket)
@@ -176,32 +180,28 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	defer s.calls.enter()()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	fresh := s.config.freshStart && !s.claimed.Load() // before any answer: calls side by side all meet NOSCRIPT
-	holds := s.unknown.Load() && !fresh
-	if holds {
-		args[fleetHold] = ms(s.config.stateHold())
+	noticed := s.unknown.Load()
+	if noticed {
+		args[notice] = 1
 	}
 	raw, err := claimScript.EvalSha(ctx, s.client, keys, args...).Result()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		// A server that has not run this script yet may be a replica that was
-		// promoted without the last grants, or a restart that lost them. It
-		// knows the script from now on, even if it can't write yet.
-		if holds = !fresh; holds {
-			s.unknown.Store(true)
-			args[fleetHold] = ms(s.config.stateHold())
-		}
+		// Where scripts are not told who the server is, that is all there is to
+		// show that it may have been restarted, or be a replica that was
+		// promoted without the last grants. It knows the script from now on,
+		// even if it can't write yet.
+		s.unknown.Store(true)
+		noticed, args[notice] = true, 1
 		raw, err = claimScript.Eval(ctx, s.client, keys, args...).Result()
 	}
 	r := newReply(raw, s.moving(err))
 	reply := claimReply{
 		code: r.text(), now: r.int64(), wait: r.span(), ahead: r.int(), left: r.int(), seq: r.int64(),
-		head: r.text(), back: r.int() == 1, shut: r.duration(), reset: r.int64(),
+		head: r.text(), back: r.int() == 1, shut: r.duration(), reset: r.int64(), server: identity(r.text()), window: r.duration(),
 	}
-	if r.done() == nil {
-		s.claimed.Store(true)
-		if holds { // else a call beside this one has yet to tell the server
-			s.unknown.Store(false)
-		}
+	reply.hold = reply.window + r.duration()
+	if r.done() == nil && noticed { // else a call beside this one has yet to tell the server
+		s.unknown.Store(false)
 	}
 	return reply, r.done()
 }
@@ -230,7 +230,7 @@ func (s *store) renew(ctx context.Context, p *permit, closes time.Duration, good
 
 func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration, more ...any) (settled, error) {
 	keys := []string{s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket)}
-	args := append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, more...)
+	args := append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, append(more, ms(s.config.window))...)
 	defer s.reports.enter()()
 	r := s.run(ctx, script, keys, args...)
 	reply := settled{code: r.text(), now: r.int64(), seq: r.int64()}
@@ -323,8 +323,9 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 }
 
 type syncReply struct {
-	code string
-	view view
+	code   string
+	view   view
+	server identity
 }
 
 // sync agrees on limits and state. limit is nil if the source was not asked.
@@ -336,9 +337,9 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	if known.epoch != "" {
 		remembered = strconv.Itoa(known.remaining)
 	}
-	hold := s.config.stateHold()
+	fresh := 0
 	if s.config.freshStart && known.epoch == "" {
-		hold = 0
+		fresh = 1
 	}
 	keys := []string{s.keys.limits(), s.keys.remaining(), s.keys.opens()}
 	for b := range buckets {
@@ -346,7 +347,7 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	}
 	args := []any{
 		kind, known.epoch, known.seq, remembered, known.reset, randomTail(),
-		ms(hold), ms(s.config.podLease), ms(s.config.refresh), "", 0, 0, 0,
+		ms(max(s.config.stateHold(), known.hold)), ms(s.config.podLease), ms(s.config.refresh), "", 0, 0, 0,
 	}
 	if limit != nil {
 		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.Period()), limit.MaxConcurrency)
@@ -355,13 +356,14 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	if s.config.mayAsk() {
 		mayAsk = 1
 	}
-	args = append(args, mayAsk)
+	args = append(args, mayAsk, fresh)
 	defer s.calls.enter()()
 	r := s.run(ctx, syncScript, keys, args...)
 	code, _ := r.text(), r.int64()
 	v := view{epoch: r.text(), seq: r.int64(), maxConcurrency: r.int(), total: r.int(), remaining: r.int(), reset: r.int64()}
 	_ = r.int64() // closed_until: claims say how long
-	return syncReply{code, v}, r.done()
+	v.hold = known.hold
+	return syncReply{code, v, identity(r.text())}, r.done()
 }
 
 // longestTrouble is how much of a source's error is kept in Redis, in bytes.

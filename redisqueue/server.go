@@ -1,0 +1,90 @@
+package redisqueue
+
+// What the scripts say of the server that ran them, and of the options that pods
+// must agree on.
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+// identity is a word of lua/lib/server.lua, and where scripts are not told who
+// the server is, why. A server that may have lost grants was said to be so by
+// the call that has closed every bucket, so once in a whole fleet.
+type identity string
+
+// cut takes the word and its reason apart.
+func (id identity) cut() (word, why string) {
+	word, why, _ = strings.Cut(string(id), " ")
+	return word, why
+}
+
+// acquaintance is what this pod has said of the server and of other pods, so that
+// it says each thing once.
+type acquaintance struct {
+	blind  atomic.Bool
+	window atomic.Int64 // in force, as last heard
+	hold   atomic.Int64
+}
+
+// met notes what a script has said of the server.
+func (q *RedisQueue) met(id identity) {
+	word, why := id.cut()
+	log, hold := q.config.log, q.config.stateHold()
+	lost := true
+	switch word {
+	case "process":
+		log.Warn("another Redis server answers than before, which may have missed the last grants: every bucket stays closed for a while",
+			"why", "it was restarted, has taken over from its master, or now serves the queue's slot of a cluster", "closed", hold)
+	case "replication":
+		log.Warn("another Redis server answers than before, which may have missed the last grants: every bucket stays closed for a while",
+			"why", "its replication has a new ID: it was a replica for a while, a first replica has attached, or its backlog was freed", "closed", hold)
+	case "notice":
+		log.Warn("another Redis server answers than before, which may have missed the last grants: every bucket stays closed for a while",
+			"why", "it did not know the claim script: it was restarted, has taken over, or somebody flushed its scripts", "closed", hold)
+	case "new":
+		lost = false
+		log.Info("it was not noted which Redis server wrote the queue's state: every bucket stays closed for a while",
+			"why", "the pods before were of a version that did not note it, or could not", "closed", hold)
+	default:
+		lost = false
+	}
+	if lost {
+		q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStateLost})
+	}
+	if (word == "blind" || word == "notice") && !q.known.blind.Swap(true) {
+		log.Warn("Redis does not tell scripts which server it is: that it was restarted or replaced is noticed only where the new one does not know the claim script",
+			"kind", service(why), "error", why)
+	}
+}
+
+// service names the kind of Redis that does not tell scripts who it is.
+func service(why string) string {
+	for _, kind := range []struct{ sign, name string }{
+		{"is not supported", "miniredis, which is for tests"},
+		{"NOPERM", withoutInfo}, {"can't run this command", withoutInfo}, {"no permissions", withoutInfo}, {"ACL failure", withoutInfo},
+		{"has no ", "a managed service that leaves run_id or master_replid out of INFO"},
+	} {
+		if strings.Contains(why, kind.sign) {
+			return kind.name
+		}
+	}
+	return "a server on which scripts cannot call INFO"
+}
+
+const withoutInfo = "a Redis user without +info: add it (docs/operations.md, The least rights)"
+
+// agree notes the options that are in force, by what a claim has answered.
+func (q *RedisQueue) agree(window, hold time.Duration) {
+	own := q.config.window
+	if q.known.window.Swap(int64(window)) != int64(window) && window > own {
+		q.config.log.Warn("other pods have a longer window: it counts for all until they have been gone for 5 minutes", "window", window, "own", own)
+	}
+	if q.known.hold.Swap(int64(hold)) != int64(hold) && window <= own && hold > q.config.stateHold() {
+		q.config.log.Warn("other pods have a longer lease or margin: a loss of state closes every bucket for as long as they need",
+			"hold", hold, "own", q.config.stateHold())
+	}
+}
