@@ -72,3 +72,12 @@ func CheckShard(shardID int) error {
 	}
 	return nil
 }
+
+// ErrPermitSettled is the [ErrPermitExpired] of a permit, or of a wait, that was
+// reported already: Identified, or Abandoned. Any other has lapsed.
+var ErrPermitSettled error = settledError{}
+
+type settledError struct{}
+
+func (settledError) Error() string { return "gatewayqueue: the permit was settled before" }
+func (settledError) Unwrap() error { return ErrPermitExpired }

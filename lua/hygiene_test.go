@@ -17,6 +17,7 @@ import (
 var scripts = map[string]string{
 	"claim": lua.Claim, "identified": lua.Identified, "renew": lua.Renew, "abandon": lua.Abandon,
 	"beat": lua.Beat, "sync": lua.Sync, "status": lua.Status, "ready": lua.Ready, "postpone": lua.Postpone,
+	"remember": lua.Remember,
 }
 
 // The scripts by their hashes, so that none changes by accident.
@@ -24,10 +25,11 @@ var hashes = map[string]string{
 	"claim":      "b00a733e745566ef5208e895f238278d2882eaab",
 	"identified": "cc955d5057fce8a9bc3d40e52e3fee66345ad251",
 	"renew":      "c1ff74dc3c911c3c8a3007afd44d860bfa9a6219",
-	"abandon":    "046d158e734c9ab5d826ef259979155b06d09a31",
+	"abandon":    "d41bca04aa9a4922a2b83f33f757bd925e7f374a",
 	"beat":       "4a88a05e7047a5c6ad53859be51031eaff873bc1",
 	"sync":       "0a037792df5f960a92152a4aaba6a16fa6516e71",
 	"status":     "3894cc3f367c6bb6f0fcb7323b11f2706248691c",
+	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",
 	"postpone":   "c3f26b6e86957194f8f476a6e5a01fc54cfd0a0f",
 }

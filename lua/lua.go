@@ -28,6 +28,8 @@ var (
 	Ready string
 	//go:embed postpone.lua
 	Postpone string
+	//go:embed remember.lua
+	Remember string
 )
 
 //go:embed lib/server.lua

@@ -69,8 +69,11 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 	case "granted":
 		l.grant(s, sent, r.now)
 	case "gone": // a ticket of another life, or forged: take a new one
-		if s.first.state == waiting {
-			s.first.ticket, s.first.told = formatTicket(s.first.shard, q.config.pod, q.tickets.Add(1)), false
+		if wait := waitOf(s.first.ticket); wait != "" && s.first.state == waiting {
+			s.first.line.waiters = remove(s.first.line.waiters, s.first)
+			s.first.refuse(errSettled) // the wait has had its grant
+		} else if s.first.state == waiting {
+			s.first.ticket, s.first.told = q.newTicket(s.first.shard, ""), false
 		}
 	case "tired":
 		events = append(events, l.rest(s.first, r.wait)...)

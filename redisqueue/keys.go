@@ -14,14 +14,24 @@ type keys struct{ prefix string }
 
 func keysOf(app string) keys { return keys{"identify:{" + app + "}:"} }
 
-func (k keys) limits() string            { return k.prefix + "limits" }
-func (k keys) remaining() string         { return k.prefix + "remaining" }
-func (k keys) spent() string             { return k.prefix + "spent" }
-func (k keys) pods() string              { return k.prefix + "pods" }
-func (k keys) opens() string             { return k.prefix + "opens" }
-func (k keys) slot(bucket int) string    { return k.prefix + "slot:" + strconv.Itoa(bucket) }
-func (k keys) queue(bucket int) string   { return k.prefix + "queue:" + strconv.Itoa(bucket) }
-func (k keys) paid(ticket string) string { return k.prefix + "paid:" + ticket }
+func (k keys) limits() string          { return k.prefix + "limits" }
+func (k keys) remaining() string       { return k.prefix + "remaining" }
+func (k keys) spent() string           { return k.prefix + "spent" }
+func (k keys) pods() string            { return k.prefix + "pods" }
+func (k keys) opens() string           { return k.prefix + "opens" }
+func (k keys) slot(bucket int) string  { return k.prefix + "slot:" + strconv.Itoa(bucket) }
+func (k keys) queue(bucket int) string { return k.prefix + "queue:" + strconv.Itoa(bucket) }
+
+// paid is what is known of a ticket, or of the wait that it is one of several of.
+func (k keys) paid(ticket string) string {
+	if wait := waitOf(ticket); wait != "" {
+		ticket = wait
+	}
+	return k.prefix + "paid:" + ticket
+}
+
+// shared is what servers keep for each other.
+func (k keys) shared(name string) string { return k.prefix + "shared:" + name }
 
 // permitSuffix marks a slot whose holder has not identified yet.
 const permitSuffix = " permit"
@@ -33,8 +43,23 @@ func formatTicket(shard int, pod string, n uint64) string {
 	return fmt.Sprintf("%05d@%s#%d", shard, pod, n)
 }
 
-// parseTicket is the inverse of formatTicket; ok is false for anything else.
+// waitMark stands between a ticket and the wait that it belongs to: a caller
+// that comes and goes has one ticket after the other for one grant.
+const waitMark = "~"
+
+// waitOf is the wait that a ticket belongs to, or empty if it is one of its own.
+func waitOf(ticket string) string {
+	i := strings.LastIndex(ticket, waitMark)
+	if i < 0 || strings.LastIndexByte(ticket, '#') > i {
+		return ""
+	}
+	return ticket[i:]
+}
+
+// parseTicket is the inverse of formatTicket, whatever wait the ticket belongs
+// to; ok is false for anything else.
 func parseTicket(ticket string) (shard int, pod string, n uint64, ok bool) {
+	ticket = strings.TrimSuffix(ticket, waitOf(ticket))
 	id, rest, found := strings.Cut(ticket, "@")
 	i := strings.LastIndexByte(rest, '#')
 	if !found || i < 0 {

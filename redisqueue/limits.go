@@ -3,6 +3,7 @@ package redisqueue
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -247,7 +248,7 @@ func (q *RedisQueue) adopt(r syncReply) {
 			for _, w := range l.waiters {
 				if stale && w.tried && !w.claiming {
 					l.leaving = append(l.leaving, w.ticket)
-					w.ticket, w.tried = formatTicket(w.shard, q.config.pod, q.tickets.Add(1)), false
+					w.ticket, w.tried = q.newTicket(w.shard, strings.TrimPrefix(waitOf(w.ticket), waitMark)), false
 				}
 			}
 			all = append(all, l.waiters...)

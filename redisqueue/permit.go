@@ -21,7 +21,9 @@ type permit struct {
 
 	// Under the queue's mu.
 	deadline time.Time
-	renewal  time.Time // when it is due
+	imported bool          // from a record: its holder is somewhere else
+	within   time.Duration // until when after the report its IDENTIFY may leave
+	renewal  time.Time     // when it is due
 	settled  bool
 }
 
@@ -142,7 +144,13 @@ func (p *permit) identified(ctx context.Context) error {
 
 func (p *permit) abandon(ctx context.Context) error {
 	q := p.queue
-	if err := q.store.abandon(ctx, p.bucket, "", p.ticket); err != nil {
+	var err error
+	if p.imported {
+		err = q.store.end(ctx, p)
+	} else { // for a caller that has gone, and may come back
+		err = q.store.abandon(ctx, p.bucket, "", p.ticket)
+	}
+	if err != nil {
 		return err
 	}
 	q.mu.Lock()

@@ -105,7 +105,7 @@ func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool, seat
 		return nil, err
 	}
 	w := &waiter{
-		shard: shardID, ticket: formatTicket(shardID, q.config.pod, q.tickets.Add(1)),
+		shard: shardID, ticket: q.newTicket(shardID, seat.wait),
 		since: time.Now(), wantsPermit: permit, done: make(chan struct{}),
 	}
 	placed := seat.take(w)

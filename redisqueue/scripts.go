@@ -24,11 +24,15 @@ var (
 	statusScript     = redis.NewScript(lua.Status)
 	readyScript      = redis.NewScript(lua.Ready)
 	postponeScript   = redis.NewScript(lua.Postpone)
+	rememberScript   = redis.NewScript(lua.Remember)
 )
 
 // paidTTL is how long Redis remembers what became of a ticket. It must outlast
 // every re-sending of a call by the client.
 const paidTTL = time.Minute
+
+// goesOn stands for paidTTL where a ticket leaves whose wait may have others.
+const goesOn = -time.Millisecond
 
 // callTimeout bounds one call, for clients with ContextTimeoutEnabled; others
 // go by their ReadTimeout.
@@ -214,7 +218,7 @@ type settled struct {
 }
 
 func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
-	return s.settle(ctx, identifiedScript, p, s.config.step(true))
+	return s.settle(ctx, identifiedScript, p, s.config.step(true)+p.within)
 }
 
 // renew closes the permit's bucket for longer; good says that the permit's
@@ -240,7 +244,44 @@ func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, clo
 // abandon gives up the tickets' places, slot and units; pod is not empty if the
 // pod leaves with them.
 func (s *store) abandon(ctx context.Context, bucket int, pod string, tickets ...string) error {
-	return s.giveUp(ctx, bucket, paidTTL, pod, tickets)
+	var own, goOn []string // tickets, by whether their wait may have others
+	for _, t := range tickets {
+		if waitOf(t) == "" {
+			own = append(own, t)
+		} else {
+			goOn = append(goOn, t)
+		}
+	}
+	if len(goOn) > 0 {
+		if err := s.giveUp(ctx, bucket, goesOn, "", goOn); err != nil || len(own) == 0 && pod == "" {
+			return err
+		}
+	}
+	return s.giveUp(ctx, bucket, paidTTL, pod, own)
+}
+
+// end gives up a permit's slot and unit, and its wait with it.
+func (s *store) end(ctx context.Context, p *permit) error {
+	return s.giveUp(ctx, p.bucket, paidTTL, "", []string{p.ticket})
+}
+
+// settled says whether a permit was reported, as far as that is remembered.
+func (s *store) settled(ctx context.Context, p *permit) (bool, error) {
+	paid, _, err := s.remember(ctx, s.keys.paid(p.ticket), "", 0, false)
+	return paid == "left" || paid == "identified", err
+}
+
+// remember keeps a value, unless it is empty, and says which is in force and for
+// how long it is kept yet.
+func (s *store) remember(ctx context.Context, key, value string, keep time.Duration, replace bool) (string, time.Duration, error) {
+	which := "first"
+	if replace {
+		which = "last"
+	}
+	defer s.calls.enter()()
+	r := s.run(ctx, rememberScript, []string{key}, value, ms(keep), which)
+	known, left := r.text(), r.int64()
+	return known, time.Duration(left) * time.Millisecond, r.done()
 }
 
 // forget gives up the tickets' places only.
@@ -254,6 +295,9 @@ func (s *store) giveUp(ctx context.Context, bucket int, ttl time.Duration, pod s
 		s.keys.spent(), s.keys.opens(), s.keys.pods(),
 	}
 	args := []any{bucket, ms(ttl), pod}
+	if ttl == goesOn {
+		args[1] = -1
+	}
 	for _, t := range tickets {
 		keys = append(keys, s.keys.paid(t))
 		args = append(args, t)

@@ -23,13 +23,29 @@ import (
 // away: with the moment from which the place counts, on Redis's clock. If it
 // returns false the caller leaves the line, and WaitSince returns an error.
 func (q *RedisQueue) WaitSince(ctx context.Context, shardID int, since time.Time, placed func(since time.Time) bool) error {
-	_, err := q.acquire(ctx, shardID, false, seat{since, placed})
-	return err
+	return q.WaitAs(ctx, shardID, "", since, placed)
 }
 
 // AcquireSince is to Acquire what WaitSince is to Wait.
 func (q *RedisQueue) AcquireSince(ctx context.Context, shardID int, since time.Time, placed func(since time.Time) bool) (gatewayqueue.Permit, error) {
-	w, err := q.acquire(ctx, shardID, true, seat{since, placed})
+	return q.AcquireAs(ctx, shardID, "", since, placed)
+}
+
+// WaitAs is WaitSince for one of several calls that are for one grant. wait names
+// that grant, with 1 to 64 letters, digits, dashes and underscores that no other
+// has. It is paid once: a call after a grant that its caller never heard of is
+// granted again, as soon as its bucket opens, and takes no unit. Once the grant
+// was settled, as [RedisQueue.AcquireAs] says, there is no other.
+func (q *RedisQueue) WaitAs(ctx context.Context, shardID int, wait string, since time.Time, placed func(since time.Time) bool) error {
+	_, err := q.acquire(ctx, shardID, false, seat{wait, since, placed})
+	return err
+}
+
+// AcquireAs is to AcquireSince what WaitAs is to WaitSince. After an imported
+// permit of the same wait was Identified or Abandoned it returns
+// [gatewayqueue.ErrPermitSettled].
+func (q *RedisQueue) AcquireAs(ctx context.Context, shardID int, wait string, since time.Time, placed func(since time.Time) bool) (gatewayqueue.Permit, error) {
+	w, err := q.acquire(ctx, shardID, true, seat{wait, since, placed})
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +54,18 @@ func (q *RedisQueue) AcquireSince(ctx context.Context, shardID int, since time.T
 
 // seat is what a caller brings along that comes and goes.
 type seat struct {
+	wait   string // that it is one of several calls of, or empty
 	since  time.Time
 	placed func(time.Time) bool
+}
+
+// newTicket is a ticket that nobody has had, of a wait that may have had others.
+func (q *RedisQueue) newTicket(shard int, wait string) string {
+	ticket := formatTicket(shard, q.config.pod, q.tickets.Add(1))
+	if wait != "" {
+		ticket += waitMark + wait
+	}
+	return ticket
 }
 
 func (s seat) take(w *waiter) (placed <-chan struct{}) {
@@ -59,6 +85,9 @@ func (w *waiter) place() {
 		w.placed = nil
 	}
 }
+
+// errSettled says that the wait of a ticket has had its grant.
+var errSettled = fmt.Errorf("redisqueue: this wait has had its grant, which was reported: %w", gatewayqueue.ErrPermitSettled)
 
 var errLeft = errors.New("redisqueue: the caller has left the line once it knew its place")
 
@@ -90,9 +119,10 @@ func (q *RedisQueue) Export(granted gatewayqueue.Permit) (record string, err err
 // Import is the permit of a record that a pod of the same application has
 // exported. It does no I/O: how the permit stands is not known, and its
 // Deadline has passed, until its Renew(context.Context) error says nil. Renew
-// sends one call; [gatewayqueue.ErrPermitExpired] says that the permit was
-// settled, that its lease has ended, or that it is as old as
-// [gatewayqueue.PermitBound] by Redis's clock. A record that is not one is a
+// sends one call, or two if the permit has ended: [gatewayqueue.ErrPermitSettled]
+// says that it was reported, and else [gatewayqueue.ErrPermitExpired] that its
+// lease has ended, or that it is as old as [gatewayqueue.PermitBound] by Redis's
+// clock. A record that is not one is a
 // [gatewayqueue.InvalidError].
 func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 	bad := &gatewayqueue.InvalidError{Field: "record", Value: strconv.Quote(record), Want: "one that Export has returned"}
@@ -110,7 +140,7 @@ func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 	now := time.Now()
 	age := now.Sub(time.UnixMilli(at)) // on two clocks: for events only
 	return &permit{
-		queue: q, ticket: fields[0], shard: shard, bucket: bucket, maxConcurrency: mc,
+		queue: q, imported: true, ticket: fields[0], shard: shard, bucket: bucket, maxConcurrency: mc,
 		granted: now.Add(-min(max(0, age), gatewayqueue.PermitBound)), grantedAt: at, bound: now.Add(gatewayqueue.PermitBound), deadline: now,
 	}, nil
 }
@@ -123,10 +153,22 @@ func (p *permit) Renew(ctx context.Context) error {
 		return explain(err, p.queue.store.keys)
 	case err != nil:
 		return err
-	case !renewed:
-		return gatewayqueue.ErrPermitExpired
+	case renewed:
+		return nil
 	}
-	return nil
+	if settled, err := p.queue.store.settled(ctx, p); err == nil && settled {
+		return gatewayqueue.ErrPermitSettled
+	}
+	return gatewayqueue.ErrPermitExpired
+}
+
+// IdentifiedWithin is Identified for an IDENTIFY that leaves up to d from now,
+// which closes the bucket for as much longer.
+func (p *permit) IdentifiedWithin(ctx context.Context, d time.Duration) error {
+	p.queue.mu.Lock()
+	p.within = max(d, 0)
+	p.queue.mu.Unlock()
+	return p.Identified(ctx)
 }
 
 // Bucket is the bucket that the permit closes.
@@ -143,4 +185,17 @@ func (p *permit) Held(ctx context.Context) (time.Duration, error) {
 		return b.Closed, nil
 	}
 	return 0, nil
+}
+
+// Remember keeps a value for all servers of this application, unless there is
+// one of that name already, or replace is set; an empty value only asks. It
+// returns the one in force and for how long it is kept yet: keep counts from when
+// the name first had a value, and is for ever if it is 0; left is negative then.
+func (q *RedisQueue) Remember(ctx context.Context, name, value string, keep time.Duration, replace bool) (inForce string, left time.Duration, err error) {
+	inForce, left, err = q.store.remember(ctx, q.store.keys.shared(name), value, keep, replace)
+	q.heard(nil, err)
+	if err != nil && classify(err) == returned {
+		err = explain(err, q.store.keys)
+	}
+	return inForce, left, err
 }
