@@ -1,19 +1,22 @@
 -- beat: a pod that has waiters or permits lives; its new tickets take their places; it hears how its lines stand.
 --
--- KEYS  1 limits  2 pods  3 remaining  4 opens  5... slot and queue of each line
+-- KEYS  1 limits  2 pods  3 remaining  4 opens  5 holds  6... slot and queue of each line
 -- ARGV  1 pod  2 its lease (ms)  3 max_concurrency  4 epoch  5 seq: as the pod knows them
---       6 how often the limit source is asked (ms; 0 without one, and while this pod must not)
---       7... bucket of each line, then the pod's first ticket in each, then line (from 1), arrival (ms; '' is now)
+--       6 how often the limit source is asked (ms; 0 without one, and while this pod must not)  7 reserve
+--       8... bucket of each line, then the pod's first ticket in each, then line (from 1), arrival (ms; '' is now)
 --       and ticket of each that takes its place
--- Reply {code, now, remaining, seq, reset, refresh, lapse, wait, ahead...}
+-- Reply {code, now, remaining, seq, reset, refresh, lapse, more, died, hold, wait, ahead...}
 --   ok | resync  as in claim, and so is reset; refresh is 1 if this pod shall ask the limit source
 --   lapse        until the first lease of a pod that stands before this one ends (ms; '' for none)
+--   more         1 if there are more tickets to remove before those of this pod: beat again now
+--   died, hold   when a lease has ended last, and when the last hold of a pod will; '' for none. Where they are later
+--                than before, lines may be shorter than the pod knows
 --   wait, ahead  of each line: how long its bucket stays closed, to the microsecond, '' while a permit is out;
---                how many tickets stand before the pod's first, '' if that has lost its place
+--                how many tickets stand before the pod's first that can be granted, '' if that has lost its place
 
-local limits_key, pods_key, remaining_key, opens_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local limits_key, pods_key, remaining_key, opens_key, holds_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local this_pod, pod_lease, known_buckets, known_epoch, known_seq = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local refresh_every, lines = ARGV[6], (#KEYS - 4) / 2
+local refresh_every, reserve, lines = ARGV[6], tonumber(ARGV[7]), (#KEYS - 5) / 2
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -21,6 +24,7 @@ local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
+-- include lib/line.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until', 'ask_after')
 local left = redis.call('GET', remaining_key)
@@ -31,38 +35,47 @@ local code = known and limits[1] == known_epoch and seq >= tonumber(known_seq) a
 
 redis.call('ZADD', pods_key, ms(now + pod_lease), this_pod)
 redis.call('ZREMRANGEBYSCORE', pods_key, '-inf', ms(now - 60000)) -- the long dead
-local reply, lapse = {code, ms(now), left or '', ms(seq), ms(reset), 0, ''}, nil
+local reply, lapse = {code, ms(now), left or '', ms(seq), ms(reset), 0, '', 0, '', ''}, nil
 if code ~= 'ok' then return reply end
+local claimable = left and not (reset > 0 and reset <= now) and (tonumber(left) or 0) > reserve
+local lowest, died = redis.call('ZRANGE', pods_key, 0, 0, 'WITHSCORES'), nil
+if tonumber(lowest[2]) < now then
+  lowest = redis.call('ZRANGE', pods_key, 0, 63, 'WITHSCORES')
+  for i = 2, #lowest, 2 do
+    if tonumber(lowest[i]) < now then died = tonumber(lowest[i]) end
+  end
+end
+local hold = tonumber(redis.call('ZRANGE', holds_key, -1, -1, 'WITHSCORES')[2] or '0')
+if died then reply[9] = ms(died) end
+if hold > now then reply[10] = ms(hold) end
 local refresh_at, ask_after = tonumber(limits[4] or '0') or 0, tonumber(limits[7] or '0') or 0
 if refresh_every ~= '0' and math.max(refresh_at, ask_after) <= now then
   reply[6] = 1 -- one pod at a time: the next, if this one dies over it
   redis.call('HSET', limits_key, 'refresh_at', ms(now + 10000))
 end
-for i = 7 + 2 * lines, #ARGV, 3 do
+for i = 8 + 2 * lines, #ARGV, 3 do
   local line, arrival, ticket = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local queue_key = KEYS[4 + 2 * line]
+  local queue_key = KEYS[5 + 2 * line]
   redis.call('ZADD', queue_key, 'NX', arrival == '' and ms(now) or arrival, ticket)
 end
 for line = 1, lines do
-  local slot_key, queue_key = KEYS[3 + 2 * line], KEYS[4 + 2 * line]
-  local bucket, first = ARGV[6 + line], ARGV[6 + lines + line]
-  local pod, lease
-  for _ = 1, 16 do -- pass over the tickets of pods whose lease has ended
-    local head = redis.call('ZRANGE', queue_key, 0, 0)[1]
-    pod = head and string.match(head, '@(.+)#')
-    lease = head and redis.call('ZSCORE', pods_key, pod or '')
-    if not head or lease and tonumber(lease) >= now then break end
-    redis.call('ZREM', queue_key, head)
-  end
-  if lease and pod ~= this_pod then lapse = math.min(lapse or math.huge, lease - now) end
-  local slot, wait = redis.call('GET', slot_key), ''
+  local slot_key, queue_key = KEYS[4 + 2 * line], KEYS[5 + 2 * line]
+  local bucket, first = ARGV[7 + line], ARGV[7 + lines + line]
+  local slot, wait, open = redis.call('GET', slot_key), '', -1
   if string.sub(slot or '', -7) ~= ' permit' then
     wait = (decimal(redis.call('HGET', opens_key, bucket) or '0') or 0) - exact -- claim says if it is no number
     if slot and wait <= 0 then wait = redis.call('PTTL', slot_key) + 1 end -- it was set by hand
-    wait = string.format('%.3f', math.max(wait, closed - exact, 0))
+    wait = math.max(wait, closed - exact)
+    if claimable then open = -wait end
+    wait = string.format('%.3f', math.max(wait, 0))
   end
-  reply[6 + 2 * line] = wait
-  reply[7 + 2 * line] = redis.call('ZRANK', queue_key, first) or ''
+  local head, passed = first_able(queue_key, pods_key, holds_key, bucket, first, 5 * pod_lease, open)
+  local pod = pod_of(head or '')
+  if (head or '') ~= '' and pod ~= this_pod then lapse = math.min(lapse or math.huge, leases[pod] - now) end
+  local ahead = rank_of(queue_key, pods_key, first)
+  reply[9 + 2 * line] = wait
+  reply[10 + 2 * line] = ahead and (head == first and 0 or math.max(ahead - passed, 0)) or ''
 end
+if room == 0 then reply[8] = 1 end
 if lapse then reply[7] = ms(math.max(lapse, 0)) end
 return reply

@@ -3,6 +3,7 @@ package lua_test
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gatewayqueue/gatewayqueue/lua"
@@ -12,19 +13,28 @@ import (
 var beat = script{
 	text: lua.Beat,
 	keys: func(a args) []string {
-		keys := []string{"limits", "pods", "remaining", "opens"}
+		keys := []string{"limits", "pods", "remaining", "opens", "holds"}
 		lines, _ := strconv.Atoi(a["lines"])
 		for i := range lines {
 			keys = append(keys, fmt.Sprintf("slot:%d", i), fmt.Sprintf("queue:%d", i))
 		}
 		return keys
 	},
-	args:  []string{"pod=a", "lease=30000", "max_concurrency=3", "epoch=e", "seq=5", "refresh=0"},
-	reply: []string{"code", "now", "remaining", "seq", "reset", "refresh", "lapse", "wait", "ahead", "more"},
+	args:  []string{"pod=a", "lease=30000", "max_concurrency=3", "epoch=e", "seq=5", "refresh=0", "reserve=0"},
+	reply: []string{"code", "now", "remaining", "seq", "reset", "refresh", "lapse", "more", "died", "hold", "wait", "ahead", "rest"},
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@-1",
 		"remaining": "7 ttl=60000",
 	},
+}
+
+// dead are places of a pod that is not known, or not any more.
+func dead(n int) string {
+	var places strings.Builder
+	for i := range n {
+		fmt.Fprintf(&places, "%05d@dead#1=@-900 ", i)
+	}
+	return places.String()
 }
 
 func TestBeat(t *testing.T) {
@@ -64,7 +74,7 @@ func TestBeat(t *testing.T) {
 			name:  "TellsHowItsLinesStand", // first, second, has lost its place
 			seed:  state{"queue:0": "00000@a#1=@-9", "queue:1": "00004@b#1=@-9 00001@a#2=@-8", "pods": "b=@20000"},
 			call:  args{"lines": "3", "others": "0 1 2 00000@a#1 00001@a#2 00002@a#3"},
-			reply: "ok lapse=~20000 wait=0 ahead=0 more=0.000,1,0.000,",
+			reply: "ok lapse=~20000 wait=0 ahead=0 rest=0.000,1,0.000,",
 			after: both,
 		},
 		{
@@ -109,7 +119,7 @@ func TestBeat(t *testing.T) {
 			name:  "TakesPlaces",
 			seed:  state{"queue:0": "00009@b#1=@-7", "pods": "b=@20000"},
 			call:  args{"lines": "2", "others": "0 1 00000@a#1 00001@a#2 1 @-9 00000@a#1 1 '' 00003@a#3 2 '' 00001@a#2"},
-			reply: "ok lapse= wait=0 ahead=0 more=0.000,0",
+			reply: "ok lapse= wait=0 ahead=0 rest=0.000,0",
 			after: with(both, state{"queue:0": "00000@a#1=@-9 00009@b#1=@-7 00003@a#3=@0", "queue:1": "00001@a#2=@0"}),
 		},
 		{
@@ -124,6 +134,42 @@ func TestBeat(t *testing.T) {
 			reply: "ok lapse= wait=0 ahead=0",
 			after: state{"queue:0": "00000@a#1=@-7", "pods": "a=@30000 dead=@-1"},
 		},
+		{
+			name:  "AlsoThoseRightBeforeItsOwn",
+			seed:  state{"queue:0": "00004@b#1=@-9 00003@dead#1=@-8 00006@never#2=@-7 00000@a#1=@-6", "pods": "b=@20000"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			reply: "ok lapse=~20000 more=0 wait=0 ahead=1",
+			after: state{"queue:0": "00004@b#1=@-9 00000@a#1=@-6", "pods": "a=@30000 b=@20000"},
+		},
+		{
+			name:  "ALotAtATime",
+			seed:  state{"queue:0": dead(300) + "00000@a#1=@-6"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			reply: "ok more=1 wait=0 ahead=44",
+			after: state{"queue:0": dead(300)[256*len("00000@dead#1=@-900 "):] + "00000@a#1=@-6", "pods": "a=@30000"},
+		},
+		{
+			name:  "AndThoseThatNobodyClaimsFor",
+			seed:  state{"queue:0": "00003@b#1=@-200000 00004@b#2=@-190000 00000@a#1=@-6", "pods": "b=@20000", "opens": "0=@-160000"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			reply: "ok wait=0 ahead=0",
+			after: state{"queue:0": "00000@a#1=@-6", "pods": "a=@30000 b=@20000", "holds": "b:0=@60000 ttl=60000"},
+		},
+		{
+			name:  "NotWhileNoUnitIsLeft",
+			seed:  state{"queue:0": "00003@b#1=@-200000 00000@a#1=@-6", "pods": "b=@20000", "opens": "0=@-160000"},
+			call:  args{"lines": "1", "reserve": "7", "others": "0 00000@a#1"},
+			reply: "ok wait=0 ahead=1",
+			after: both,
+		},
+		{
+			name:  "PassesByThoseWhoWantNoGrant",
+			seed:  state{"queue:0": "00003@b#1=@-9 00004@b#2=@-8 00000@a#1=@-7", "pods": "b=@20000", "holds": "b=@3000 ttl=3000"},
+			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			reply: "ok lapse= hold=@3000 wait=0 ahead=0",
+			after: both,
+		},
+		{name: "SaysWhenALeaseHasEndedLast", seed: state{"pods": "x=@-500 y=@-20 b=@20000"}, reply: "ok died=@-20", after: state{"pods": "a=@30000 x=@-500 y=@-20 b=@20000"}},
 		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
 		{name: "PodsOfAWrongType", seed: state{"pods": "!string"}, reply: "WRONGTYPE"},
 	})

@@ -1,6 +1,6 @@
 -- claim: take a place in a bucket's line, and the slot once it is free and the place is the first.
 --
--- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 pods  7 opens  8 paid:<ticket>
+-- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 pods  7 opens  8 paid:<ticket>  9 rests  10 holds
 -- ARGV  1 ticket  2 its arrival (ms; '' is now)  3 shard  4 bucket  5 pod  6 the pod's lease (ms)
 --       7 max_concurrency  8 epoch  9 seq: as the pod knows them
 --      10 'wait' or 'permit'  11 how long a grant closes the bucket (ms)
@@ -8,25 +8,27 @@
 --      14 reserve  15 period (ms)  16 TTL of paid (ms)  17 the pod's next ticket, or ''
 --      18 1 if this server did not know this script, so that it may have been restarted or replaced: that counts
 --         where scripts are not told who the server is
---      19 breaker: from how many identifies on in this period a shard must rest first; 0 if it has, or need not
+--      19 breaker: from how many identifies on in this period a shard must rest first; 0 for none
 --      20 window (ms)  21 how long a grant or permit of this pod may yet be used (ms)  22 its lease as a rule (ms)
 --      23... arrival and ticket of others of the pod that take their places
 -- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset, server, window, grace}; times in ms,
 --        wait to the microsecond
 --   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
---   wait       ask again in wait; ahead tickets stand before it, head is the first of all
+--   wait       ask again in wait; ahead tickets stand before it, head is the first that can be granted, or '' if
+--              more must be removed first
 --   exhausted  no unit is left for it; wait is the time until the reset
---   tired      its shard has identified too often: it has no place until it has rested for wait
+--   tired      its shard has identified too often: it has no place until it has rested, which is over in wait
 --   resync     the pod does not know the limits or state in force: sync, then ask again
 --   gone       the ticket was settled long ago: this is a late copy of an old call
---   back is 1 if the ticket had lost its place (its pod was taken for dead) and has it again;
+--   back is 1 if the ticket had lost its place (its pod was taken for dead) and has it again; with granted, 2 if
+--   there is more to remove before the pod's next ticket;
 --   shut is how long the bucket is certain to stay closed; reset is when the period ends, 0 before it begins;
 --   server is who it is (lib/server.lua): if it may have lost grants, this call has closed every bucket;
 --   window and grace are those in force, the longest of all pods
 -- Error BADVALUE <key>: a value was edited to something that cannot be used.
 
 local slot_key, remaining_key, queue_key, limits_key, spent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local pods_key, opens_key, paid_key = KEYS[6], KEYS[7], KEYS[8]
+local pods_key, opens_key, paid_key, rests_key, holds_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local ticket, arrival, shard, bucket, pod, pod_lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local known_buckets, known_epoch, known_seq, mode, grant_closes = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local until_wanted, step, reserve, period, paid_ttl = ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16]
@@ -40,6 +42,7 @@ local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 -- include lib/server.lua
+-- include lib/line.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until',
   'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease')
@@ -101,9 +104,20 @@ for i = others, #ARGV, 2 do
   local since, other = ARGV[i], ARGV[i + 1]
   redis.call('ZADD', queue_key, 'NX', since == '' and ms(now) or since, other)
 end
+if tonumber(until_wanted) > 0 then set_on_hold(holds_key, pod, now + until_wanted) end
+if redis.call('ZCARD', holds_key) > 0 then redis.call('ZREM', holds_key, pod .. ':' .. bucket) end -- it claims
+local function rest() -- from now, ever longer
+  local rested = now + math.min(step * 2 ^ math.min(spent - breaker, 30), 3600000)
+  redis.call('HSET', rests_key, shard, ms(rested))
+  redis.call('PEXPIRE', rests_key, reset > now and ms(reset - now) or period)
+  return rested
+end
 if not paid and not over and breaker > 0 and spent >= breaker then
-  redis.call('ZREM', queue_key, ticket)
-  return reply('tired', math.min(step * 2 ^ math.min(spent - breaker, 30), 3600000))
+  local rested = whole(redis.call('HGET', rests_key, shard)) or rest() -- an older pod has granted it: when is not known
+  if rested > now then
+    redis.call('ZREM', queue_key, ticket)
+    return reply('tired', rested - now)
+  end
 end
 local granted = paid and (mine and closed <= now or shut <= 0)
 if not granted then
@@ -112,17 +126,10 @@ if not granted then
   if head ~= ticket then
     local added = redis.call('ZADD', queue_key, 'NX', arrival == '' and ms(now) or arrival, ticket)
     back = arrival ~= '' and added or 0
-    local stuck = 5 * usual_lease -- a head that lives takes an open bucket within milliseconds
-    if open < stuck or over or left <= tonumber(reserve) then stuck = now end
-    for _ = 1, 64 do -- pass over the tickets of pods whose lease has ended, and those that nobody claims for
-      local first = redis.call('ZRANGE', queue_key, 0, 0, 'WITHSCORES')
-      head = first[1]
-      local lease = redis.call('ZSCORE', pods_key, string.match(head, '@(.+)#') or '')
-      if lease and tonumber(lease) >= now and (head == ticket or now - first[2] < stuck) then break end
-      redis.call('ZREM', queue_key, head)
-      head = ''
-    end
-    ahead = redis.call('ZRANK', queue_key, ticket)
+    local passed
+    local claimable = not over and left > tonumber(reserve)
+    head, passed = first_able(queue_key, pods_key, holds_key, bucket, ticket, 5 * usual_lease, claimable and open or -1)
+    ahead = head == ticket and 0 or math.max(rank_of(queue_key, pods_key, ticket) - passed, 0)
   end
   granted = head == ticket and shut <= 0 and (paid or left > tonumber(reserve))
 end
@@ -150,15 +157,17 @@ if not paid then
   if over or reset == 0 then -- the period begins with its first grant
     reset = now + period
     redis.call('HSET', limits_key, 'reset_at', ms(reset))
-    redis.call('DEL', spent_key)
+    redis.call('DEL', spent_key, rests_key)
   end
   left = left - 1
   redis.call('SET', remaining_key, ms(left), 'PX', ms(reset - now))
-  redis.call('HINCRBY', spent_key, shard, 1)
+  spent = redis.call('HINCRBY', spent_key, shard, 1)
+  if breaker > 0 and spent >= breaker then rest() end
   redis.call('PEXPIRE', spent_key, ms(reset - now))
   paid = 'granted ' .. limits[1] .. ' ' .. ms(reset)
 end
 redis.call('SET', paid_key, paid, 'PX', paid_ttl)
-ahead = next_ticket ~= '' and redis.call('ZRANK', queue_key, next_ticket) or 0
+ahead = next_ticket ~= '' and rank_of(queue_key, pods_key, next_ticket) or 0
+back = room == 0 and 2 or 0
 head, shut = '', mode == 'permit' and 0 or closes
 return reply('granted', closes + ahead * step)

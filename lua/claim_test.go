@@ -12,7 +12,7 @@ import (
 var claim = script{
 	text: lua.Claim,
 	keys: func(a args) []string {
-		return []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "pods", "opens", "paid:" + a["ticket"]}
+		return []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "pods", "opens", "paid:" + a["ticket"], "rests", "holds"}
 	},
 	args: []string{
 		"ticket=00001@a#1", "arrival=", "shard=1", "bucket=0", "pod=a", "lease=30000",
@@ -159,7 +159,7 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 				"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000",
 			},
 			reply: "granted remaining=9 seq=6",
-			after: granted,
+			after: with(granted, state{"holds": "a=@9000 ttl=9000"}),
 		},
 		{
 			name: "EndsNoSlotSooner", // a late copy, from before its ticket asked for a longer margin
@@ -240,9 +240,23 @@ func TestClaimWaits(t *testing.T) {
 		},
 		{
 			name:  "WhileThePodWantsNoGrant",
-			call:  args{"hold": "700"},
-			reply: "wait wait=700 shut=700",
-			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
+			call:  args{"hold": "2700"},
+			reply: "wait wait=2700 shut=2700",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000", "holds": "a=@2700 ttl=2700"},
+		},
+		{
+			name:  "LettingThoseBehindPassMeanwhile",
+			seed:  state{"queue:0": "00009@b#1=@-9 00008@b#2=@-8 00007@c#1=@-7", "pods": "b=@30000 c=@30000", "holds": "b=@2700 c=@1700 ttl=2700"},
+			reply: "granted",
+			after: with(granted, state{
+				"queue:0": "00009@b#1=@-9 00008@b#2=@-8 00007@c#1=@-7", "pods": "a=@30000 b=@30000 c=@30000", "holds": "b=@2700 c=@1700 ttl=2700",
+			}),
+		},
+		{
+			name:  "ButNotThoseWhoseHoldIsOver",
+			seed:  state{"queue:0": "00009@b#1=@-9 00008@c#1=@-8 00007@d#1=@-7", "pods": "b=@30000 c=@30000 d=@30000", "holds": "b=@2700 c=@-1 ttl=2700"},
+			reply: "wait ahead=2 head=00008@c#1 wait=~10500",
+			after: state{"queue:0": "00009@b#1=@-9 00008@c#1=@-8 00007@d#1=@-7 00001@a#1=@0", "pods": "a=@30000 b=@30000 c=@30000 d=@30000"},
 		},
 		{
 			name:  "AskingOften,WhileAPermitIsOut",
@@ -297,7 +311,7 @@ func TestClaimWaits(t *testing.T) {
 
 func TestClaimPassesOverTheDead(t *testing.T) {
 	var many []string
-	for i := range 70 {
+	for i := range 300 {
 		many = append(many, fmt.Sprintf("%05d@dead#1=@-900", i))
 	}
 	claim.run(t, []contract{
@@ -310,8 +324,15 @@ func TestClaimPassesOverTheDead(t *testing.T) {
 		{
 			name:  "AndNotTheLiving",
 			seed:  state{"queue:0": "00009@dead#1=@-900 00008@b#2=@-800 00007@dead#3=@-700", "pods": "dead=@-100 b=@30000"},
-			reply: "wait ahead=2 head=00008@b#2", // the third is passed over when it stands first
-			after: state{"queue:0": "00008@b#2=@-800 00007@dead#3=@-700 00001@a#1=@0", "pods": "a=@30000 b=@30000 dead=@-100"},
+			reply: "wait ahead=1 head=00008@b#2", // the third stands right before this one
+			after: state{"queue:0": "00008@b#2=@-800 00001@a#1=@0", "pods": "a=@30000 b=@30000 dead=@-100"},
+		},
+		{
+			name:  "AlsoBeforeThePodsNext",
+			seed:  state{"queue:0": "00001@a#1=@-900 00007@dead#3=@-800 00006@dead#2=@-700 00002@a#2=@-600", "pods": "dead=@-100"},
+			call:  args{"next": "00002@a#2"},
+			reply: "granted ahead=0 wait=5250 back=0",
+			after: with(granted, state{"queue:0": "00002@a#2=@-600", "pods": "a=@30000 dead=@-100"}),
 		},
 		{
 			name:  "NorTicketsThatNobodyCanHaveWritten",
@@ -322,8 +343,8 @@ func TestClaimPassesOverTheDead(t *testing.T) {
 		{
 			name:  "SomeAtATime",
 			seed:  state{"queue:0": strings.Join(many, " ")},
-			reply: "wait wait=1 head= ahead=6",
-			after: state{"queue:0": strings.Join(many[64:], " ") + " 00001@a#1=@0", "pods": "a=@30000"},
+			reply: "wait wait=1 head= ahead=44",
+			after: state{"queue:0": strings.Join(many[256:], " ") + " 00001@a#1=@0", "pods": "a=@30000"},
 		},
 		{
 			name:  "WhoGetTheirPlacesBack",
@@ -429,23 +450,51 @@ func TestAShardThatIdentifiesTooOftenRests(t *testing.T) {
 		{
 			name: "BelowTheBreakerItIsGranted", call: args{"breaker": "3"}, seed: state{"spent": "1=2 ttl=60000"},
 			reply: "granted wait=5250 ahead=0 remaining=9 seq=6 head= back=0 shut=5250 reset=@60000",
-			after: with(granted, state{"spent": "1=3 ttl=60000"}),
+			after: with(granted, state{"spent": "1=3 ttl=60000", "rests": "1=@5250 ttl=60000"}),
 		},
 		{
-			name: "AtTheBreakerForAWindow", call: args{"breaker": "3"}, seed: state{"spent": "1=3 ttl=60000"},
-			reply: "tired wait=5250", after: state{"pods": pods, "spent": "1=3 ttl=60000"},
+			name: "ItRestsFromThatGrantOn", call: args{"breaker": "3"}, seed: state{"spent": "1=4 ttl=60000", "rests": "1=@7000 ttl=60000"},
+			reply: "tired wait=~7000", after: state{"pods": pods},
+		},
+		{
+			name: "HoweverOftenItAsks", call: args{"breaker": "3"}, times: 5, seed: state{"spent": "1=4 ttl=60000", "rests": "1=@7000 ttl=60000"},
+			reply: "tired wait=~7000", after: state{"pods": pods},
+		},
+		{
+			name: "AndIsGrantedThen", call: args{"breaker": "3"}, seed: state{"spent": "1=4 ttl=60000", "rests": "1=@0 2=@9000 ttl=60000"},
+			reply: "granted remaining=9",
+			after: with(granted, state{"spent": "1=5 ttl=60000", "rests": "1=@21000 2=@9000 ttl=60000"}),
+		},
+		{
+			name: "WithoutABreakerItNeverRests", seed: state{"spent": "1=400 ttl=60000", "rests": "1=@9000 ttl=60000"},
+			reply: "granted", after: with(granted, state{"spent": "1=401 ttl=60000"}),
+		},
+		{
+			name: "ARestEndsWithItsPeriod", call: args{"breaker": "3"},
+			seed: state{
+				"spent": "1=40", "rests": "1=@900000", "remaining": "",
+				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1",
+			},
+			reply: "granted", after: with(granted, state{
+				"spent": "1=1 ttl=86400000", "rests": "", "remaining": "9 ttl=86400000", "paid:00001@a#1": "granted e @86400000 ttl=60000",
+				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000",
+			}),
+		},
+		{
+			name: "FromNowOnWhereAnOlderPodHasGrantedIt", call: args{"breaker": "3"}, seed: state{"spent": "1=3 ttl=60000"},
+			reply: "tired wait=5250", after: state{"pods": pods, "rests": "1=@5250 ttl=60000"},
 		},
 		{
 			name: "ThenTwiceAsLongEachTime", call: args{"breaker": "3"}, seed: state{"spent": "1=6 ttl=60000"},
-			reply: "tired wait=42000", after: state{"pods": pods, "spent": "1=6 ttl=60000"},
+			reply: "tired wait=42000", after: state{"pods": pods, "rests": "1=@42000 ttl=60000"},
 		},
 		{
 			name: "AnHourAtTheMost", call: args{"breaker": "3"}, seed: state{"spent": "1=900 ttl=60000"},
-			reply: "tired wait=3600000", after: state{"pods": pods, "spent": "1=900 ttl=60000"},
+			reply: "tired wait=3600000", after: state{"pods": pods, "rests": "1=@3600000 ttl=60000"},
 		},
 		{
 			name: "AndGivesUpItsPlaceMeanwhile", call: args{"breaker": "3"}, seed: state{"spent": "1=3 ttl=60000", "queue:0": "00001@a#1=@-5"},
-			reply: "tired wait=5250", after: state{"pods": pods, "spent": "1=3 ttl=60000", "queue:0": ""},
+			reply: "tired wait=5250", after: state{"pods": pods, "queue:0": "", "rests": "1=@5250 ttl=60000"},
 		},
 	})
 }
@@ -456,7 +505,18 @@ func TestATicketThatNobodyClaimsForIsPassedOverInTheEnd(t *testing.T) {
 		{
 			name: "WhereItsBucketHasLongBeenOpen", seed: with(orphan, state{"opens": "0=@-160000"}),
 			reply: "granted wait=5250 ahead=0 remaining=9 seq=6 head= back=0 shut=5250 reset=@60000",
-			after: with(granted, state{"pods": "a=@30000 b=@9000", "queue:0": ""}),
+			after: with(granted, state{"pods": "a=@30000 b=@9000", "queue:0": "", "holds": "b:0=@60000 ttl=60000"}),
+		},
+		{
+			name: "ThenItsOthersAtOnce", seed: with(orphan, state{"opens": "0=@4000", "holds": "b:0=@40000 ttl=40000"}),
+			reply: "wait ahead=0",
+			after: state{"pods": "a=@30000 b=@9000", "queue:0": "00001@a#1=@0", "opens": "0=@4000", "holds": "b:0=@60000 ttl=60000"},
+		},
+		{
+			name: "UntilItsPodClaimsThere", call: args{"pod": "b", "ticket": "00001@b#3"},
+			seed:  with(orphan, state{"opens": "0=@4000", "holds": "b:0=@40000 other=@50000 ttl=50000"}),
+			reply: "wait ahead=1 head=00002@b#1",
+			after: state{"pods": "b=@30000", "queue:0": "00002@b#1=@-200000 00001@b#3=@0", "opens": "0=@4000", "holds": "other=@50000 ttl=50000"},
 		},
 		{
 			name: "NotWhereItHasJustOpened", seed: with(orphan, state{"opens": "0=@-9000"}), reply: "wait ahead=1 head=00002@b#1",

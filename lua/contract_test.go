@@ -262,9 +262,9 @@ func (w world) seed(key, text string) {
 
 func kindOf(key string) string {
 	switch name, _, _ := strings.Cut(key, ":"); name {
-	case "limits", "spent", "opens":
+	case "limits", "spent", "opens", "rests":
 		return "hash"
-	case "queue", "pods":
+	case "queue", "pods", "holds":
 		return "zset"
 	}
 	return "string"

@@ -22,11 +22,11 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "b00a733e745566ef5208e895f238278d2882eaab",
+	"claim":      "cc44b9600de8c9ce8cff6ed3083060c8eace1b64",
 	"identified": "cc955d5057fce8a9bc3d40e52e3fee66345ad251",
 	"renew":      "c1ff74dc3c911c3c8a3007afd44d860bfa9a6219",
 	"abandon":    "d41bca04aa9a4922a2b83f33f757bd925e7f374a",
-	"beat":       "4a88a05e7047a5c6ad53859be51031eaff873bc1",
+	"beat":       "51de5031387dd0763f67416fc62ba2424bc09454",
 	"sync":       "0a037792df5f960a92152a4aaba6a16fa6516e71",
 	"status":     "3894cc3f367c6bb6f0fcb7323b11f2706248691c",
 	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",

@@ -68,6 +68,9 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 	switch r.code {
 	case "granted":
 		l.grant(s, sent, r.now)
+		if r.more {
+			q.beatSoon()
+		}
 	case "gone": // a ticket of another life, or forged: take a new one
 		if wait := waitOf(s.first.ticket); wait != "" && s.first.state == waiting {
 			s.first.line.waiters = remove(s.first.line.waiters, s.first)
@@ -102,7 +105,8 @@ func (l *line) grant(s step, sent time.Time, now int64) {
 	close(w.done)
 }
 
-// rest takes a waiter out of its line until its shard has rested.
+// rest takes a waiter out of its line until its shard has rested, which Redis
+// counts from the shard's last identify, whoever asks meanwhile and for how long.
 func (l *line) rest(w *waiter, d time.Duration) []gatewayqueue.Event {
 	q := l.queue
 	l.ask = time.Time{} // for who stands next
@@ -114,7 +118,7 @@ func (l *line) rest(w *waiter, d time.Duration) []gatewayqueue.Event {
 		w.refuse(&gatewayqueue.DeadlineError{Wait: d, Reason: "the rest of a shard that identifies too often"})
 		return nil
 	}
-	w.line, w.arrival, w.rested = nil, 0, true
+	w.line, w.arrival = nil, 0
 	q.resting[w] = struct{}{}
 	w.rest = time.AfterFunc(d, func() {
 		q.mu.Lock()

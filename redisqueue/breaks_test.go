@@ -140,7 +140,8 @@ func TestAPodWronglyTakenForDeadGetsItsPlacesBack(t *testing.T) {
 		time.Sleep(9 * time.Second) // the first of the live is served
 		hook.set(nil)
 		all.Wait()
-		require.Equal(t, []int{21, 11, 12, 13, 14, 22, 23, 24}, served)
+		// 22 is granted while the other pod, after its outage, wants no grant yet.
+		require.Equal(t, []int{21, 22, 11, 12, 13, 14, 23, 24}, served)
 	})
 }
 

@@ -148,13 +148,15 @@ func (q *RedisQueue) beatAll() time.Duration {
 	lapse := time.Duration(-1)
 	for first := true; first || len(lines) > 0; first = false {
 		some := lines[:min(len(lines), beatBatch)]
-		lines = lines[len(some):]
-		next, ok := q.beat(some, all)
+		r, ok := q.beat(some, all)
 		if !ok {
 			return -1
 		}
-		if next >= 0 && (lapse < 0 || next < lapse) {
-			lapse = next
+		if !r.more { // else once more at once: what stands before this pod holds it up for nothing
+			lines = lines[len(some):]
+		}
+		if r.lapse >= 0 && (lapse < 0 || r.lapse < lapse) {
+			lapse = r.lapse
 		}
 	}
 	return lapse
@@ -162,7 +164,7 @@ func (q *RedisQueue) beatAll() time.Duration {
 
 // lookedAt are the lines that the next beat is about, which is now sent. Once one
 // of them has turned out to be much shorter than expected, because a pod has
-// died or closed, it is about all.
+// closed, or a lease has ended anywhere, it is about all.
 func (q *RedisQueue) lookedAt() (lines []beatLine, all bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -187,27 +189,26 @@ func (q *RedisQueue) lookedAt() (lines []beatLine, all bool) {
 }
 
 // beat sends one beat; all says that it is one of those that are about all lines.
-// It returns what beatAll does, and false if nothing more can be said before
-// Redis has been met.
-func (q *RedisQueue) beat(lines []beatLine, all bool) (lapse time.Duration, ok bool) {
+// It returns false if nothing more can be said before Redis has been met.
+func (q *RedisQueue) beat(lines []beatLine, all bool) (r beatReply, ok bool) {
 	q.mu.Lock()
 	known, ready, lease := q.view, q.ready, q.lease()
 	q.mu.Unlock()
 	if !ready {
-		return -1, false
+		return r, false
 	}
 	r, err := q.store.beat(q.ctx, known, lease, lines)
 	var events []gatewayqueue.Event
 	defer func() { q.heard(events, err) }()
 	if err != nil {
 		q.misused(lines, all, err)
-		return -1, false
+		return r, false
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if r.code == "resync" {
 		q.unready(known)
-		return -1, false
+		return r, false
 	}
 	if r.left >= 0 { // it may be all that is known of it, should Redis forget
 		events = q.remember(known, r.seq, r.left, r.reset)
@@ -229,7 +230,14 @@ func (q *RedisQueue) beat(lines []beatLine, all bool) (lapse time.Duration, ok b
 	if r.refresh && !q.closed {
 		q.run(q.refresh)
 	}
-	return r.lapse, true
+	if r.died > q.died || r.held > q.held {
+		q.died, q.held = max(r.died, q.died), max(r.held, q.held)
+		if !all && !q.surprised {
+			q.surprised = true
+			q.beatSoon()
+		}
+	}
+	return r, true
 }
 
 // misused returns an error of a beat to callers whom waiting does not help, also

@@ -8,8 +8,12 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// maxBatch bounds the tickets in one claim or abandon, and so the length of its script.
-const maxBatch = 16
+// Bounds on the tickets in one claim and in one abandon, and so on the length of
+// their scripts. A pod gives up many at once: those behind wait for it.
+const (
+	maxBatch   = 16
+	leaveBatch = 128
+)
 
 // handoff is about what lies between the end of a window and the next grant: a
 // timer, and the way to Redis and back. Who stands further back comes by as many
@@ -205,7 +209,7 @@ func (l *line) plan() step {
 	case l.failures > 0 && now.Before(l.ask):
 		return step{wait: l.ask.Sub(now)}
 	case len(l.leaving) > 0:
-		n := min(len(l.leaving), maxBatch)
+		n := min(len(l.leaving), leaveBatch)
 		leaving := slices.Clone(l.leaving[:n])
 		l.leaving = slices.Delete(l.leaving, 0, n)
 		return step{leaving: leaving}
@@ -235,10 +239,7 @@ func (l *line) plan() step {
 	}
 	s.claim = &claimCall{
 		place: place{first.ticket, first.arrival}, shard: first.shard, bucket: l.bucket, view: q.view,
-		permit: first.wantsPermit, closes: q.config.window + max(q.config.margin, first.patience), hold: q.health.hold(), lease: q.lease(),
-	}
-	if !first.rested {
-		s.claim.breaker = q.config.breaker
+		permit: first.wantsPermit, closes: q.config.window + max(q.config.margin, first.patience), hold: q.health.hold(), lease: q.lease(), breaker: q.config.breaker,
 	}
 	if first.wantsPermit {
 		s.claim.closes = q.config.permitLease

@@ -38,6 +38,8 @@ type RedisQueue struct {
 	beaten    time.Time // when the last beat was sent; zero if one is due
 	lapse     time.Time // when the lease of a pod ends that stands before this one; zero for none
 	farthest  int       // the bucket of the far line that was looked at last
+	died      int       // when the lease of a pod has ended last, as last heard: ms on Redis's clock
+	held      int       // the same: when the last hold of a pod ends
 	surprised bool      // a line was much shorter than expected: the next beat looks at all
 	lines     map[int]*line
 	lobby     []*waiter            // those who came before the first contact
@@ -270,7 +272,7 @@ func (q *RedisQueue) Close() error {
 func (q *RedisQueue) depart(ctx context.Context, left map[int][]string) {
 	for bucket, tickets := range left {
 		for len(tickets) > 0 && ctx.Err() == nil {
-			n := min(len(tickets), maxBatch)
+			n := min(len(tickets), leaveBatch)
 			if err := q.giveUp(ctx, bucket, "", tickets[:n]...); err != nil {
 				q.config.log.Warn("could not give up places: they lapse with the pod's lease", "error", err)
 				return

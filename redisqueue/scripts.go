@@ -154,7 +154,8 @@ type claimReply struct {
 	left   int
 	seq    int64
 	head   string
-	back   bool
+	back   bool // the ticket had lost its place, and has it again
+	more   bool // of a grant: there are more tickets to remove before the pod's next
 	shut   time.Duration
 	reset  int64
 	server identity
@@ -169,7 +170,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	}
 	keys := []string{
 		s.keys.slot(c.bucket), s.keys.remaining(), s.keys.queue(c.bucket), s.keys.limits(),
-		s.keys.spent(), s.keys.pods(), s.keys.opens(), s.keys.paid(c.ticket),
+		s.keys.spent(), s.keys.pods(), s.keys.opens(), s.keys.paid(c.ticket), s.keys.rests(), s.keys.holds(),
 	}
 	const notice = 17 // its place in args
 	args := []any{
@@ -201,8 +202,11 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	r := newReply(raw, s.moving(err))
 	reply := claimReply{
 		code: r.text(), now: r.int64(), wait: r.span(), ahead: r.int(), left: r.int(), seq: r.int64(),
-		head: r.text(), back: r.int() == 1, shut: r.duration(), reset: r.int64(), server: identity(r.text()), window: r.duration(),
+		head: r.text(),
 	}
+	back := r.int()
+	reply.back, reply.more = back == 1, back == 2
+	reply.shut, reply.reset, reply.server, reply.window = r.duration(), r.int64(), identity(r.text()), r.duration()
 	reply.hold = reply.window + r.duration()
 	if r.done() == nil && noticed { // else a call beside this one has yet to tell the server
 		s.unknown.Store(false)
@@ -329,6 +333,9 @@ type beatReply struct {
 	reset   int64
 	refresh bool
 	lapse   time.Duration // -1 if none
+	more    bool          // there are more tickets to remove before those of this pod
+	died    int           // ms on Redis's clock: when a lease has ended last; -1 if none has lately
+	held    int           // the same: when the last hold of a pod will end
 	lines   []standing    // as many as were asked for
 }
 
@@ -338,8 +345,8 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 	if s.config.mayAsk() {
 		refresh = s.config.refresh
 	}
-	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining(), s.keys.opens()}
-	args := []any{s.config.pod, ms(lease), v.maxConcurrency, v.epoch, v.seq, ms(refresh)}
+	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining(), s.keys.opens(), s.keys.holds()}
+	args := []any{s.config.pod, ms(lease), v.maxConcurrency, v.epoch, v.seq, ms(refresh), s.config.reserveOf(v)}
 	for _, l := range lines {
 		keys = append(keys, s.keys.slot(l.bucket), s.keys.queue(l.bucket))
 		args = append(args, l.bucket)
@@ -356,6 +363,7 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 	r := s.run(ctx, beatScript, keys, args...)
 	reply := beatReply{
 		code: r.text(), now: r.int64(), left: r.optional(), seq: r.int64(), reset: r.int64(), refresh: r.int() == 1, lapse: r.optionalSpan(),
+		more: r.int() == 1, died: r.optional(), held: r.optional(),
 	}
 	if reply.code == "resync" {
 		return reply, r.done()

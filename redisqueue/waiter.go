@@ -32,7 +32,6 @@ type waiter struct {
 	tried    bool          // Redis may know it: a call with it was sent
 	claiming bool          // a claim for it is on its way
 	rest     *time.Timer   // while it rests, outside every line
-	rested   bool          // it has
 	patience time.Duration // what a window needs on top because replies are slow
 
 	// Of its grant.
