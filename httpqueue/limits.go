@@ -49,6 +49,9 @@ func (h *Handler) getLimits(w http.ResponseWriter, r *http.Request, _ string) *p
 		return bad
 	}
 	b := status.Budget
+	if h.shared != nil && b.MaxConcurrency == 0 { // absent is not zero
+		return newProblem(http.StatusServiceUnavailable, "unavailable", "the queue has no limits yet: nobody has waited since its store was empty")
+	}
 	limit := gatewayqueue.SessionStartLimit{Total: b.Total, Remaining: b.Remaining, MaxConcurrency: b.MaxConcurrency}
 	if !b.Reset.IsZero() {
 		limit.ResetAfter = max(0, b.Reset.Sub(status.Time))

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -48,6 +49,7 @@ type poll struct {
 	since             time.Time     // zero for the end of the line, or not known
 	key               string
 	early             bool
+	stage             atomic.Int32 // below
 
 	granted gatewayqueue.Permit // if permit, and err is nil
 	err     error
@@ -137,7 +139,7 @@ func (h *Handler) stand(r *http.Request, p *poll) {
 	}
 	defer waiter.done()
 	// Not as a deadline: that would have the queue refuse what takes longer.
-	timer := time.AfterFunc(p.maxWait, waiter.over)
+	timer := time.AfterFunc(p.maxWait, func() { p.overdue(waiter) })
 	p.granted, p.err = h.take(ctx, p)
 	timer.Stop()
 	p.ended = context.Cause(ctx)
@@ -159,7 +161,30 @@ func (h *Handler) take(ctx context.Context, p *poll) (gatewayqueue.Permit, error
 // placed is told the place in line, and says whether to stay.
 func (p *poll) placed(since time.Time) bool {
 	p.since = since
-	return !p.early
+	p.stage.CompareAndSwap(arriving, standing)
+	return !p.leaves()
+}
+
+// The stages of a poll. Whoever asks for a moment gets a ticket, too: the time to
+// wait ends no poll before it stands in line, unless the store does not answer.
+const (
+	arriving int32 = iota
+	standing
+	late // its time was over before it stood in line
+)
+
+const arriveWithin = time.Second
+
+// leaves says that it goes as soon as it has a ticket.
+func (p *poll) leaves() bool { return p.early || p.stage.Load() == late }
+
+// overdue ends the poll, since its time is over.
+func (p *poll) overdue(w *waiter) {
+	if w.handler.shared == nil || !p.stage.CompareAndSwap(arriving, late) {
+		w.over()
+		return
+	}
+	time.AfterFunc(arriveWithin, w.over)
 }
 
 // outcome says what became of the wait: over if its time is, or a problem, or
@@ -175,7 +200,7 @@ func (h *Handler) outcome(r *http.Request, p *poll) (over bool, _ *problem) {
 		drop()
 	case p.err == nil:
 		return false, nil
-	case errors.Is(p.ended, errPollOver), p.ended == nil && p.early && !p.since.IsZero() && !known(p.err):
+	case errors.Is(p.ended, errPollOver), p.ended == nil && p.leaves() && !p.since.IsZero() && !known(p.err):
 		return true, nil
 	case p.ended != nil && errors.Is(p.ended, context.DeadlineExceeded) && !errors.As(p.err, &late):
 		passed := newProblem(http.StatusTooManyRequests, "too-late", "the deadline has passed")
