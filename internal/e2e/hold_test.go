@@ -1,0 +1,100 @@
+// Waits in line that outlast many of the gateway's heartbeat intervals: what the
+// libraries themselves make of a connection that was held for so long.
+
+package e2e
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+	"github.com/disgoorg/disgo/gateway"
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/discordgoqueue"
+	"github.com/gatewayqueue/gatewayqueue/disgoqueue"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+)
+
+// interval is what Discord's 41.25 s stand for here: in 9 s there are as many of
+// them as in over 6 min.
+const interval = time.Second
+
+func TestAWaitOfManyHeartbeatsCostsOneIdentify(t *testing.T) {
+	for name, open := range map[string]func(*testing.T, gatewayqueue.PermitQueue, *gatewaytest.Server){
+		"discordgo": openDiscordgo, "disgo": openDisgo,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithWindow(100*time.Millisecond))
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = queue.Close() })
+			srv := gatewaytest.NewServer(gatewaytest.WithHeartbeat(interval), gatewaytest.WithWindow(100*time.Millisecond))
+			t.Cleanup(srv.Close)
+			open(t, queue, srv)
+			require.NoError(t, srv.WaitReady(t.Context(), 1))
+
+			other, err := queue.Acquire(t.Context(), 1) // another shard dials, slowly
+			require.NoError(t, err)
+			require.Equal(t, 1, srv.Invalidate(false))
+			time.Sleep(9 * interval)
+			status, err := queue.Status(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, 1, status.Waiting(), "it is still in line")
+			require.NoError(t, other.Abandon(t.Context()))
+			require.NoError(t, srv.WaitReady(t.Context(), 1))
+			time.Sleep(7 * interval) // it stays
+			require.NoError(t, srv.WaitReady(t.Context(), 1))
+			verdict := srv.Judge().Verdict()
+			assert.True(t, verdict.OK(), "%v", verdict)
+			assert.Equal(t, 2, verdict.Identifies)
+			assert.Zero(t, srv.Stats().Timeouts, "heartbeats were sent")
+			status, err = queue.Status(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, 998, status.Budget.Remaining)
+		})
+	}
+}
+
+// openDiscordgo asks the fake for the address of the gateway, which is a
+// variable of the whole program: one test, then.
+func openDiscordgo(t *testing.T, queue gatewayqueue.PermitQueue, srv *gatewaytest.Server) {
+	discordgo.EndpointGateway = srv.URL() + "/api/v9/gateway"
+	session, err := discordgo.New("Bot " + srv.Token())
+	require.NoError(t, err)
+	session.LogLevel = -1
+	gate := discordgoqueue.New(queue, 0)
+	session.Dialer = &websocket.Dialer{NetDialContext: gate.DialContext, NetDialTLSContext: gate.DialTLSContext}
+	session.AddHandler(func(*discordgo.Session, *discordgo.Ready) { gate.Ready() })
+	require.NoError(t, session.Open())
+	t.Cleanup(func() {
+		gate.Close()
+		session.ShouldReconnectOnError = false
+		_ = session.Close()
+	})
+}
+
+func openDisgo(t *testing.T, queue gatewayqueue.PermitQueue, srv *gatewaytest.Server) {
+	limiter := disgoqueue.New(queue)
+	bot := gateway.New(srv.Token(), func(gateway.Gateway, gateway.EventType, int, gateway.EventData) {},
+		gateway.WithURL(strings.SplitN(srv.GatewayURL(), "?", 2)[0]),
+		gateway.WithCompression(gateway.CompressionNone),
+		gateway.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))),
+		gateway.WithIdentifyRateLimiter(limiter),
+		gateway.WithDialer(&websocket.Dialer{NetDialContext: limiter.DialContext, NetDialTLSContext: limiter.DialTLSContext}),
+	)
+	require.NoError(t, bot.Open(t.Context()))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		limiter.Close(ctx)
+		bot.Close(ctx)
+	})
+}
