@@ -103,5 +103,8 @@ func (h *health) sourceError() error {
 func (h *health) last() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if alone := h.queue.known.alone.Load(); h.err == nil && alone != nil {
+		return alone
+	}
 	return h.err
 }

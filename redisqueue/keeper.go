@@ -330,7 +330,11 @@ func (q *RedisQueue) unitsCame() {
 
 // heard notes how a call went, and tells the observer what came of it.
 func (q *RedisQueue) heard(events []gatewayqueue.Event, err error) {
+	var alone *unacknowledgedError
 	switch {
+	case errors.As(err, &alone):
+		q.unacknowledged(alone)
+		q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 	case err == nil:
 		q.health.answered()
 	case q.ctx.Err() == nil || !errors.Is(err, context.Canceled):

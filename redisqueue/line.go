@@ -191,6 +191,9 @@ func (l *line) run() {
 			if err == nil {
 				q.met(reply.server)
 				q.agree(reply.window, reply.hold)
+				if reply.code == "granted" {
+					q.unacknowledged(nil)
+				}
 			}
 		default:
 			q.pause(s.wait, l.wake)

@@ -31,6 +31,7 @@ type config struct {
 	freshStart    bool
 	failExhausted bool
 	breaker       int
+	replicas      int
 	log           *slog.Logger
 	observe       func(gatewayqueue.Event)
 }
@@ -125,6 +126,17 @@ func WithReserve(units int) Option { return func(c *config) { c.reserve = units 
 // the budget of all. 20 by default; 0 switches it off.
 func WithBreaker(identifies int) Option { return func(c *config) { c.breaker = identifies } }
 
+// WithReplicas makes a grant count only once so many replicas have acknowledged
+// it (WAIT), and a permit's renewal likewise; 0, the default, asks for none. A
+// grant that is not acknowledged within 200 ms is asked for again, by the same
+// ticket, until it is: a master that is cut off from its replicas grants nothing,
+// and what a replica has acknowledged survives its promotion. Give as many as
+// there are replicas: one that was not asked for may be the one that is
+// promoted. While fewer answer nothing is granted. It costs the way to the
+// replicas and back for each call, and needs a *redis.Client or
+// *redis.ClusterClient, and the right to run WAIT.
+func WithReplicas(n int) Option { return func(c *config) { c.replicas = n } }
+
 // WithFailExhausted makes Wait and Acquire fail with a
 // [gatewayqueue.ExhaustedError] when the budget is exhausted; by default they
 // wait for the reset.
@@ -186,6 +198,8 @@ func (c *config) validate() error {
 		return bad("reserve", c.reserve, "0 or more")
 	case c.breaker < 0:
 		return bad("breaker", c.breaker, "0 or more")
+	case c.replicas < 0 || c.replicas > 100:
+		return bad("replicas", c.replicas, "0 to 100")
 	case c.log == nil:
 		return bad("logger", "nil", "a *slog.Logger; leave the option out for silence")
 	case c.observe == nil:

@@ -3,7 +3,6 @@ package redisqueue
 import (
 	"context"
 	"math/rand/v2"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,15 +54,16 @@ var (
 )
 
 // New makes this pod's part of the queue. It does no I/O: the first Wait does.
-// The client stays the caller's, who closes it after the queue. An option out
-// of its range is a [gatewayqueue.InvalidError].
+// The client stays the caller's, who closes it after the queue: one of a server,
+// of Sentinels or of a Redis Cluster. A redis.Ring, a pipeline, or an option out of its
+// range is a [gatewayqueue.InvalidError].
 func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
 	config := defaults()
 	for _, opt := range opts {
 		opt(&config)
 	}
-	if v := reflect.ValueOf(client); client == nil || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, &gatewayqueue.InvalidError{Field: "client", Value: "nil", Want: "a Redis client"}
+	if err := checkClient(client, config.replicas); err != nil {
+		return nil, err
 	}
 	if err := config.validate(); err != nil {
 		return nil, err

@@ -189,7 +189,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	if noticed {
 		args[notice] = 1
 	}
-	raw, err := claimScript.EvalSha(ctx, s.client, keys, args...).Result()
+	raw, acked, err := s.eval(ctx, false, claimScript, keys, args)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		// Where scripts are not told who the server is, that is all there is to
 		// show that it may have been restarted, or be a replica that was
@@ -197,7 +197,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 		// even if it can't write yet.
 		s.unknown.Store(true)
 		noticed, args[notice] = true, 1
-		raw, err = claimScript.Eval(ctx, s.client, keys, args...).Result()
+		raw, acked, err = s.eval(ctx, true, claimScript, keys, args)
 	}
 	r := newReply(raw, s.moving(err))
 	reply := claimReply{
@@ -210,6 +210,9 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	reply.hold = reply.window + r.duration()
 	if r.done() == nil && noticed { // else a call beside this one has yet to tell the server
 		s.unknown.Store(false)
+	}
+	if r.done() == nil && reply.code == "granted" {
+		return reply, s.acknowledged(acked)
 	}
 	return reply, r.done()
 }
@@ -240,8 +243,17 @@ func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, clo
 	keys := []string{s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket)}
 	args := append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, append(more, ms(s.config.window))...)
 	defer s.reports.enter()()
-	r := s.run(ctx, script, keys, args...)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	raw, acked, err := s.eval(ctx, false, script, keys, args)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		raw, acked, err = s.eval(ctx, true, script, keys, args)
+	}
+	r := newReply(raw, s.moving(err))
 	reply := settled{code: r.text(), now: r.int64(), seq: r.int64()}
+	if r.done() == nil && reply.code == "renewed" { // of what is identified the successor's hold takes care
+		return reply, s.acknowledged(acked)
+	}
 	return reply, r.done()
 }
 

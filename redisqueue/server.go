@@ -26,7 +26,8 @@ func (id identity) cut() (word, why string) {
 // it says each thing once.
 type acquaintance struct {
 	blind  atomic.Bool
-	window atomic.Int64 // in force, as last heard
+	alone  atomic.Pointer[unacknowledgedError] // of the last grant, if it did not count
+	window atomic.Int64                        // in force, as last heard
 	hold   atomic.Int64
 }
 
