@@ -29,6 +29,9 @@ const (
 	resume   = `{"op":6,"d":{"session_id":"s"}}`
 )
 
+// quiet is where servers say what they think of broken handshakes.
+var quiet = log.New(io.Discard, "", 0)
+
 // permit is one that lasts.
 type permit struct{ gatewayqueue.Permit }
 
@@ -252,7 +255,7 @@ func TestHeartbeatIsAFrameThatServersUnderstand(t *testing.T) {
 
 func TestDialRefusesABadCertificate(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = quiet
 	server.StartTLS()
 	defer server.Close()
 	_, err := Dialer{}.Dial(t.Context(), "tcp", server.Listener.Addr().String(), true)

@@ -27,6 +27,7 @@ type Dialer struct {
 
 	proxy    func(*http.Request) (*url.URL, error) // nil is none, once it is set
 	proxySet bool
+	proxyTLS *tls.Config // for an https proxy; nil is the default
 }
 
 // SetProxy sets which proxy there is for a request; nil is none. Without it the
@@ -45,7 +46,7 @@ func (d Dialer) Dial(ctx context.Context, network, addr string, encrypted bool) 
 	if err != nil || !encrypted {
 		return conn, err
 	}
-	secure := tls.Client(conn, d.config(addr))
+	secure := tls.Client(conn, configFor(d.TLS, hostOf(addr)))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, noTLS(addr, err)
@@ -77,17 +78,17 @@ func (d Dialer) connect(ctx context.Context, network, addr string, encrypted boo
 	if proxy == nil {
 		return dial(ctx, network, addr)
 	}
-	return tunnel(ctx, dial, proxy, addr)
+	return d.tunnel(ctx, dial, proxy, addr)
 }
 
-// config is what TLS with addr needs.
-func (d Dialer) config(addr string) *tls.Config {
+// configFor is given, or the default, with the server's name in it.
+func configFor(given *tls.Config, host string) *tls.Config {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if d.TLS != nil {
-		config = d.TLS.Clone()
+	if given != nil {
+		config = given.Clone()
 	}
 	if config.ServerName == "" {
-		config.ServerName = hostOf(addr)
+		config.ServerName = host
 	}
 	return config
 }
@@ -104,10 +105,11 @@ func hostOf(addr string) string {
 // asks for TLS with that: what answers is no TLS then, or nothing at all.
 func noTLS(addr string, err error) error {
 	var record tls.RecordHeaderError
+	var network *net.OpError
 	switch {
 	case errors.As(err, &record):
 		return fmt.Errorf("gatewayqueue: %s answers without TLS, as a proxy does (%w): %w", addr, err, ErrProxied)
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.As(err, &network) && !network.Timeout(): // closed, or reset
 		return fmt.Errorf("gatewayqueue: %s hung up in the TLS handshake (%w); if it is a proxy: the dialer's Proxy must be nil, see WithProxy", addr, err)
 	default:
 		return fmt.Errorf("gatewayqueue: TLS with %s: %w", addr, err)

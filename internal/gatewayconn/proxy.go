@@ -20,7 +20,7 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 
 // tunnel connects to addr through proxy. Its errors leave the proxy's password
 // out.
-func tunnel(ctx context.Context, dial dialFunc, proxy *url.URL, addr string) (net.Conn, error) {
+func (d Dialer) tunnel(ctx context.Context, dial dialFunc, proxy *url.URL, addr string) (net.Conn, error) {
 	ports := map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
 	port, ok := ports[proxy.Scheme]
 	if !ok {
@@ -42,7 +42,7 @@ func tunnel(ctx context.Context, dial dialFunc, proxy *url.URL, addr string) (ne
 	made := conn
 	switch proxy.Scheme {
 	case "https":
-		secure := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: proxy.Hostname()})
+		secure := tls.Client(conn, configFor(d.proxyTLS, proxy.Hostname()))
 		if err = secure.HandshakeContext(ctx); err == nil {
 			made = secure
 			err = connectHTTP(made, proxy.User, addr)
