@@ -153,6 +153,28 @@ func TestSend_LooksAtTheDeadlineLast(t *testing.T) {
 	}
 }
 
+// turning is a permit that ends between two looks.
+type turning struct {
+	gatewayqueue.Permit
+	looks *int
+}
+
+func (p turning) Deadline() time.Time {
+	if *p.looks++; *p.looks > 1 {
+		return time.Now().Add(-time.Millisecond)
+	}
+	return time.Now().Add(time.Hour)
+}
+
+func TestSend_LooksAgainRightBeforeTheWrite(t *testing.T) {
+	s := &sender{permit: turning{looks: new(int)}, open: t.Context()}
+	ours, theirs := conntest.Pair(t, s.dial)
+	_, err := ours.Write(conntest.ClientFrame(0x81, conntest.IdentifyText))
+	assert.ErrorIs(t, err, gatewayqueue.ErrPermitExpired)
+	assert.False(t, s.sent)
+	assert.False(t, theirs.SeesIdentify())
+}
+
 // The library gave its writes less time than the wait took.
 func TestSend_KeepsTheOwnersDeadline(t *testing.T) {
 	s := &sender{permit: untilIn(time.Hour), open: t.Context()}
