@@ -24,6 +24,7 @@ type config struct {
 	refresh       time.Duration
 	window        time.Duration
 	margin        time.Duration
+	marginLeft    time.Duration // of margin, when Wait returns
 	permitMargin  time.Duration
 	permitLease   time.Duration
 	podLease      time.Duration
@@ -94,6 +95,12 @@ func WithRefresh(d time.Duration) Option { return func(c *config) { c.refresh = 
 // the jitter between permission and arrival at Discord; 250 ms by default. Use
 // 1.5 s where a connection is dialled after Wait, or better Acquire.
 func WithMargin(d time.Duration) Option { return func(c *config) { c.margin = d } }
+
+// WithMarginLeft sets how much of the margin Wait leaves to its caller, from 0 to
+// the whole; 0 by default. A grant whose reply has used up more than the rest is
+// claimed again, at no cost. It is for callers that need a known time after
+// Wait, such as to start a program.
+func WithMarginLeft(d time.Duration) Option { return func(c *config) { c.marginLeft = d } }
 
 // WithPermitMargin sets what is added to a window that starts when a permit is
 // reported identified; 50 ms by default.
@@ -185,6 +192,8 @@ func (c *config) validate() error {
 		return bad("window", c.window, "10ms to 1m")
 	case c.margin < 0 || c.margin > time.Minute:
 		return bad("margin", c.margin, "0s to 1m")
+	case c.marginLeft < 0 || c.marginLeft > c.margin:
+		return bad("margin left", c.marginLeft, fmt.Sprintf("0s to the margin, %v", c.margin))
 	case c.permitMargin < 0 || c.permitMargin > time.Minute:
 		return bad("permit margin", c.permitMargin, "0s to 1m")
 	case c.window+c.permitMargin+leastPermitGood > gatewayqueue.PermitBound: // so that a lease fits

@@ -185,6 +185,10 @@ func (q *RedisQueue) leave(w *waiter, why func() error) error {
 	return err
 }
 
+// leastPatience is how late a grant may be whatever the margin: without any it
+// could never be taken.
+const leastPatience = 100 * time.Millisecond
+
 // accept says if a grant is still fresh. One whose reply, or whose waiter, took
 // too long is claimed again: the same ticket, already paid, with a longer
 // window if Redis is that slow.
@@ -197,7 +201,7 @@ func (q *RedisQueue) accept(w *waiter) bool {
 			w.permit = q.newPermit(w)
 			return true
 		}
-	} else if late <= max(w.closes-q.config.window, 100*time.Millisecond) {
+	} else if late <= max(w.closes-q.config.window-q.config.marginLeft, leastPatience) {
 		return true
 	}
 	if q.closed {
@@ -205,7 +209,7 @@ func (q *RedisQueue) accept(w *waiter) bool {
 		w.state, w.err = refused, gatewayqueue.ErrClosed
 		return false
 	}
-	w.patience = min(late+late/2, q.config.longestMargin())
+	w.patience = min(late+late/2+q.config.marginLeft, q.config.longestMargin())
 	w.state, w.done = waiting, make(chan struct{})
 	if q.view.maxConcurrency > 0 {
 		q.lineOf(w.shard % q.view.maxConcurrency).add(w)

@@ -1,4 +1,10 @@
-// Command gatewayqueue shows the queue at work, and looks at a running one.
+// Command gatewayqueue serves the queue to bots in any language, waits in it for
+// one shard, shows it at work, and looks at a running one:
+//
+//	gatewayqueue serve    the queue over HTTP, in memory or on Redis
+//	gatewayqueue wait     blocks until a shard may identify, then runs a command
+//	gatewayqueue status   looks at a running queue
+//	gatewayqueue demo     shows pods at work under a judge
 package main
 
 import (
@@ -14,7 +20,11 @@ import (
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // as of a job in the background of a shell, which is to go on
+			signal.Notify(signals, s)
+		}
+	}
 	go func() {
 		cancel(cli.Signalled{Signal: <-signals})
 		signal.Stop(signals) // a second one ends the program at once

@@ -1,11 +1,14 @@
 package main_test
 
 import (
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
@@ -88,4 +91,22 @@ func TestPlotThatCannotBeWrittenIsKnownBeforeTheDemo(t *testing.T) {
 	got := run(t, "demo", "--plot", filepath.Join(t.TempDir(), "missing", "x.png"))
 	assert.Equal(t, 2, got.code)
 	assert.Empty(t, got.out)
+}
+
+func TestProgramsDocNamesEveryCommand(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("main.go")
+	require.NoError(t, err)
+	doc, _, found := strings.Cut(string(source), "\npackage main\n")
+	require.True(t, found)
+	help := run(t, "--help").out
+	_, help, found = strings.Cut(help, "Available Commands:\n")
+	require.True(t, found, help)
+	names := regexp.MustCompile(`(?m)^  ([a-z]+) `).FindAllStringSubmatch(strings.Split(help, "\n\n")[0], -1)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		if name[1] != "help" {
+			assert.Contains(t, doc, "gatewayqueue "+name[1]+" ", "main.go begins with what the program is")
+		}
+	}
 }

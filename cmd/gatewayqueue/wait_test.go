@@ -1,8 +1,12 @@
 package main_test
 
 import (
+	"bytes"
+	"net"
 	"os"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -107,4 +111,130 @@ func TestWaitRefusesWhatCannotWork(t *testing.T) {
 	got = finish(t, cmd, func() {})
 	assert.Zero(t, got.code, got.err)
 	assert.NotContains(t, got.err, authToken)
+}
+
+// Whatever lies between the grant and the command makes the grant older: it must
+// not talk to Redis there, which may answer no more.
+func TestWait_NothingLiesBetweenTheGrantAndTheCommand(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	hole := newHole(t, server.Addr, "granted")
+	got := run(t, "wait", "--quiet", "--shard", "0", "--redis", "redis://"+hole.addr, "--", "echo", "here")
+	assert.Equal(t, result{"here\n", "", 0}, got)
+	assert.Zero(t, hole.after.Load(), "bytes that were sent to Redis after the grant")
+	got = run(t, "wait", "--quiet", "--shard", "1", "--timeout", "1s", "--redis", "redis://"+server.Addr)
+	assert.Equal(t, 124, got.code, "the slot is still the first one's: %s", got.err)
+}
+
+// hole is a way to a server that swallows everything from the moment at which
+// the server has said a word; that still comes through.
+type hole struct {
+	addr  string
+	word  []byte
+	open  atomic.Bool
+	after atomic.Int64
+}
+
+func newHole(t *testing.T, server, word string) *hole {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() }) // It may be closed.
+	h := &hole{addr: listener.Addr().String(), word: []byte(word)}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("tcp", server)
+			if err != nil {
+				_ = client.Close() // The test sees that.
+				continue
+			}
+			go h.pump(upstream, client, false)
+			go h.pump(client, upstream, true)
+		}
+	}()
+	return h
+}
+
+func (h *hole) pump(to, from net.Conn, replies bool) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		switch {
+		case err != nil:
+			_ = to.Close()
+			return
+		case h.open.Load() && !replies:
+			h.after.Add(int64(n))
+			continue
+		case h.open.Load():
+			continue
+		case replies && bytes.Contains(buffer[:n], h.word):
+			h.open.Store(true)
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func TestWait_SignalsWhileItWaits(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := server.Client(t)
+	for name, c := range map[string]struct {
+		signals []syscall.Signal
+		stays   bool
+		code    int
+		says    string
+	}{
+		"SIGHUP":                {[]syscall.Signal{syscall.SIGHUP, syscall.SIGHUP}, true, 143, "SIGHUP: it keeps its place"},
+		"SIGPIPE":               {[]syscall.Signal{syscall.SIGPIPE}, true, 143, ""},
+		"SIGTERM":               {[]syscall.Signal{syscall.SIGTERM}, false, 143, "stopped (terminated)\n"},
+		"SIGINT":                {[]syscall.Signal{syscall.SIGINT}, false, 130, "stopped (interrupt)\n"},
+		"stopped and continued": {[]syscall.Signal{syscall.SIGTSTP, syscall.SIGCONT}, true, 143, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := strings.ReplaceAll(name, " ", "-")
+			line := func() []string { return client.ZRange(t.Context(), "identify:{"+app+"}:queue:0", 0, -1).Val() }
+			cmd := command(t, "wait", "--shard", "1", "--redis", "redis://"+server.Addr, "--app", app, "--", "false")
+			got := finish(t, cmd, func() {
+				require.Eventually(t, func() bool { return len(line()) == 1 }, 30*time.Second, 10*time.Millisecond)
+				closed := strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10)
+				require.NoError(t, client.HSet(t.Context(), "identify:{"+app+"}:limits", "closed_until", closed).Err())
+				place := line()
+				for _, s := range c.signals {
+					require.NoError(t, cmd.Process.Signal(s))
+					time.Sleep(100 * time.Millisecond)
+				}
+				if !c.stays {
+					return
+				}
+				time.Sleep(300 * time.Millisecond)
+				assert.Equal(t, place, line(), "its place")
+				require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+			})
+			assert.Equal(t, c.code, got.code, got.err)
+			assert.Contains(t, got.err, c.says)
+			assert.Equal(t, "1000", client.Get(t.Context(), "identify:{"+app+"}:remaining").Val(), "it has spent nothing")
+		})
+	}
+}
+
+// Whose standard error nobody reads any more is not ended by what it says.
+func TestWait_StandardErrorThatIsClosed(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, "--fresh-start")
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := command(t, "wait", "--shard", "0", "--url", s.URL, "--", "sh", "-c", "exit 7")
+	cmd.Stderr = write
+	require.NoError(t, cmd.Start())
+	require.NoError(t, write.Close())
+	require.NoError(t, read.Close())
+	_ = cmd.Wait() // The code is what counts.
+	assert.Equal(t, 7, cmd.ProcessState.ExitCode())
 }

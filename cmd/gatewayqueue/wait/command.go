@@ -62,10 +62,12 @@ after --, which is to identify soon: signals reach it, and its exit code is this
 one's. It finds the shard in $` + shardEnv + `.
 
 The window of 5 s starts at the grant, so the next shard of the bucket comes
-5 s and the --margin later. The margin has to cover how much longer this command
+5 s and the margin later. The margin has to cover how much longer this command
 may take from its start to IDENTIFY than the next: its average does not matter. A
 program that starts slowly, or unevenly, asks the queue itself, right before
-IDENTIFY, and gets more shards up in less time.
+IDENTIFY, and gets more shards up in less time. Nothing lies between the grant and
+the command: with --redis the answer may take 250 ms and the start 100 ms, which
+are added to the margin, and with anything later it waits again.
 
 Without --url and --redis it asks the server on 127.0.0.1:8080. Every flag is also
 an environment variable: --shard is GATEWAYQUEUE_SHARD. REDIS_URL does as well.
@@ -77,7 +79,10 @@ Exit codes:
   125   the queue refused
   126   the command cannot be run: a unit of the budget was spent
   127   there is no such command, which is known before waiting
-  130   interrupted, 143 terminated: nothing was spent`,
+  130   interrupted, 143 terminated: it has left the line, and spent nothing unless
+        it says so
+SIGHUP, as of a terminal that closes, is no reason to leave: it keeps its place.
+So does a process that was stopped (Ctrl-Z), once it goes on.`,
 		Example: `  gatewayqueue wait --shard 3 --redis redis://127.0.0.1:6379 --app 1234567890 -- ./bot --shard 3
   gatewayqueue wait --shard 3 --url http://queue:8080 --timeout 10m && ./bot --shard 3
   gatewayqueue wait --shard 3 --url http://gateway-queue --legacy`,
@@ -157,18 +162,41 @@ func run(parent context.Context, c *config) error {
 		ctx, cancel = context.WithTimeout(parent, c.Timeout)
 	}
 	defer cancel()
-	start := time.Now()
-	if err := c.wait(ctx); err != nil {
+	keepPlace(c.note)
+	q, err := c.open(ctx)
+	if err != nil {
 		return verdict(parent, c, err)
 	}
+	env := append(os.Environ(), shardEnv+"="+strconv.Itoa(c.Shard)) // all that takes time is done before the grant
+	begun := time.Now()
+	s := start{
+		wait: func() error { return q.Wait(ctx, c.Shard) },
+		say: func() {
+			c.note("shard %d may identify, after %s", c.Shard, cli.Short(time.Since(begun).Round(10*time.Millisecond)))
+		},
+		late: func(age time.Duration) {
+			c.note("the grant was %v old before the command could start: waiting again", age)
+		},
+		stopped: func() error { return context.Cause(parent) },
+		become: func() error {
+			if program == "" {
+				return nil
+			}
+			return cli.WithCode(exitCannot, become(program, c.command, env))
+		},
+	}
+	granted, err := s.run()
+	if granted { // the queue is left open, because to close it takes time: its lease ends by itself
+		return err
+	}
+	return verdict(parent, c, q.explain(errors.Join(err, q.Close())))
+}
+
+// note says something on standard error.
+func (c *config) note(format string, args ...any) {
 	if !c.Quiet {
-		fmt.Fprintf(os.Stderr, "gatewayqueue wait: shard %d may identify, after %s\n", c.Shard, cli.Short(time.Since(start).Round(10*time.Millisecond)))
+		fmt.Fprintf(os.Stderr, "gatewayqueue wait: "+format+"\n", args...)
 	}
-	if program == "" {
-		return nil
-	}
-	env := append(os.Environ(), shardEnv+"="+strconv.Itoa(c.Shard))
-	return cli.WithCode(exitCannot, become(program, c.command, env))
 }
 
 // verdict is the error that ends the program.
@@ -192,47 +220,46 @@ type queue interface {
 	Close() error
 }
 
-// wait returns once the shard is granted and nothing of the queue is left
-// running: the process is the command's from then on.
-func (c *config) wait(ctx context.Context) (err error) {
-	explain := func(err error) error { return err }
-	var q queue
-	switch {
-	case c.Redis != "":
-		redis, err := store.Lazy(c.Redis)
-		if err != nil {
-			return err
-		}
-		defer redis.Close() // Nothing to lose.
-		explain = redis.Explain
-		if err := redis.Meet(ctx, c.App, c.warn); err != nil {
-			return err
-		}
-		options := []redisqueue.Option{redisqueue.WithApp(c.App), redisqueue.WithMargin(c.Margin)}
-		if c.token != "" {
-			options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, c.token)))
-		}
-		if q, err = redisqueue.New(redis.Client, options...); err != nil {
-			return err
-		}
-	case c.Legacy:
-		if q, err = httpqueue.NewLegacyClient(c.URL, c.options()...); err != nil {
-			return err
-		}
-	default:
-		if q, err = httpqueue.NewClient(c.URL, c.options()...); err != nil {
-			return err
-		}
-	}
-	err = q.Wait(ctx, c.Shard)
-	return explain(errors.Join(err, q.Close()))
+// opened is a queue, and how the errors of what is behind it read.
+type opened struct {
+	queue
+	explain func(error) error
 }
 
-// warn says on standard error what may pass.
-func (c *config) warn(message string, err error) {
-	if !c.Quiet {
-		fmt.Fprintf(os.Stderr, "gatewayqueue wait: %s: %s\n", message, cli.OneLine(err))
+func (c *config) open(ctx context.Context) (opened, error) {
+	o := opened{explain: func(err error) error { return err }}
+	var err error
+	switch {
+	case c.Redis != "":
+		return c.openRedis(ctx)
+	case c.Legacy:
+		o.queue, err = httpqueue.NewLegacyClient(c.URL, c.options()...)
+	default:
+		o.queue, err = httpqueue.NewClient(c.URL, c.options()...)
 	}
+	return o, err
+}
+
+func (c *config) openRedis(ctx context.Context) (opened, error) {
+	redis, err := store.Lazy(c.Redis)
+	if err != nil {
+		return opened{}, err
+	}
+	if err := redis.Meet(ctx, c.App, func(message string, err error) { c.note("%s: %s", message, cli.OneLine(err)) }); err != nil {
+		return opened{}, errors.Join(err, redis.Close())
+	}
+	margin := min(c.Margin+replyWithin+startWithin, time.Minute)
+	options := []redisqueue.Option{
+		redisqueue.WithApp(c.App), redisqueue.WithMargin(margin), redisqueue.WithMarginLeft(margin - replyWithin),
+	}
+	if c.token != "" {
+		options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, c.token)))
+	}
+	q, err := redisqueue.New(redis.Client, options...)
+	if err != nil {
+		return opened{}, errors.Join(err, redis.Close())
+	}
+	return opened{queue: q, explain: redis.Explain}, nil
 }
 
 func (c *config) options() []httpqueue.ClientOption {
