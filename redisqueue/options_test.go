@@ -31,6 +31,8 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 		"window is 9ms: want 10ms to 1m":                       {redisqueue.WithWindow(9 * time.Millisecond)},
 		"window is 1m0.001s: want 10ms to 1m":                  {redisqueue.WithWindow(time.Minute + time.Millisecond)},
 		"margin is -1ns: want 0s to 1m":                        {redisqueue.WithMargin(-1)},
+		"margin left is -1ns: want 0s to the margin, 250ms":    {redisqueue.WithMarginLeft(-1)},
+		"margin left is 300ms: want 0s to the margin, 250ms":   {redisqueue.WithMarginLeft(300 * time.Millisecond)},
 		"margin is 1m0.001s: want 0s to 1m":                    {redisqueue.WithMargin(time.Minute + time.Millisecond)},
 		"permit margin is -1ns: want 0s to 1m":                 {redisqueue.WithPermitMargin(-1)},
 		"permit margin is 2m0s: want 0s to 1m":                 {redisqueue.WithPermitMargin(2 * time.Minute)},

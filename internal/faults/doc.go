@@ -22,7 +22,9 @@
 //
 // # Clocks
 //
-// Nothing here moves a pod's wall clock: that takes a preloaded library, which
-// statically linked Go programs do not load. It need not: no decision of the
-// queue reads a wall clock, and a test says so of its source.
+// The fault "clocks moved" moves the wall clocks of pods, each by itself, by up
+// to two days: it takes the place of time.Now in that process, where the
+// monotonic part stays as it is. The queue itself reads no wall clock, and a test
+// says so of its source; package internal/elapsed does, and takes one that is
+// ahead for time that has passed, which only ever refuses.
 package faults
