@@ -41,6 +41,8 @@ type InMemoryQueue struct {
 	grants         int64
 	events         []Event // to be told after unlocking
 	told           Event   // the last EventBudget
+	visits         map[string]paidVisit
+	swept          time.Time // when those of long ago were forgotten
 }
 
 // InMemoryOption changes a default of [NewInMemory].

@@ -73,7 +73,7 @@ func (q *InMemoryQueue) serve(b *bucket, now time.Time) {
 				b.alarm.set(at, now)
 				return
 			}
-			if q.budget.remaining == 0 {
+			if q.budget.remaining == 0 && !q.paid(t, now) {
 				q.awaitReset(now)
 				return
 			}
@@ -107,7 +107,7 @@ func (q *InMemoryQueue) grant(t *ticket, now time.Time) {
 	if q.maxConcurrency == 0 {
 		return
 	}
-	q.budget.take(t, now)
+	q.pay(t, now)
 	t.closes = now.Add(q.window + q.margin)
 	if t.permit {
 		// Its holder may identify at the last moment and never say so.
@@ -194,6 +194,9 @@ func (q *InMemoryQueue) release(t *ticket, sent bool, now time.Time) {
 		q.budget.identified(t, now)
 	} else {
 		q.budget.giveBack(t)
+		if !t.free {
+			delete(q.visits, t.visit)
+		}
 	}
 	switch {
 	case !sent:

@@ -31,6 +31,7 @@ type budget struct {
 	recent  []*ticket            // those that have identified just now, or may have
 	counted int                  // all that ever have, or may have
 	spent   map[int]int          // units of this period by shard
+	periods int                  // how often a period was over
 }
 
 // begin sets the figures that a queue begins with.
@@ -45,7 +46,9 @@ func (b *budget) begin(limit SessionStartLimit, now time.Time) {
 
 // take pays for a grant. A Wait counts as identified at once.
 func (b *budget) take(t *ticket, now time.Time) {
-	b.charge(t)
+	if t.era = b.era; !t.free {
+		b.charge(t)
+	}
 	if t.permit {
 		b.out[t] = struct{}{}
 		return
@@ -56,7 +59,7 @@ func (b *budget) take(t *ticket, now time.Time) {
 }
 
 func (b *budget) charge(t *ticket) {
-	t.era = b.era
+	t.era, t.free = b.era, false
 	b.remaining = max(0, b.remaining-1)
 	b.spent[t.shard]++
 }
@@ -122,7 +125,7 @@ func (b *budget) giveBack(t *ticket) {
 			break
 		}
 	}
-	if t.era != b.era {
+	if t.era != b.era || t.free {
 		return
 	}
 	t.era = 0
@@ -149,6 +152,7 @@ func (b *budget) refill(now time.Time) bool {
 	b.first, b.unsure = nil, false
 	clear(b.spent)
 	b.era++
+	b.periods++
 	for t := range b.out {
 		if t.Deadline().Before(ended) {
 			delete(b.out, t)

@@ -16,6 +16,8 @@ type ticket struct {
 	queue    *InMemoryQueue
 	shard    int
 	permit   bool
+	visit    string // the wait that it is one call of, or empty
+	free     bool   // an earlier call has paid
 	number   int64
 	arrival  time.Time
 	deadline time.Time // of the caller's context; zero if there is none

@@ -97,3 +97,24 @@ type Permit interface {
 	// A holder that comes too late abandons the permit and asks again.
 	Deadline() time.Time
 }
+
+// Visit is one of several calls that are for one grant, by a caller that comes
+// and goes: a client of a server that polls, and may come back to another one.
+type Visit struct {
+	// Wait names the grant: 1 to 64 letters, digits, dashes and underscores that
+	// no other grant has. However many calls there are, it is paid once. Empty
+	// for a call of its own.
+	Wait string
+
+	// Granted says that an earlier call has had the grant, of which the caller
+	// may never have heard. What this call leaves unused gives no unit back then.
+	Granted bool
+
+	// Since is the place in line that an earlier call was told; zero for the end.
+	Since time.Time
+
+	// Placed, if it is not nil, is called once, unless the grant comes right
+	// away: with the moment from which the place counts. If it returns false
+	// the caller leaves the line.
+	Placed func(since time.Time) bool
+}

@@ -20,7 +20,9 @@ type Handler struct {
 	queue   gatewayqueue.PermitQueue
 	shared  SharedQueue // the queue, or nil if it is this process's own
 	options options
-	seal    seal
+	visited visited // the queue, or nil if it does not know who comes back
+	notes   notes
+	seals   seals
 	held    held
 
 	refusals refusals
@@ -75,7 +77,11 @@ func newHandler(queue gatewayqueue.PermitQueue, shared SharedQueue, opts []Optio
 	if err := h.options.validate(); err != nil {
 		return nil, err
 	}
-	h.seal = newSeal(h.options.token)
+	h.visited, _ = queue.(visited)
+	if h.notes = new(ownNotes); shared != nil {
+		h.notes = shared
+	}
+	h.seals.notes, h.seals.token = h.notes, h.options.token
 	h.held.log = h.options.log
 	h.announce(h.options.log)
 	return h, nil

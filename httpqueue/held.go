@@ -28,6 +28,28 @@ type held struct {
 
 	mu      sync.Mutex
 	permits map[string]*heldPermit
+	ended   ownNotes // why those ended that are held no more
+}
+
+// What clients have told of their permits.
+const (
+	toldIdentified = "identified"
+	toldAbandoned  = "abandoned"
+)
+
+// told says what became of a permit: one of those, reasonLapsed, or empty if that
+// is not known.
+func (h *held) told(name string) string {
+	why, _, _ := h.ended.Remember(context.Background(), name, "", 0, false)
+	return why
+}
+
+// reason says how a permit has ended; empty if that is not known.
+func (h *held) reason(name string) string {
+	if why := h.told(name); why == "" || why == reasonLapsed {
+		return why
+	}
+	return reasonSettled
 }
 
 // heldPermit is a permit whose client has to be heard of, or it lapses.
@@ -70,7 +92,8 @@ func (h *held) get(name string) (*heldPermit, bool) {
 	return p, ok
 }
 
-func (h *held) remove(p *heldPermit) (was bool) {
+func (h *held) remove(p *heldPermit, why string) (was bool) {
+	_, _, _ = h.ended.Remember(context.Background(), p.name, why, knownFor, false)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, was = h.permits[p.name]
@@ -100,19 +123,28 @@ func (p *heldPermit) lapse() {
 		return
 	}
 	h.mu.Unlock()
-	if h.remove(p) {
+	if h.remove(p, reasonLapsed) {
 		h.log.Warn("a permit's client is not heard of any more: its bucket opens a window from now")
 		_ = p.Permit.Identified(context.Background()) // in this process, so it does not fail
 	}
 }
 
 func (p *heldPermit) Identified(ctx context.Context) error {
-	p.held.remove(p)
+	p.held.remove(p, toldIdentified)
 	return p.Permit.Identified(ctx)
 }
 
+// IdentifiedWithin is Identified for an IDENTIFY that leaves up to d from now: so
+// much later the window begins.
+func (p *heldPermit) IdentifiedWithin(_ context.Context, d time.Duration) error {
+	if p.held.remove(p, toldIdentified) {
+		time.AfterFunc(d, func() { _ = p.Permit.Identified(context.Background()) }) // in this process, so it does not fail
+	}
+	return nil
+}
+
 func (p *heldPermit) Abandon(ctx context.Context) error {
-	p.held.remove(p)
+	p.held.remove(p, toldAbandoned)
 	return p.Permit.Abandon(ctx)
 }
 

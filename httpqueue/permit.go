@@ -6,6 +6,7 @@ package httpqueue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -31,21 +32,36 @@ func (h *Handler) handOut(w http.ResponseWriter, p *poll) *problem {
 	permit := p.granted
 	var id string
 	good := h.held.until(permit)
+	seal, err := h.seals.seal(context.Background())
+	if err != nil {
+		h.giveBack(permit)
+		return h.away(err)
+	}
 	if h.shared != nil {
 		record, err := h.shared.Export(permit)
 		if err != nil {
 			h.giveBack(permit)
 			return h.problemOf(err)
 		}
-		id, good = h.seal.close(recordKind, record), permit.Deadline()
+		id, good = seal.close(recordKind, record), permit.Deadline()
 	} else {
-		id = h.seal.close(heldKind, h.held.add(permit, good))
+		id = seal.close(heldKind, h.held.add(permit, good))
 	}
+	if p.key != "" {
+		h.note(p, notedPermit+id)
+	} else {
+		h.note(p, notedTicket)
+	}
+	h.writePermit(w, p, id, permit, good)
+	return nil
+}
+
+// writePermit answers with a permit that is good until then.
+func (h *Handler) writePermit(w http.ResponseWriter, p *poll, id string, permit gatewayqueue.Permit, good time.Time) {
 	answer := permitAnswer{ID: id, Shard: &p.shard, GoodFor: millis(time.Until(good))}
 	answer.Bucket = bucketOf(permit)
 	w.Header().Set("Location", "/v1/permits/"+id)
 	writeJSON(w, http.StatusCreated, answer)
-	return nil
 }
 
 // millis rounds down and is not negative.
@@ -60,8 +76,11 @@ func bucketOf(permit gatewayqueue.Permit) *int {
 }
 
 // permitOf is the permit of an ID.
-func (h *Handler) permitOf(id string) (gatewayqueue.Permit, *problem) {
-	kind, text, ok := h.seal.open(id)
+func (h *Handler) permitOf(ctx context.Context, id string) (gatewayqueue.Permit, *problem) {
+	kind, text, ok, err := h.seals.open(ctx, id)
+	if err != nil {
+		return nil, h.away(err)
+	}
 	switch {
 	case ok && kind == recordKind && h.shared != nil:
 		permit, err := h.shared.Import(text)
@@ -73,22 +92,39 @@ func (h *Handler) permitOf(id string) (gatewayqueue.Permit, *problem) {
 		if permit, ok := h.held.get(text); ok {
 			return permit, nil
 		}
-		return nil, newProblem(http.StatusGone, "gone", "the permit was settled, or has lapsed, or was another server's")
+		switch h.held.reason(text) {
+		case reasonSettled:
+			bad := h.problemOf(gatewayqueue.ErrPermitSettled)
+			bad.told = h.held.told(text)
+			return nil, bad
+		case reasonLapsed:
+			return nil, h.problemOf(gatewayqueue.ErrPermitExpired)
+		}
+		return nil, newProblem(http.StatusGone, "gone", "this server knows nothing of the permit: it ended long ago, or was another server's")
 	}
-	return nil, newProblem(http.StatusNotFound, "not-found", "this is no permit of this queue")
+	return nil, newProblem(http.StatusNotFound, "not-found", "this is no permit of this queue; after a change of the bearer token, or a loss of Redis's data, no earlier one is")
 }
 
 // putPermit is PUT /v1/permits/{id}: the client lives and still dials.
 func (h *Handler) putPermit(w http.ResponseWriter, r *http.Request, id string) *problem {
-	permit, bad := h.permitOf(id)
+	permit, bad := h.permitOf(r.Context(), id)
 	if bad != nil {
 		return bad
 	}
+	if bad := h.renew(r.Context(), permit); bad != nil {
+		return bad
+	}
+	writeJSON(w, http.StatusOK, permitAnswer{ID: id, Bucket: bucketOf(permit), GoodFor: millis(time.Until(permit.Deadline()))})
+	return nil
+}
+
+// renew renews a permit, once.
+func (h *Handler) renew(ctx context.Context, permit gatewayqueue.Permit) *problem {
 	renewed, ok := permit.(renewable)
 	if !ok {
 		return newProblem(http.StatusNotImplemented, "unsupported", "this queue's permits cannot be renewed")
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), settleTimeout)
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	if err := renewed.Renew(ctx); err != nil {
 		if !errors.Is(err, gatewayqueue.ErrPermitExpired) && !known(err) {
@@ -97,13 +133,34 @@ func (h *Handler) putPermit(w http.ResponseWriter, r *http.Request, id string) *
 		}
 		return h.problemOf(err)
 	}
-	writeJSON(w, http.StatusOK, permitAnswer{ID: id, Bucket: bucketOf(permit), GoodFor: millis(time.Until(permit.Deadline()))})
 	return nil
 }
 
-// postIdentified is POST /v1/permits/{id}/identified: IDENTIFY was sent.
+// identifiedRequest is the body of POST /v1/permits/{id}/identified, if it has
+// one.
+type identifiedRequest struct {
+	Within int64 `json:"within_ms"` // IDENTIFY leaves up to then, counted from the request
+}
+
+// postIdentified is POST /v1/permits/{id}/identified: IDENTIFY was sent, or is
+// about to be.
 func (h *Handler) postIdentified(w http.ResponseWriter, r *http.Request, id string) *problem {
-	return h.report(w, r, id, gatewayqueue.Permit.Identified)
+	var body identifiedRequest
+	if bad, _ := readBody(w, r, &body, true); bad != nil {
+		return bad
+	}
+	if body.Within < 0 || body.Within > time.Minute.Milliseconds() {
+		return invalid("within_ms", body.Within, fmt.Sprintf("0 to %d", time.Minute.Milliseconds()))
+	}
+	return h.report(w, r, id, func(permit gatewayqueue.Permit, ctx context.Context) error {
+		later, ok := permit.(interface {
+			IdentifiedWithin(context.Context, time.Duration) error
+		})
+		if body.Within == 0 || !ok {
+			return permit.Identified(ctx)
+		}
+		return later.IdentifiedWithin(ctx, max(time.Duration(body.Within)*time.Millisecond, h.options.margin))
+	})
 }
 
 // deletePermit is DELETE /v1/permits/{id}: no IDENTIFY was or will be sent.
@@ -112,7 +169,11 @@ func (h *Handler) deletePermit(w http.ResponseWriter, r *http.Request, id string
 }
 
 func (h *Handler) report(w http.ResponseWriter, r *http.Request, id string, report func(gatewayqueue.Permit, context.Context) error) *problem {
-	permit, bad := h.permitOf(id)
+	permit, bad := h.permitOf(r.Context(), id)
+	if bad != nil && bad.told != "" && (bad.told == toldAbandoned) == (r.Method == http.MethodDelete) {
+		w.WriteHeader(http.StatusNoContent) // reports may be repeated
+		return nil
+	}
 	if bad != nil {
 		return bad
 	}
@@ -127,7 +188,7 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request, id string, repo
 
 // getPermit is GET /v1/permits/{id}.
 func (h *Handler) getPermit(w http.ResponseWriter, r *http.Request, id string) *problem {
-	permit, bad := h.permitOf(id)
+	permit, bad := h.permitOf(r.Context(), id)
 	if bad != nil {
 		return bad
 	}

@@ -47,9 +47,15 @@ type poll struct {
 	permit            bool          // or a Wait
 	maxWait, deadline time.Duration // deadline is 0 for none
 	since             time.Time     // zero for the end of the line, or not known
+	wait              string        // which of all this is; known by its key, or its ticket
+	before            bool          // it was granted before, as far as is known
+	ticketed          bool          // its client has a ticket
 	key               string
 	early             bool
 	stage             atomic.Int32 // below
+
+	had   gatewayqueue.Permit // the permit that the wait has had, and that holds
+	hadID string
 
 	granted gatewayqueue.Permit // if permit, and err is nil
 	err     error
@@ -61,11 +67,14 @@ var keyPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // readPoll reads the request in a goroutine of its own, which ends with it: the
 // stack that it takes to read JSON would else stay with each request that waits,
 // 4 KiB in all that time.
-func (h *Handler) readPoll(w http.ResponseWriter, r *http.Request) (p *poll, bad *problem) {
+func (h *Handler) readPoll(w http.ResponseWriter, r *http.Request, permit bool) (p *poll, bad *problem) {
 	done := make(chan any)
 	go func() {
 		defer func() { done <- recover() }()
-		p, bad = h.readPollHere(w, r)
+		if p, bad = h.readPollHere(w, r); bad == nil {
+			p.permit = permit
+			p.had, p.hadID, bad = h.recognise(r.Context(), p)
+		}
 	}()
 	if panicked := <-done; panicked != nil {
 		panic(panicked)
@@ -102,9 +111,19 @@ func (h *Handler) readPollHere(w http.ResponseWriter, r *http.Request) (*poll, *
 	if body.Deadline != nil {
 		poll.deadline = time.Duration(*body.Deadline) * time.Millisecond
 	}
-	var err error
-	if poll.since, err = h.seal.since(poll.shard, body.Ticket); err != nil {
+	if body.Ticket == "" {
+		return poll, nil
+	}
+	at, err := h.seals.placeOf(r.Context(), poll.shard, body.Ticket)
+	switch {
+	case errors.Is(err, gatewayqueue.ErrInvalid):
 		return nil, h.problemOf(err)
+	case err != nil:
+		bad := h.away(err)
+		bad.Ticket = body.Ticket
+		return nil, bad
+	case time.Since(at.issued) < ticketGood: // else its client has been away for too long
+		poll.since, poll.wait, poll.ticketed = at.since, at.wait, true
 	}
 	return poll, nil
 }
@@ -148,14 +167,24 @@ func (h *Handler) stand(r *http.Request, p *poll) {
 // take is the queue's Wait or Acquire, at the place that the caller has had.
 func (h *Handler) take(ctx context.Context, p *poll) (gatewayqueue.Permit, error) {
 	switch {
-	case h.shared != nil && p.permit:
-		return h.shared.AcquireSince(ctx, p.shard, p.since, p.placed)
-	case h.shared != nil:
-		return nil, h.shared.WaitSince(ctx, p.shard, p.since, p.placed)
+	case h.visited != nil && p.permit:
+		return h.visited.AcquireAs(ctx, p.shard, p.visit())
+	case h.visited != nil:
+		return nil, h.visited.WaitAs(ctx, p.shard, p.visit())
 	case p.permit:
 		return h.queue.Acquire(ctx, p.shard)
 	}
 	return nil, h.queue.Wait(ctx, p.shard)
+}
+
+// visit is what the queue is told of the poll. Without a key its client cannot
+// ask for the same grant again.
+func (p *poll) visit() gatewayqueue.Visit {
+	v := gatewayqueue.Visit{Since: p.since, Placed: p.placed, Granted: p.before}
+	if p.key != "" {
+		v.Wait = p.wait
+	}
+	return v
 }
 
 // placed is told the place in line, and says whether to stay.
@@ -211,7 +240,7 @@ func (h *Handler) outcome(r *http.Request, p *poll) (over bool, _ *problem) {
 	}
 	bad := h.problemOf(p.err)
 	if bad.Status == http.StatusServiceUnavailable {
-		bad.Ticket = h.seal.ticket(p.shard, p.since) // after which to ask again
+		bad.Ticket = h.ticket(p) // after which to ask again
 	}
 	return false, bad
 }
@@ -225,8 +254,20 @@ func known(err error) bool {
 func (h *Handler) waitOn(w http.ResponseWriter, p *poll) {
 	w.Header().Set("Retry-After", "0")
 	writeJSON(w, http.StatusAccepted, pollAnswer{
-		Shard: p.shard, Waiting: true, KeepsPlace: h.shared != nil, Ticket: h.seal.ticket(p.shard, p.since),
+		Shard: p.shard, Waiting: true, KeepsPlace: h.shared != nil, Ticket: h.ticket(p),
 	})
+}
+
+// ticket is the one that keeps the poll's place, or empty while it has none.
+func (h *Handler) ticket(p *poll) string {
+	if p.since.IsZero() || h.shared == nil {
+		return ""
+	}
+	seal, err := h.seals.seal(context.Background())
+	if err != nil {
+		return ""
+	}
+	return seal.ticket(place{p.shard, p.since, p.wait, time.Now()})
 }
 
 // postPermit is POST /v1/permits.
@@ -240,11 +281,14 @@ func (h *Handler) postIdentify(w http.ResponseWriter, r *http.Request, _ string)
 }
 
 func (h *Handler) poll(w http.ResponseWriter, r *http.Request, permit bool) *problem {
-	p, bad := h.readPoll(w, r)
+	p, bad := h.readPoll(w, r, permit)
 	if bad != nil {
 		return bad
 	}
-	p.permit = permit
+	if p.had != nil {
+		h.writePermit(w, p, p.hadID, p.had, p.had.Deadline())
+		return nil
+	}
 	h.stand(r, p)
 	return h.answer(w, r, p)
 }
@@ -259,6 +303,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p *poll) *probl
 	case p.permit:
 		return h.handOut(w, p)
 	default:
+		h.note(p, notedIdentify)
 		writeJSON(w, http.StatusOK, struct {
 			Shard int `json:"shard"`
 		}{p.shard})

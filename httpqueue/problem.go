@@ -15,6 +15,12 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
+// How a permit has ended.
+const (
+	reasonSettled = "settled"
+	reasonLapsed  = "lapsed"
+)
+
 const problemPrefix = "urn:gatewayqueue:problem:"
 
 // problem is the body of every answer from 400 on.
@@ -30,7 +36,9 @@ type problem struct {
 	Want  string `json:"want,omitempty"`
 
 	// Of too-late and exhausted.
-	WaitMS int64  `json:"wait_ms,omitempty"`
+	WaitMS int64 `json:"wait_ms,omitempty"`
+
+	// Of too-late: what the wait is for. Of gone: how the permit has ended.
 	Reason string `json:"reason,omitempty"`
 
 	// Of shutting-down: keeps the place in line at another server.
@@ -39,6 +47,7 @@ type problem struct {
 	retryAfter time.Duration // -1 for none
 	close      bool
 	allow      string
+	told       string // of a settled permit that a handler has held
 }
 
 func newProblem(status int, name, detail string) *problem {
@@ -106,8 +115,14 @@ func (h *Handler) problemOf(err error) *problem {
 		p := newProblem(http.StatusTooManyRequests, "exhausted", exhausted.Error())
 		p.WaitMS, p.retryAfter = exhausted.ResetAfter.Milliseconds(), exhausted.ResetAfter
 		return p
+	case errors.Is(err, gatewayqueue.ErrPermitSettled):
+		p := newProblem(http.StatusGone, "gone", "the permit was settled: identified, or given back")
+		p.Reason = reasonSettled
+		return p
 	case errors.Is(err, gatewayqueue.ErrPermitExpired):
-		return newProblem(http.StatusGone, "gone", "the permit was settled, or its lease has ended")
+		p := newProblem(http.StatusGone, "gone", "the permit has lapsed: it was not renewed in time, or for as long as a permit may be held")
+		p.Reason = reasonLapsed
+		return p
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		p := newProblem(http.StatusServiceUnavailable, "unavailable", "the queue's store does not answer: try again")
 		p.retryAfter = time.Second

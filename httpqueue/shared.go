@@ -21,14 +21,23 @@ type SharedQueue interface {
 	// Update puts a limit in force for all servers.
 	Update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error
 
-	// WaitSince and AcquireSince are Wait and Acquire for a caller that comes
-	// back, maybe to another server, and has the place that it had.
-	WaitSince(ctx context.Context, shardID int, since time.Time, placed func(since time.Time) bool) error
-	AcquireSince(ctx context.Context, shardID int, since time.Time, placed func(since time.Time) bool) (gatewayqueue.Permit, error)
+	// WaitAs and AcquireAs are Wait and Acquire for a caller that comes back,
+	// maybe to another server: it has the place that it had, and pays once.
+	WaitAs(ctx context.Context, shardID int, visit gatewayqueue.Visit) error
+	AcquireAs(ctx context.Context, shardID int, visit gatewayqueue.Visit) (gatewayqueue.Permit, error)
 
 	// Export and Import hand a permit over: any server renews and settles it.
 	Export(permit gatewayqueue.Permit) (record string, err error)
 	Import(record string) (gatewayqueue.Permit, error)
+
+	// Remember keeps a value by its name for all servers.
+	Remember(ctx context.Context, name, value string, keep time.Duration, replace bool) (inForce string, left time.Duration, err error)
+}
+
+// visited is a queue in which the calls of one wait are paid once.
+type visited interface {
+	WaitAs(ctx context.Context, shardID int, visit gatewayqueue.Visit) error
+	AcquireAs(ctx context.Context, shardID int, visit gatewayqueue.Visit) (gatewayqueue.Permit, error)
 }
 
 // sharedParts are the parts of a SharedQueue that no other queue has.
@@ -36,18 +45,13 @@ var sharedParts = []struct {
 	name string
 	has  func(any) bool
 }{
-	{"WaitSince", has[interface {
-		WaitSince(context.Context, int, time.Time, func(time.Time) bool) error
-	}]},
-	{"AcquireSince", has[interface {
-		AcquireSince(context.Context, int, time.Time, func(time.Time) bool) (gatewayqueue.Permit, error)
-	}]},
 	{"Export", has[interface {
 		Export(gatewayqueue.Permit) (string, error)
 	}]},
 	{"Import", has[interface {
 		Import(string) (gatewayqueue.Permit, error)
 	}]},
+	{"Remember", has[notes]},
 }
 
 func has[T any](queue any) bool { _, ok := queue.(T); return ok }
@@ -58,7 +62,7 @@ func sharedOf(queue gatewayqueue.PermitQueue) (SharedQueue, error) {
 	if shared, ok := queue.(SharedQueue); ok {
 		return shared, nil
 	}
-	parts, missing := 0, "Status or Update"
+	parts, missing := 0, "WaitAs, AcquireAs, Status or Update"
 	for _, part := range sharedParts {
 		if part.has(queue) {
 			parts++
@@ -83,5 +87,5 @@ func (h *Handler) announce(log *slog.Logger) {
 	}
 	_, status := h.queue.(gatewayqueue.Statuser)
 	_, update := h.queue.(updater)
-	log.Info("the handler keeps permits and places itself: only this server knows them", "status", status, "limits", update)
+	log.Info("the handler keeps permits and places itself: only this server knows them", "status", status, "limits", update, "pays_once", h.visited != nil)
 }

@@ -4,10 +4,8 @@ package httpqueue_test
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -20,12 +18,12 @@ import (
 
 var _ httpqueue.SharedQueue = (*redisqueue.RedisQueue)(nil)
 
-// partial is a wrapper that forgets Export, Import and AcquireSince.
+// partial is a wrapper that forgets Import, Remember and more.
 type partial struct {
 	gatewayqueue.PermitQueue
 }
 
-func (partial) WaitSince(context.Context, int, time.Time, func(time.Time) bool) error { return nil }
+func (partial) Export(gatewayqueue.Permit) (string, error) { return "", nil }
 
 func TestNewHandler_WrappedQueue(t *testing.T) {
 	queue, err := redisqueue.New(redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})) // nothing is sent
@@ -40,7 +38,7 @@ func TestNewHandler_WrappedQueue(t *testing.T) {
 		"the queue itself":             {queue, stateless, false},
 		"a wrapper of the whole":       {struct{ httpqueue.SharedQueue }{queue}, stateless, false},
 		"a wrapper that hides all":     {&counted{PermitQueue: queue}, alone, false},
-		"a wrapper that hides a part":  {partial{queue}, "without Import", true},
+		"a wrapper that hides a part":  {partial{queue}, "without Remember", true},
 		"a queue of one process":       {inMemory(t, full(0)), alone, false},
 		"a wrapper of one of the same": {&counted{PermitQueue: inMemory(t, full(0))}, alone, false},
 	} {

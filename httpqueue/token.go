@@ -3,25 +3,96 @@
 package httpqueue
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// seal signs what clients carry, so that a server believes nothing that no
-// server has said. Without a secret, which every server of a Redis must know, it
-// still finds what was garbled.
+// seals signs what clients carry, so that a server believes nothing that no
+// server has said. The key is random, made once by whichever server is first,
+// and known to all of a queue; a bearer token is a part of it.
+type seals struct {
+	notes notes
+	token string
+
+	mu     sync.Mutex
+	secret string
+	asked  time.Time // when it was last asked for
+}
+
+const (
+	sealName = "seal"
+
+	// sealAgain is how often the key is asked for again: a Redis that lost it is
+	// told, and a server that started meanwhile has made another one.
+	sealAgain = time.Minute
+
+	// sealBound bounds how long a request waits for the key that a server has
+	// not heard of yet.
+	sealBound = 5 * time.Second
+)
+
+// seal is the key in force. While the store is away it is the last one that was
+// heard of, and an error if there was none.
+func (s *seals) seal(ctx context.Context) (seal, error) { return s.newest(ctx, sealAgain) }
+
+func (s *seals) newest(ctx context.Context, age time.Duration) (seal, error) {
+	s.mu.Lock()
+	secret, asked := s.secret, s.asked
+	if secret != "" && time.Since(asked) >= age {
+		s.asked = time.Now() // others need not ask as well
+	}
+	s.mu.Unlock()
+	if secret != "" && time.Since(asked) < age {
+		return newSeal(secret, s.token), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, sealBound)
+	defer cancel()
+	offer := secret
+	if offer == "" {
+		offer = rand.Text() + rand.Text()
+	}
+	known, _, err := s.notes.Remember(ctx, sealName, offer, 0, false)
+	if err != nil && secret == "" {
+		return seal{}, err
+	}
+	if err == nil {
+		secret = known
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secret, s.asked = secret, time.Now()
+	return newSeal(secret, s.token), nil
+}
+
+// open opens what was sealed, if need be with a key that is newer than the one
+// that this server knows.
+func (s *seals) open(ctx context.Context, token string) (kind, text string, ok bool, _ error) {
+	for _, age := range []time.Duration{sealAgain, time.Second} {
+		seal, err := s.newest(ctx, age)
+		if err != nil {
+			return "", "", false, err
+		}
+		if kind, text, ok = seal.open(token); ok {
+			return kind, text, true, nil
+		}
+	}
+	return "", "", false, nil
+}
+
 type seal struct{ key []byte }
 
-func newSeal(secret string) seal {
+func newSeal(secret, token string) seal {
 	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte("gatewayqueue: tickets and permits"))
+	mac.Write([]byte("gatewayqueue: tickets and permits\n" + token))
 	return seal{mac.Sum(nil)}
 }
 
@@ -53,26 +124,44 @@ func (s seal) open(token string) (kind, text string, ok bool) {
 	return string(raw[macSize : macSize+1]), string(raw[macSize+1:]), true
 }
 
-// ticket is the place of a shard since a moment on the queue's clock.
-func (s seal) ticket(shard int, since time.Time) string {
-	if since.IsZero() {
-		return ""
-	}
-	return s.close(ticketKind, strconv.Itoa(shard)+" "+strconv.FormatInt(since.UnixMilli(), 10))
+// place is what a ticket says: the place of a shard since a moment on the
+// queue's clock, and for which wait.
+type place struct {
+	shard  int
+	since  time.Time
+	wait   string
+	issued time.Time // on the clock of the server that wrote it
 }
 
-// since is the inverse of ticket; zero for none.
-func (s seal) since(shard int, ticket string) (time.Time, error) {
-	if ticket == "" {
-		return time.Time{}, nil
+// ticketGood is for how long after its answer a ticket keeps the place. What
+// became of its wait is known for longer.
+const ticketGood = knownFor / 2
+
+func (s seal) ticket(p place) string {
+	text := strconv.Itoa(p.shard) + " " + strconv.FormatInt(p.since.UnixMilli(), 10) + " " + p.wait + " " + strconv.FormatInt(p.issued.Unix(), 10)
+	return s.close(ticketKind, text)
+}
+
+// placeOf is the inverse of ticket.
+func (s *seals) placeOf(ctx context.Context, shard int, ticket string) (place, error) {
+	kind, text, ok, err := s.open(ctx, ticket)
+	if err != nil {
+		return place{}, err
 	}
-	kind, text, ok := s.open(ticket)
-	of, at, _ := strings.Cut(text, " ")
-	ms, err := strconv.ParseInt(at, 10, 64)
-	if !ok || kind != ticketKind || of != strconv.Itoa(shard) || err != nil || ms <= 0 {
-		return time.Time{}, &gatewayqueue.InvalidError{Field: "ticket", Value: strconv.Quote(ticket), Want: "one that a server of this queue has given to this shard"}
+	bad := &gatewayqueue.InvalidError{
+		Field: "ticket", Value: strconv.Quote(ticket),
+		Want: "one that a server of this queue has given to this shard; after a change of the bearer token, or a loss of Redis's data, none",
 	}
-	return time.UnixMilli(ms), nil
+	fields := strings.Split(text, " ")
+	if !ok || kind != ticketKind || len(fields) != 4 || fields[0] != strconv.Itoa(shard) {
+		return place{}, bad
+	}
+	at, err1 := strconv.ParseInt(fields[1], 10, 64)
+	issued, err2 := strconv.ParseInt(fields[3], 10, 64)
+	if err1 != nil || err2 != nil || at <= 0 {
+		return place{}, bad
+	}
+	return place{shard, time.UnixMilli(at), fields[2], time.Unix(issued, 0)}, nil
 }
 
 // randomID is a name that nobody guesses.

@@ -147,6 +147,8 @@ func (e *answerError) Unwrap() error {
 		return context.DeadlineExceeded
 	case e.is("exhausted"):
 		return &gatewayqueue.ExhaustedError{ResetAfter: wait}
+	case e.is("gone") && p.Reason == reasonSettled:
+		return gatewayqueue.ErrPermitSettled
 	case e.is("gone"):
 		return gatewayqueue.ErrPermitExpired
 	}

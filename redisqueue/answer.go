@@ -72,7 +72,7 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 			q.beatSoon()
 		}
 	case "gone": // a ticket of another life, or forged: take a new one
-		if wait := waitOf(s.first.ticket); wait != "" && s.first.state == waiting {
+		if endOf(s.first.ticket) != "" && s.first.state == waiting {
 			s.first.line.waiters = remove(s.first.line.waiters, s.first)
 			s.first.refuse(errSettled) // the wait has had its grant
 		} else if s.first.state == waiting {

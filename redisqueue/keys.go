@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/gatewayqueue/gatewayqueue"
 )
 
 // keys names every key of one application. All share one hash tag, so that a
@@ -26,7 +28,7 @@ func (k keys) queue(bucket int) string { return k.prefix + "queue:" + strconv.It
 
 // paid is what is known of a ticket, or of the wait that it is one of several of.
 func (k keys) paid(ticket string) string {
-	if wait := waitOf(ticket); wait != "" {
+	if wait, _ := waitOf(ticket); wait != "" {
 		ticket = wait
 	}
 	return k.prefix + "paid:" + ticket
@@ -45,23 +47,41 @@ func formatTicket(shard int, pod string, n uint64) string {
 	return fmt.Sprintf("%05d@%s#%d", shard, pod, n)
 }
 
-// waitMark stands between a ticket and the wait that it belongs to: a caller
-// that comes and goes has one ticket after the other for one grant.
+// waitMark stands between a ticket and the wait that it is one of several of: a
+// caller that comes and goes has one ticket after the other for one grant. A
+// second one stands behind a wait that has been granted before.
 const waitMark = "~"
 
-// waitOf is the wait that a ticket belongs to, or empty if it is one of its own.
-func waitOf(ticket string) string {
-	i := strings.LastIndex(ticket, waitMark)
-	if i < 0 || strings.LastIndexByte(ticket, '#') > i {
+// ticketWait is the end of a visit's tickets.
+func ticketWait(v gatewayqueue.Visit) string {
+	switch {
+	case v.Wait == "":
 		return ""
+	case v.Granted:
+		return waitMark + v.Wait + waitMark
 	}
-	return ticket[i:]
+	return waitMark + v.Wait
+}
+
+// endOf is what ticketWait has put behind a ticket, or empty.
+func endOf(ticket string) string {
+	i := strings.LastIndexByte(ticket, '#')
+	if j := strings.Index(ticket[i+1:], waitMark); j >= 0 {
+		return ticket[i+1+j:]
+	}
+	return ""
+}
+
+// waitOf is the wait that a ticket is one of several of, or empty; granted says
+// that it has been granted before.
+func waitOf(ticket string) (wait string, granted bool) {
+	return strings.CutSuffix(endOf(ticket), waitMark)
 }
 
 // parseTicket is the inverse of formatTicket, whatever wait the ticket belongs
 // to; ok is false for anything else.
 func parseTicket(ticket string) (shard int, pod string, n uint64, ok bool) {
-	ticket = strings.TrimSuffix(ticket, waitOf(ticket))
+	ticket = strings.TrimSuffix(ticket, endOf(ticket))
 	id, rest, found := strings.Cut(ticket, "@")
 	i := strings.LastIndexByte(rest, '#')
 	if !found || i < 0 {

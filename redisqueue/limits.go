@@ -3,7 +3,6 @@ package redisqueue
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -248,7 +247,7 @@ func (q *RedisQueue) adopt(r syncReply) {
 			for _, w := range l.waiters {
 				if stale && w.tried && !w.claiming {
 					l.leaving = append(l.leaving, w.ticket)
-					w.ticket, w.tried = q.newTicket(w.shard, strings.TrimPrefix(waitOf(w.ticket), waitMark)), false
+					w.ticket, w.tried = q.newTicket(w.shard, endOf(w.ticket)), false
 				}
 			}
 			all = append(all, l.waiters...)

@@ -89,7 +89,7 @@ func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
 // [gatewayqueue.Queue] says. While Redis is away it waits; when ctx then ends,
 // the error is also the last one of Redis.
 func (q *RedisQueue) Wait(ctx context.Context, shardID int) error {
-	_, err := q.acquire(ctx, shardID, false, seat{})
+	_, err := q.acquire(ctx, shardID, false, gatewayqueue.Visit{})
 	return err
 }
 
@@ -99,18 +99,21 @@ func (q *RedisQueue) Acquire(ctx context.Context, shardID int) (gatewayqueue.Per
 	return q.AcquireSince(ctx, shardID, time.Time{}, nil)
 }
 
-func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool, seat seat) (*waiter, error) {
+func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool, visit gatewayqueue.Visit) (*waiter, error) {
 	if err := gatewayqueue.CheckShard(shardID); err != nil {
+		return nil, err
+	}
+	if err := checkVisit(visit); err != nil {
 		return nil, err
 	}
 	if err := ctxerr.Ended(ctx); err != nil {
 		return nil, err
 	}
 	w := &waiter{
-		shard: shardID, ticket: q.newTicket(shardID, seat.wait),
+		shard: shardID, ticket: q.newTicket(shardID, ticketWait(visit)),
 		since: time.Now(), wantsPermit: permit, done: make(chan struct{}),
 	}
-	placed := seat.take(w)
+	placed := w.take(visit)
 	w.deadline, _ = ctx.Deadline()
 	if err := q.enter(w); err != nil {
 		return nil, err
@@ -121,7 +124,7 @@ func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool, seat
 		case <-w.done:
 		case <-placed:
 			placed = nil
-			if err := q.tellPlace(w, seat); err != nil {
+			if err := q.tellPlace(w, visit); err != nil {
 				return nil, err
 			}
 			continue

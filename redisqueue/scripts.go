@@ -260,18 +260,29 @@ func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, clo
 // abandon gives up the tickets' places, slot and units; pod is not empty if the
 // pod leaves with them.
 func (s *store) abandon(ctx context.Context, bucket int, pod string, tickets ...string) error {
-	var own, goOn []string // tickets, by whether their wait may have others
+	var own, goOn, before []string // those whose wait may have others, or had a grant before
 	for _, t := range tickets {
-		if waitOf(t) == "" {
+		switch wait, granted := waitOf(t); {
+		case wait == "":
 			own = append(own, t)
-		} else {
+		case granted: // what it was granted was paid for an earlier one: it lapses
+			before = append(before, t)
+		default:
 			goOn = append(goOn, t)
 		}
 	}
-	if len(goOn) > 0 {
-		if err := s.giveUp(ctx, bucket, goesOn, "", goOn); err != nil || len(own) == 0 && pod == "" {
+	if len(before) > 0 {
+		if err := s.forget(ctx, bucket, before...); err != nil {
 			return err
 		}
+	}
+	if len(goOn) > 0 {
+		if err := s.giveUp(ctx, bucket, goesOn, "", goOn); err != nil {
+			return err
+		}
+	}
+	if len(own) == 0 && pod == "" {
+		return nil
 	}
 	return s.giveUp(ctx, bucket, paidTTL, pod, own)
 }

@@ -23,56 +23,58 @@ import (
 // away: with the moment from which the place counts, on Redis's clock. If it
 // returns false the caller leaves the line, and WaitSince returns an error.
 func (q *RedisQueue) WaitSince(ctx context.Context, shardID int, since time.Time, placed func(since time.Time) bool) error {
-	return q.WaitAs(ctx, shardID, "", since, placed)
+	return q.WaitAs(ctx, shardID, gatewayqueue.Visit{Since: since, Placed: placed})
 }
 
 // AcquireSince is to Acquire what WaitSince is to Wait.
 func (q *RedisQueue) AcquireSince(ctx context.Context, shardID int, since time.Time, placed func(since time.Time) bool) (gatewayqueue.Permit, error) {
-	return q.AcquireAs(ctx, shardID, "", since, placed)
+	return q.AcquireAs(ctx, shardID, gatewayqueue.Visit{Since: since, Placed: placed})
 }
 
-// WaitAs is WaitSince for one of several calls that are for one grant. wait names
-// that grant, with 1 to 64 letters, digits, dashes and underscores that no other
-// has. It is paid once: a call after a grant that its caller never heard of is
-// granted again, as soon as its bucket opens, and takes no unit. Once the grant
-// was settled, as [RedisQueue.AcquireAs] says, there is no other.
-func (q *RedisQueue) WaitAs(ctx context.Context, shardID int, wait string, since time.Time, placed func(since time.Time) bool) error {
-	_, err := q.acquire(ctx, shardID, false, seat{wait, since, placed})
+// WaitAs is WaitSince for one of several calls that are for one grant. A call
+// after a grant that its caller never heard of is granted again, as soon as its
+// bucket opens, and takes no unit. Once the grant was settled, as
+// [RedisQueue.AcquireAs] says, there is no other. A name that is none is a
+// [gatewayqueue.InvalidError].
+func (q *RedisQueue) WaitAs(ctx context.Context, shardID int, visit gatewayqueue.Visit) error {
+	_, err := q.acquire(ctx, shardID, false, visit)
 	return err
 }
 
 // AcquireAs is to AcquireSince what WaitAs is to WaitSince. After an imported
 // permit of the same wait was Identified or Abandoned it returns
 // [gatewayqueue.ErrPermitSettled].
-func (q *RedisQueue) AcquireAs(ctx context.Context, shardID int, wait string, since time.Time, placed func(since time.Time) bool) (gatewayqueue.Permit, error) {
-	w, err := q.acquire(ctx, shardID, true, seat{wait, since, placed})
+func (q *RedisQueue) AcquireAs(ctx context.Context, shardID int, visit gatewayqueue.Visit) (gatewayqueue.Permit, error) {
+	w, err := q.acquire(ctx, shardID, true, visit)
 	if err != nil {
 		return nil, err
 	}
 	return w.permit, nil
 }
 
-// seat is what a caller brings along that comes and goes.
-type seat struct {
-	wait   string // that it is one of several calls of, or empty
-	since  time.Time
-	placed func(time.Time) bool
+// checkVisit refuses a name that would not stand in a ticket.
+func checkVisit(v gatewayqueue.Visit) error {
+	fits := func(r rune) bool {
+		return r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
+	}
+	if len(v.Wait) > 64 || strings.ContainsFunc(v.Wait, func(r rune) bool { return !fits(r) }) {
+		return &gatewayqueue.InvalidError{Field: "wait", Value: strconv.Quote(v.Wait), Want: "1 to 64 letters, digits, dashes and underscores"}
+	}
+	return nil
 }
 
-// newTicket is a ticket that nobody has had, of a wait that may have had others.
+// newTicket is a ticket that nobody has had; wait is that of another one, if it
+// is one of several, as ticketWait says.
 func (q *RedisQueue) newTicket(shard int, wait string) string {
-	ticket := formatTicket(shard, q.config.pod, q.tickets.Add(1))
-	if wait != "" {
-		ticket += waitMark + wait
-	}
-	return ticket
+	return formatTicket(shard, q.config.pod, q.tickets.Add(1)) + wait
 }
 
-func (s seat) take(w *waiter) (placed <-chan struct{}) {
-	if !s.since.IsZero() {
-		w.arrival = s.since.UnixMilli()
+// take gives the waiter what its caller brings along.
+func (w *waiter) take(v gatewayqueue.Visit) (placed <-chan struct{}) {
+	if !v.Since.IsZero() {
+		w.arrival = v.Since.UnixMilli()
 	}
-	if s.placed != nil {
+	if v.Placed != nil {
 		w.placed = make(chan struct{})
 	}
 	return w.placed
@@ -92,11 +94,11 @@ var errSettled = fmt.Errorf("redisqueue: this wait has had its grant, which was 
 var errLeft = errors.New("redisqueue: the caller has left the line once it knew its place")
 
 // tellPlace tells a caller its place, and returns an error if it leaves.
-func (q *RedisQueue) tellPlace(w *waiter, s seat) error {
+func (q *RedisQueue) tellPlace(w *waiter, v gatewayqueue.Visit) error {
 	q.mu.Lock()
 	still, since := w.state == waiting, time.UnixMilli(w.arrival)
 	q.mu.Unlock()
-	if !still || s.placed(since) {
+	if !still || v.Placed(since) {
 		return nil
 	}
 	return q.leave(w, func() error { return errLeft })

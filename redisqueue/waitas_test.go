@@ -25,12 +25,12 @@ func TestWaitAs_AGrantThatIsLostIsPaidOnce(t *testing.T) {
 	for _, pause := range []time.Duration{0, time.Second, 7 * time.Second, 30 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := twoPods(t, 1)
-			require.NoError(t, a.WaitAs(t.Context(), 0, "one", time.Time{}, nil))
+			require.NoError(t, a.WaitAs(t.Context(), 0, gatewayqueue.Visit{Wait: "one"}))
 			left := remaining(t, a)
 			time.Sleep(pause)
-			require.NoError(t, b.WaitAs(t.Context(), 0, "one", time.Time{}, nil), "the answer was lost on its way")
+			require.NoError(t, b.WaitAs(t.Context(), 0, gatewayqueue.Visit{Wait: "one"}), "the answer was lost on its way")
 			assert.Equal(t, left, remaining(t, a))
-			require.NoError(t, b.WaitAs(t.Context(), 0, "two", time.Time{}, nil))
+			require.NoError(t, b.WaitAs(t.Context(), 0, gatewayqueue.Visit{Wait: "two"}))
 			assert.Equal(t, left-1, remaining(t, a))
 		})
 	}
@@ -39,12 +39,12 @@ func TestWaitAs_AGrantThatIsLostIsPaidOnce(t *testing.T) {
 func TestAcquireAs_APermitThatIsLostIsPaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := twoPods(t, 1)
-		permit, err := a.AcquireAs(t.Context(), 0, "one", time.Time{}, nil)
+		permit, err := a.AcquireAs(t.Context(), 0, gatewayqueue.Visit{Wait: "one"})
 		require.NoError(t, err)
 		_, err = a.Export(permit) // its record is lost
 		require.NoError(t, err)
 		left := remaining(t, a)
-		again, err := b.AcquireAs(t.Context(), 0, "one", time.Time{}, nil)
+		again, err := b.AcquireAs(t.Context(), 0, gatewayqueue.Visit{Wait: "one"})
 		require.NoError(t, err)
 		assert.Equal(t, left, remaining(t, a))
 		record, err := b.Export(again)
@@ -53,7 +53,7 @@ func TestAcquireAs_APermitThatIsLostIsPaidOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, renew(t, imported))
 		require.NoError(t, imported.Identified(t.Context()))
-		_, err = a.AcquireAs(t.Context(), 0, "one", time.Time{}, nil)
+		_, err = a.AcquireAs(t.Context(), 0, gatewayqueue.Visit{Wait: "one"})
 		require.ErrorIs(t, err, gatewayqueue.ErrPermitSettled)
 		require.ErrorIs(t, err, gatewayqueue.ErrPermitExpired)
 		assert.Equal(t, left, remaining(t, a))
@@ -93,9 +93,10 @@ func TestWaitAs_ACallThatLeavesTakesNothingFromTheNext(t *testing.T) {
 		require.NoError(t, a.Wait(t.Context(), 9))
 		for n := range 5 {
 			var since time.Time
-			require.Error(t, a.WaitAs(t.Context(), n, "wait", since, func(at time.Time) bool { since = at; return false }))
+			wait := "wait-" + string(rune('a'+n))
+			require.Error(t, a.WaitAs(t.Context(), n, gatewayqueue.Visit{Wait: wait, Placed: func(at time.Time) bool { since = at; return false }}))
 			before := remaining(t, b)
-			require.NoError(t, b.WaitAs(t.Context(), n, "wait-"+string(rune('a'+n)), since, nil))
+			require.NoError(t, b.WaitAs(t.Context(), n, gatewayqueue.Visit{Wait: wait, Since: since}))
 			synctest.Wait()
 			assert.Equal(t, before-1, remaining(t, b))
 		}
@@ -111,12 +112,12 @@ func TestAcquireAs_WhatIsGivenBackIsPaidAgain(t *testing.T) {
 		a, b := twoPods(t, 1)
 		require.NoError(t, a.Wait(t.Context(), 1))
 		before := remaining(t, a)
-		permit, err := a.AcquireAs(t.Context(), 0, "one", time.Time{}, nil)
+		permit, err := a.AcquireAs(t.Context(), 0, gatewayqueue.Visit{Wait: "one"})
 		require.NoError(t, err)
 		require.NoError(t, permit.Abandon(t.Context())) // the client has hung up
 		assert.Equal(t, before, remaining(t, a))
 		start := time.Now()
-		_, err = b.AcquireAs(t.Context(), 0, "one", time.Time{}, nil)
+		_, err = b.AcquireAs(t.Context(), 0, gatewayqueue.Visit{Wait: "one"})
 		require.NoError(t, err)
 		assert.Less(t, time.Since(start), time.Second, "the bucket was open")
 		assert.Equal(t, before-1, remaining(t, a))

@@ -1,0 +1,70 @@
+// Several calls that are for one grant, in the in-memory queue.
+
+package gatewayqueue
+
+import (
+	"context"
+	"time"
+)
+
+// visitKnown is for how long it is known that a wait was paid.
+const visitKnown = time.Hour
+
+// paidVisit is what is known of a wait that was granted.
+type paidVisit struct {
+	period int // the budget's, that has paid
+	until  time.Time
+}
+
+// WaitAs is Wait for one of several calls that are for one grant: a call after a
+// grant that its caller never heard of is granted again, as soon as its bucket
+// opens, and takes no unit. It keeps no place between two calls.
+func (q *InMemoryQueue) WaitAs(ctx context.Context, shardID int, visit Visit) error {
+	return q.wait(ctx, &ticket{queue: q, shard: shardID, visit: visit.Wait})
+}
+
+// AcquireAs is to Acquire what WaitAs is to Wait.
+func (q *InMemoryQueue) AcquireAs(ctx context.Context, shardID int, visit Visit) (Permit, error) {
+	t := &ticket{queue: q, shard: shardID, permit: true, visit: visit.Wait}
+	if err := q.wait(ctx, t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// paid reports whether the period in force has paid for an earlier grant of the
+// same wait.
+func (q *InMemoryQueue) paid(t *ticket, now time.Time) bool {
+	if t.visit == "" {
+		return false
+	}
+	v, known := q.visits[t.visit]
+	return known && v.period == q.budget.periods && now.Before(v.until)
+}
+
+// pay pays for a grant, unless that was done before.
+func (q *InMemoryQueue) pay(t *ticket, now time.Time) {
+	if t.free = q.paid(t, now); !t.free {
+		q.remember(t, now)
+	}
+	q.budget.take(t, now)
+}
+
+// remember notes that a wait is paid, and forgets those of long ago.
+func (q *InMemoryQueue) remember(t *ticket, now time.Time) {
+	if t.visit == "" {
+		return
+	}
+	if q.visits == nil {
+		q.visits = make(map[string]paidVisit)
+	}
+	if now.Sub(q.swept) > time.Minute {
+		q.swept = now
+		for wait, v := range q.visits {
+			if now.After(v.until) {
+				delete(q.visits, wait)
+			}
+		}
+	}
+	q.visits[t.visit] = paidVisit{q.budget.periods, now.Add(visitKnown)}
+}
