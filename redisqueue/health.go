@@ -23,6 +23,9 @@ type health struct {
 	err      error
 	count    int       // failures in a row
 	until    time.Time // claims want no grant before
+
+	moving  error // the cluster has some of the keys on another node, and no claim was answered since
+	movings int   // how often it has said so
 }
 
 // softOutage is how long calls must fail before it counts as an outage even if
@@ -33,6 +36,10 @@ const softOutage = time.Second
 var hardSigns = []string{"refused", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "all sentinels"}
 
 func (h *health) failed(err error) {
+	if strings.Contains(err.Error(), "TRYAGAIN") {
+		h.moves(err)
+		return
+	}
 	h.mu.Lock()
 	if h.count++; h.count == 1 {
 		h.since = time.Now()
@@ -43,12 +50,46 @@ func (h *health) failed(err error) {
 		h.hard = h.hard || strings.Contains(err.Error(), sign)
 	}
 	h.mu.Unlock()
-	if cluster, ok := h.queue.store.client.(interface{ ReloadState(context.Context) }); ok {
-		cluster.ReloadState(h.queue.ctx) // by itself a ClusterClient dials a dead master for up to a minute
-	}
+	h.reload()
 	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 	if again {
 		h.queue.config.log.Warn("Redis does not answer as it should: nothing is granted until it does", "error", err)
+	}
+}
+
+// reload makes the client of a cluster look who has what: by itself it dials a
+// dead master for up to a minute.
+func (h *health) reload() {
+	if cluster, ok := h.queue.store.client.(interface{ ReloadState(context.Context) }); ok {
+		cluster.ReloadState(h.queue.ctx)
+	}
+}
+
+// moves notes that a cluster has some of the keys on one node and some on
+// another. No call with all of them is answered, while others are: so it is over
+// when a claim is.
+func (h *health) moves(err error) {
+	h.mu.Lock()
+	h.moving = err
+	h.movings++
+	again := h.movings == 2 // to move some keys takes milliseconds
+	h.mu.Unlock()
+	h.reload()
+	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
+	if again {
+		h.queue.config.log.Warn("the Redis Cluster is moving the queue's keys to another node: nothing is granted until all are there",
+			"cure", "finish the move, or if it was broken off: redis-cli --cluster fix HOST:PORT of any node", "error", err)
+	}
+}
+
+// moved notes that a claim was answered.
+func (h *health) moved() {
+	h.mu.Lock()
+	told := h.movings > 1
+	h.moving, h.movings = nil, 0
+	h.mu.Unlock()
+	if told {
+		h.queue.config.log.Info("the Redis Cluster has all of the queue's keys on one node again")
 	}
 }
 
@@ -103,8 +144,14 @@ func (h *health) sourceError() error {
 func (h *health) last() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if alone := h.queue.known.alone.Load(); h.err == nil && alone != nil {
+	alone := h.queue.known.alone.Load()
+	switch {
+	case h.err != nil:
+		return h.err
+	case h.moving != nil:
+		return h.moving
+	case alone != nil:
 		return alone
 	}
-	return h.err
+	return nil
 }

@@ -189,6 +189,7 @@ func (l *line) run() {
 			reply, err := q.store.claim(q.ctx, *s.claim)
 			q.heard(l.hear(s, sent, reply, err), err)
 			if err == nil {
+				q.health.moved()
 				q.met(reply.server)
 				q.agree(reply.window, reply.hold)
 				if reply.code == "granted" {

@@ -274,10 +274,16 @@ func redirects(t *testing.T, cluster *redistest.Cluster) {
 	stable(t, admin)
 	require.NoError(t, admin.ZAdd(t.Context(), at+"queue:0", redis.Z{Score: 1, Member: "00009@dead#1"}).Err())
 	moving(t, owner, other) // one of its keys is there, others are not: TRYAGAIN, here or, with ASK, there
-	waiting := ask(t.Context(), open(t, cluster.Client(t), brief()...), 0)
-	waitsOn(t, waiting, 500*time.Millisecond)
+	log := newLogbook()
+	waiting := ask(t.Context(), open(t, cluster.Client(t), brief(log.option())...), 0)
+	waitsOn(t, waiting, 5*time.Second)
 	stable(t, admin)
 	require.NoError(t, answered(t, waiting, 10*time.Second))
+	require.Equal(t, 1, log.said("WARN the Redis Cluster is moving the queue's keys to another node"), log.all())
+	require.Equal(t, 1, log.said("cure=finish the move, or if it was broken off: redis-cli --cluster fix"), log.all())
+	require.Zero(t, log.said("Redis does not answer as it should"), log.all())
+	require.Zero(t, log.said("Redis answers again"), log.all())
+	require.Equal(t, 1, log.said("INFO the Redis Cluster has all of the queue's keys on one node again"), log.all())
 }
 
 // moving begins to move the slot of our keys.
