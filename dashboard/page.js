@@ -189,9 +189,12 @@ function tick() {
       : p.ended ? 'done in ' + span(p.ended - p.began) + ', at ' + clock(p.ended) : '');
   put($('reset'), b.unknown ? 'nothing is granted until a pod has seeded it' : b.reset ? 'full again in ' + whole(b.reset - t) + ', at ' + clock(b.reset)
     : 'no period has begun');
-  const held = state.hold > t;
-  $('hold').hidden = !held;
-  if (held) put($('hold'), 'Every bucket is held closed for ' + span(state.hold - t) + ', after a change of limits or a loss of state.');
+  const notes = [], source = state.source;
+  if (b.never) notes.push(b.never.replace(/^\w+: /, '') + '.');
+  if (source) notes.push('The source of the limits fails: ' + source.error + (source.ask_after > t ? '; it is asked again in ' + whole(source.ask_after - t) : '') + '.');
+  if (state.hold > t) notes.push('Every bucket is held closed for ' + span(state.hold - t) + ', after a change of limits or a loss of state.');
+  $('hold').hidden = !notes.length;
+  if (notes.length) put($('hold'), notes.join(' '));
   let open = 0;
   state.buckets.forEach((bucket, i) => {
     const left = (bucket.opens || 0) - t, c = cells[i];

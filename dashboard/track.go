@@ -30,6 +30,7 @@ type state struct {
 	Step     int64    `json:"step"`
 	Budget   budget   `json:"budget"`
 	Hold     int64    `json:"hold,omitempty"` // every bucket is closed until
+	Source   source   `json:"source,omitzero"`
 	Buckets  []bucket `json:"buckets"`
 	Waiting  int      `json:"waiting"`
 	Pods     []string `json:"pods"`
@@ -40,10 +41,17 @@ type state struct {
 }
 
 type budget struct {
-	Total     int   `json:"total"`
-	Remaining int   `json:"remaining"`
-	Reset     int64 `json:"reset,omitempty"`
-	Unknown   bool  `json:"unknown,omitempty"`
+	Total     int    `json:"total"`
+	Remaining int    `json:"remaining"`
+	Reset     int64  `json:"reset,omitempty"`
+	Unknown   bool   `json:"unknown,omitempty"`
+	Never     string `json:"never,omitempty"` // why no unit is ever granted
+}
+
+// source is what is wrong with the source of the limits.
+type source struct {
+	Error string `json:"error,omitempty"`
+	After int64  `json:"ask_after,omitempty"`
 }
 
 type bucket struct {
@@ -116,11 +124,15 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 	}
 	out := state{
 		App: s.App, Step: t.step.Milliseconds(), Pods: []string{},
-		Budget:  budget{Total: s.Budget.Total, Remaining: s.Budget.Remaining, Unknown: s.Budget.Unknown},
+		Budget:  budget{Total: s.Budget.Total, Remaining: s.Budget.Remaining, Unknown: s.Budget.Unknown, Never: s.Budget.Never},
+		Source:  source{Error: s.Source.Error},
 		Buckets: make([]bucket, 0, len(s.Buckets)),
 	}
 	if !s.Budget.Reset.IsZero() {
 		out.Budget.Reset = s.Budget.Reset.UnixMilli()
+	}
+	if !s.Source.After.IsZero() {
+		out.Source.After = s.Source.After.UnixMilli()
 	}
 	if s.Hold > 0 {
 		t.hold = steady(t.hold, t.now+s.Hold.Milliseconds())

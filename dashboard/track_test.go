@@ -183,3 +183,14 @@ func TestSpendersAreSortedAndBounded(t *testing.T) {
 	assert.Equal(t, 103, got.Shards)
 	assert.Equal(t, 134, got.SpentAll)
 }
+
+func TestWhatKeepsTheQueueFromGrantingIsTold(t *testing.T) {
+	track := tracker{step: step}
+	s := at(0, closed("", 0, 1))
+	assert.Zero(t, track.take(s).Source)
+	s.Budget.Never = "nothing is ever granted"
+	s.Source = gatewayqueue.SourceStatus{Error: "429: rate limited for 3600 s", After: s.Time.Add(time.Hour)}
+	told := track.take(s)
+	assert.Equal(t, source{"429: rate limited for 3600 s", track.now + time.Hour.Milliseconds()}, told.Source)
+	assert.Equal(t, "nothing is ever granted", told.Budget.Never)
+}

@@ -139,12 +139,12 @@ func TestStatus_SaysWhatKeepsAQueueFromGranting(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return client.HExists(t.Context(), "identify:{limited}:limits", "source_error").Val()
 	}, 30*time.Second, 20*time.Millisecond)
-	assert.Regexp(t, `(?m)^ +source  failed: rate limited, asked again in (1 h 0 min|59 min \d+ s)$`, shown("limited"))
+	assert.Regexp(t, `(?m)^ +source  failed, asked again in (1 h 0 min|59 min \d+ s): rate limited$`, shown("limited"))
 	assert.Contains(t, shown("limited"), "nothing is granted until a pod has seeded it")
 
 	none, err := redisqueue.New(client, redisqueue.WithApp("none"), redisqueue.WithFreshStart())
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, none.Close()) })
 	require.NoError(t, none.Update(t.Context(), gatewayqueue.SessionStartLimit{MaxConcurrency: 1}))
-	assert.Contains(t, shown("none"), "a total of 0: nothing is ever granted")
+	assert.Contains(t, shown("none"), "under these limits nothing is ever granted: the total is 0")
 }

@@ -36,14 +36,15 @@ func Budget(s gatewayqueue.Status, f Frame) []string {
 	if b.Unknown {
 		return []string{Row("budget", warn.Render("unknown: nothing is granted until a pod has seeded it again"), f.Width)}
 	}
+	if b.Never != "" {
+		return []string{Row("budget", warn.Render(plain(b.Never)), f.Width)}
+	}
 	left := 0.0
 	if b.Total > 0 {
 		left = float64(b.Remaining) / float64(b.Total)
 	}
 	text := fmt.Sprintf("%d of %d left", b.Remaining, b.Total)
 	switch {
-	case b.Total <= 0:
-		text = warn.Render("a total of 0: nothing is ever granted until new limits are put in force")
 	case b.Reset.IsZero():
 		text += dim.Render(", no period has begun")
 	default:
@@ -52,17 +53,22 @@ func Budget(s gatewayqueue.Status, f Frame) []string {
 	return []string{Row("budget", Bar(left, f.Width)+"  "+text, f.Width)}
 }
 
+// plain is the text of an error without the name of the package that it is of.
+func plain(text string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(text, "redisqueue: "), "gatewayqueue: ")
+}
+
 // Source is a line about what is wrong with the source of the limits, if
 // anything is.
 func Source(s gatewayqueue.Status, f Frame) []string {
 	if s.Source.Error == "" {
 		return nil
 	}
-	text := warn.Render("failed: " + s.Source.Error)
+	text := "failed"
 	if !s.Source.After.IsZero() {
-		text += dim.Render(", asked again in " + Seconds(s.Source.After.Sub(s.Time)))
+		text += ", asked again in " + Seconds(s.Source.After.Sub(s.Time))
 	}
-	return []string{Row("source", text, f.Width)}
+	return []string{Row("source", warn.Render(text+": "+plain(s.Source.Error)), f.Width)}
 }
 
 // The columns of a bucket's line; the last one takes what is left.
