@@ -164,13 +164,16 @@ func (q *InMemoryQueue) expire(t *ticket, now time.Time) {
 }
 
 // settle hears what became of a permit.
-func (q *InMemoryQueue) settle(t *ticket, what EventKind) {
+func (q *InMemoryQueue) settle(t *ticket, what EventKind) { q.settleWithin(t, what, 0) }
+
+// settleWithin is settle where an IDENTIFY leaves a while after its report.
+func (q *InMemoryQueue) settleWithin(t *ticket, what EventKind, within time.Duration) {
 	now := q.lock()
 	defer q.unlock()
 	if t.reported {
 		return
 	}
-	t.reported = true
+	t.reported, t.within = true, within
 	if !t.expired {
 		q.note(t, what, now)
 	}
@@ -189,7 +192,7 @@ func (q *InMemoryQueue) release(t *ticket, sent bool, now time.Time) {
 	}
 	delete(q.before.permits, t)
 	wasEmpty := q.budget.remaining == 0
-	until := now.Add(q.window + q.permitMargin)
+	until := now.Add(t.within + q.window + q.permitMargin)
 	if sent {
 		q.budget.identified(t, now)
 	} else {

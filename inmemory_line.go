@@ -34,11 +34,19 @@ type ticket struct {
 	used     time.Time // when it has identified, or may have
 	expired  bool      // closes has passed unreported
 	reported bool
+	within   time.Duration // until when after the report its IDENTIFY may leave
 }
 
 // Identified implements [Permit].
 func (t *ticket) Identified(context.Context) error {
 	t.queue.settle(t, EventIdentified)
+	return nil
+}
+
+// IdentifiedWithin is Identified for an IDENTIFY that leaves up to d from now,
+// which closes the bucket for as much longer.
+func (t *ticket) IdentifiedWithin(_ context.Context, d time.Duration) error {
+	t.queue.settleWithin(t, EventIdentified, max(d, 0))
 	return nil
 }
 

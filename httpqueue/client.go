@@ -79,17 +79,39 @@ func NewClient(address string, opts ...ClientOption) (*Client, error) {
 	return &Client{wire: wire, ctx: ctx, stop: stop}, nil
 }
 
-// Wait implements [gatewayqueue.Queue]. It returns nil, and not the error of
-// ctx, if the server had granted before it heard that ctx has ended.
+// Wait implements [gatewayqueue.Queue]. However long the answer of the server
+// was on its way, the bucket's window begins after Wait has returned: it takes a
+// permit, and reports it with a short request of its own, for which it waits
+// 100 ms at the most. Send IDENTIFY within 100 ms; a caller that dials first
+// takes an Acquire.
 func (c *Client) Wait(ctx context.Context, shardID int) error {
-	_, err := c.wait(ctx, shardID, identifies)
-	return err
+	t, err := c.turn(ctx, shardID)
+	if err != nil {
+		return err
+	}
+	for {
+		p, err := t.wait(ctx)
+		if err != nil {
+			return err
+		}
+		used, told := p.use(ctx)
+		if used {
+			return nil
+		}
+		if told {
+			t.request.Key = randomID() // what was paid may be used up
+		}
+	}
 }
 
 // Acquire implements [gatewayqueue.PermitQueue]. The permit is renewed while
 // this client is open and the server answers; without that it ends within 5 s.
 func (c *Client) Acquire(ctx context.Context, shardID int) (gatewayqueue.Permit, error) {
-	p, err := c.wait(ctx, shardID, permits)
+	t, err := c.turn(ctx, shardID)
+	if err != nil {
+		return nil, err
+	}
+	p, err := t.wait(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 const (
@@ -23,6 +24,11 @@ const (
 	renewTimeout = 5 * time.Second
 
 	leastRenewal = 100 * time.Millisecond // between two
+
+	// usedWithin is until when after its report a Wait's caller may send
+	// IDENTIFY, and usedAnswer how much of that Wait itself may take.
+	usedWithin = DefaultGrantMargin
+	usedAnswer = usedWithin / 2
 )
 
 // clientPermit implements [gatewayqueue.Permit].
@@ -33,6 +39,7 @@ type clientPermit struct {
 	ended   chan struct{} // closed when it was reported
 
 	mu       sync.Mutex
+	sent     elapsed.Moment // when the request was that deadline is of
 	deadline time.Time
 	settled  bool
 }
@@ -40,7 +47,7 @@ type clientPermit struct {
 func (p *clientPermit) Deadline() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.deadline
+	return p.deadline.Add(-p.sent.Jumped()) // what has passed that this clock does not know
 }
 
 func (p *clientPermit) path() string { return permits + "/" + p.id }
@@ -49,19 +56,44 @@ func (p *clientPermit) path() string { return permits + "/" + p.id }
 func (p *clientPermit) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	sent := time.Now()
+	sent := elapsed.Now()
 	var answer permitAnswer
 	err := p.client.wire.send(ctx, http.MethodPut, p.path(), nil, &answer)
+	if err == nil && answer.ID != p.id {
+		err = errForeign
+	}
 	if err == nil {
-		p.move(sent.Add(time.Duration(answer.GoodFor) * time.Millisecond))
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.sent, p.deadline = sent, sent.Time().Add(time.Duration(answer.GoodFor)*time.Millisecond)
 	}
 	return err
 }
 
-func (p *clientPermit) move(deadline time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.deadline = deadline
+// use reports that IDENTIFY is about to leave. It returns false if that is too
+// late: nothing may be sent then. told says that the server may think otherwise.
+//
+// The window begins usedWithin after the server has heard of it, which it cannot
+// before it was told. So an answer that takes long does not matter, nor one that
+// is lost: a permit that nobody settles keeps its bucket closed for longer yet.
+func (p *clientPermit) use(ctx context.Context) (used, told bool) {
+	if time.Until(p.Deadline()) < 2*usedWithin && !p.confirm(ctx) {
+		p.settle(func() {}) // it lapses, or is had again by its key
+		return false, false
+	}
+	said := elapsed.Now()
+	answer := make(chan error, 1)
+	p.settle(func() {
+		answer <- p.tell(http.MethodPost, p.path()+"/identified", identifiedRequest{Within: usedWithin.Milliseconds()})
+	})
+	select {
+	case err := <-answer:
+		if errors.Is(err, gatewayqueue.ErrPermitExpired) {
+			return false, errors.Is(err, gatewayqueue.ErrPermitSettled)
+		}
+	case <-time.After(usedAnswer):
+	}
+	return said.Since() <= usedWithin && time.Now().Before(p.Deadline()), true
 }
 
 // confirm renews a permit of unknown age, until it knows how it stands.
@@ -74,7 +106,7 @@ func (p *clientPermit) confirm(ctx context.Context) bool {
 		switch {
 		case err == nil:
 			return time.Now().Before(p.Deadline())
-		case !again(err) || ctxerr.Sleep(ctx, retryIn(err, n)) != nil:
+		case !again(err) && !isForeign(err) || ctxerr.Sleep(ctx, retryIn(err, n)) != nil:
 			return false
 		}
 	}
@@ -98,7 +130,7 @@ func (p *clientPermit) keep() {
 		switch {
 		case err == nil:
 			failures = 0
-		case again(err):
+		case again(err), isForeign(err):
 			failures++
 			p.pause(ctx, min(retryIn(err, failures), time.Second))
 		case ctx.Err() == nil:
@@ -131,26 +163,26 @@ func (p *clientPermit) expire(err error) {
 
 // Identified implements [gatewayqueue.Permit].
 func (p *clientPermit) Identified(ctx context.Context) error {
-	return p.settle(ctx, http.MethodPost, p.path()+"/identified")
+	return p.report(ctx, http.MethodPost, p.path()+"/identified")
 }
 
 // Abandon implements [gatewayqueue.Permit].
 func (p *clientPermit) Abandon(ctx context.Context) error {
-	return p.settle(ctx, http.MethodDelete, p.path())
+	return p.report(ctx, http.MethodDelete, p.path())
 }
 
-// settle reports what became of the permit, once.
-func (p *clientPermit) settle(ctx context.Context, method, path string) error {
-	p.mu.Lock()
-	was := p.settled
-	p.settled = true
-	p.mu.Unlock()
-	if was {
+// report says what became of the permit, once.
+func (p *clientPermit) report(ctx context.Context, method, path string) error {
+	told := make(chan error, 1)
+	if !p.settle(func() {
+		err := p.tell(method, path, nil)
+		if errors.Is(err, gatewayqueue.ErrPermitExpired) { // reported before, or lapsed
+			err = nil
+		}
+		told <- err
+	}) {
 		return nil
 	}
-	close(p.ended)
-	told := make(chan error, 1)
-	p.client.run(func() { told <- p.tell(method, path) }) // beyond ctx and Close: the bucket's window hangs on it
 	select {
 	case err := <-told:
 		return err
@@ -159,17 +191,28 @@ func (p *clientPermit) settle(ctx context.Context, method, path string) error {
 	}
 }
 
+// settle ends the permit's renewals and runs tell, beyond contexts and Close: the
+// bucket's window hangs on it. It returns false if that was done before.
+func (p *clientPermit) settle(tell func()) bool {
+	p.mu.Lock()
+	was := p.settled
+	p.settled = true
+	p.mu.Unlock()
+	if was {
+		return false
+	}
+	close(p.ended)
+	p.client.run(tell)
+	return true
+}
+
 // tell reports until the server knows, or it cannot matter any more.
-func (p *clientPermit) tell(method, path string) error {
+func (p *clientPermit) tell(method, path string, body any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), reportTimeout)
 	defer cancel()
 	for n := 1; ; n++ {
-		err := p.client.wire.send(ctx, method, path, nil, nil)
-		var answer *answerError
-		switch {
-		case err == nil, errors.As(err, &answer) && answer.is("gone"): // reported before, or lapsed
-			return nil
-		case !again(err):
+		err := p.client.wire.send(ctx, method, path, body, nil)
+		if err == nil || !again(err) && !isForeign(err) {
 			return err
 		}
 		if ctxerr.Sleep(ctx, min(retryIn(err, n), time.Second)) != nil {

@@ -136,10 +136,14 @@ func (p *heldPermit) Identified(ctx context.Context) error {
 
 // IdentifiedWithin is Identified for an IDENTIFY that leaves up to d from now: so
 // much later the window begins.
-func (p *heldPermit) IdentifiedWithin(_ context.Context, d time.Duration) error {
-	if p.held.remove(p, toldIdentified) {
-		time.AfterFunc(d, func() { _ = p.Permit.Identified(context.Background()) }) // in this process, so it does not fail
+func (p *heldPermit) IdentifiedWithin(ctx context.Context, d time.Duration) error {
+	if !p.held.remove(p, toldIdentified) {
+		return nil
 	}
+	if later, ok := p.Permit.(identifiedWithin); ok {
+		return later.IdentifiedWithin(ctx, d)
+	}
+	time.AfterFunc(d, func() { _ = p.Permit.Identified(context.Background()) }) // else it lapses
 	return nil
 }
 

@@ -19,6 +19,11 @@ type renewable interface {
 	Renew(context.Context) error
 }
 
+// identifiedWithin is a permit that can be reported before its IDENTIFY leaves.
+type identifiedWithin interface {
+	IdentifiedWithin(ctx context.Context, d time.Duration) error
+}
+
 // permitAnswer is a permit to a client.
 type permitAnswer struct {
 	ID      string `json:"id"`
@@ -153,9 +158,7 @@ func (h *Handler) postIdentified(w http.ResponseWriter, r *http.Request, id stri
 		return invalid("within_ms", body.Within, fmt.Sprintf("0 to %d", time.Minute.Milliseconds()))
 	}
 	return h.report(w, r, id, func(permit gatewayqueue.Permit, ctx context.Context) error {
-		later, ok := permit.(interface {
-			IdentifiedWithin(context.Context, time.Duration) error
-		})
+		later, ok := permit.(identifiedWithin)
 		if body.Within == 0 || !ok {
 			return permit.Identified(ctx)
 		}

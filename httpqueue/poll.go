@@ -50,6 +50,7 @@ type poll struct {
 	wait              string        // which of all this is; known by its key, or its ticket
 	before            bool          // it was granted before, as far as is known
 	ticketed          bool          // its client has a ticket
+	issued            time.Time     // when that was written
 	key               string
 	early             bool
 	stage             atomic.Int32 // below
@@ -114,7 +115,7 @@ func (h *Handler) readPollHere(w http.ResponseWriter, r *http.Request) (*poll, *
 	if body.Ticket == "" {
 		return poll, nil
 	}
-	at, err := h.seals.placeOf(r.Context(), poll.shard, body.Ticket)
+	at, known, err := h.seals.placeOf(r.Context(), poll.shard, body.Ticket)
 	switch {
 	case errors.Is(err, gatewayqueue.ErrInvalid):
 		return nil, h.problemOf(err)
@@ -122,8 +123,13 @@ func (h *Handler) readPollHere(w http.ResponseWriter, r *http.Request) (*poll, *
 		bad := h.away(err)
 		bad.Ticket = body.Ticket
 		return nil, bad
+	case !known:
+		h.options.log.Warn("a ticket is not of this queue's key: it keeps no place", "shard", poll.shard, "remote", r.RemoteAddr)
 	case time.Since(at.issued) < ticketGood: // else its client has been away for too long
 		poll.since, poll.wait, poll.ticketed = at.since, at.wait, true
+		if time.Since(at.issued) < ticketGood/2 {
+			poll.issued = at.issued
+		}
 	}
 	return poll, nil
 }
@@ -267,7 +273,11 @@ func (h *Handler) ticket(p *poll) string {
 	if err != nil {
 		return ""
 	}
-	return seal.ticket(place{p.shard, p.since, p.wait, time.Now()})
+	issued := p.issued
+	if issued.IsZero() {
+		issued = time.Now()
+	}
+	return seal.ticket(place{p.shard, p.since, p.wait, issued})
 }
 
 // postPermit is POST /v1/permits.

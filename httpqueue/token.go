@@ -121,7 +121,17 @@ func (s seal) open(token string) (kind, text string, ok bool) {
 	if err != nil || len(raw) <= macSize || !hmac.Equal(raw[:macSize], s.mac(string(raw[macSize:]))) {
 		return "", "", false
 	}
-	return string(raw[macSize : macSize+1]), string(raw[macSize+1:]), true
+	kind, text = read(token)
+	return kind, text, true
+}
+
+// read is open for who does not mind whether it is true.
+func read(token string) (kind, text string) {
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(raw) <= macSize {
+		return "", ""
+	}
+	return string(raw[macSize : macSize+1]), string(raw[macSize+1:])
 }
 
 // place is what a ticket says: the place of a shard since a moment on the
@@ -142,26 +152,28 @@ func (s seal) ticket(p place) string {
 	return s.close(ticketKind, text)
 }
 
-// placeOf is the inverse of ticket.
-func (s *seals) placeOf(ctx context.Context, shard int, ticket string) (place, error) {
-	kind, text, ok, err := s.open(ctx, ticket)
+// placeOf is the inverse of ticket. A ticket of a key that is no more (the bearer
+// token was changed, Redis has lost its data) keeps no place, as its queue's
+// lines are gone too, or not to be believed: known is false, and its client
+// stands at the end. What no server can have written is an InvalidError.
+func (s *seals) placeOf(ctx context.Context, shard int, ticket string) (_ place, known bool, _ error) {
+	kind, text, known, err := s.open(ctx, ticket)
 	if err != nil {
-		return place{}, err
+		return place{}, false, err
 	}
-	bad := &gatewayqueue.InvalidError{
-		Field: "ticket", Value: strconv.Quote(ticket),
-		Want: "one that a server of this queue has given to this shard; after a change of the bearer token, or a loss of Redis's data, none",
+	if !known {
+		kind, text = read(ticket)
 	}
 	fields := strings.Split(text, " ")
-	if !ok || kind != ticketKind || len(fields) != 4 || fields[0] != strconv.Itoa(shard) {
-		return place{}, bad
+	if kind != ticketKind || len(fields) != 4 && (known || len(fields) != 2) || fields[0] != strconv.Itoa(shard) {
+		return place{}, false, &gatewayqueue.InvalidError{Field: "ticket", Value: strconv.Quote(ticket), Want: "one that a server of this queue has given to this shard"}
+	}
+	if !known {
+		return place{}, false, nil
 	}
 	at, err1 := strconv.ParseInt(fields[1], 10, 64)
 	issued, err2 := strconv.ParseInt(fields[3], 10, 64)
-	if err1 != nil || err2 != nil || at <= 0 {
-		return place{}, bad
-	}
-	return place{shard, time.UnixMilli(at), fields[2], time.Unix(issued, 0)}, nil
+	return place{shard, time.UnixMilli(at), fields[2], time.Unix(issued, 0)}, err1 == nil && err2 == nil, nil
 }
 
 // randomID is a name that nobody guesses.

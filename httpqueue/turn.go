@@ -11,15 +11,12 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
-// The paths of polls.
-const (
-	permits    = "/v1/permits"
-	identifies = "/v1/identifies"
-)
-
-var errForeign = errors.New("httpqueue: the server's answer is not that of a gatewayqueue's /v1: a gateway-queue needs NewLegacyClient")
+// permits is the path of polls. A Wait takes a permit too, and reports it: only
+// so is known how old its grant is.
+const permits = "/v1/permits"
 
 const (
 	// leastPoll is what a poll takes at the least, unless it brings something.
@@ -36,14 +33,24 @@ const (
 	// confirmTimeout bounds how long a client tries to find out how a permit
 	// stands. By then it has ended.
 	confirmTimeout = 5 * time.Second
+
+	// shortestPoll is how short polls become where something between here and
+	// the server cuts longer ones.
+	shortestPoll = 100 * time.Millisecond
+
+	// foreignFor bounds for how long answers are asked again that are none of
+	// the server's, by a caller that the server has answered before.
+	foreignFor = time.Minute
 )
 
 // turn is one caller's wait.
 type turn struct {
 	client  *Client
-	path    string
 	request pollRequest
 	maxWait time.Duration
+	cut     time.Duration // longer polls were cut; 0 for none
+	known   bool          // the server has answered
+	foreign time.Time     // since when somebody else answers; zero if nobody does
 }
 
 // answer is a poll's, of whatever kind.
@@ -54,41 +61,51 @@ type answer struct {
 	Ticket     string `json:"ticket"`
 }
 
-// wait waits for the grant; with the path of permits, it returns the permit.
-func (c *Client) wait(ctx context.Context, shardID int, path string) (*clientPermit, error) {
+// turn begins a caller's wait.
+func (c *Client) turn(ctx context.Context, shardID int) (*turn, error) {
 	if err := gatewayqueue.CheckShard(shardID); err != nil {
 		return nil, err
 	}
 	if err := ctxerr.Ended(ctx); err != nil {
 		return nil, err
 	}
-	t := &turn{client: c, path: path, maxWait: c.wire.maxWait, request: pollRequest{Shard: &shardID, Key: randomID()}}
+	return &turn{client: c, maxWait: c.wire.maxWait, request: pollRequest{Shard: &shardID, Key: randomID()}}, nil
+}
+
+// wait waits for the permit.
+func (t *turn) wait(ctx context.Context) (*clientPermit, error) {
+	c := t.client
 	var last error
 	for failures := 0; ; {
 		if c.ctx.Err() != nil {
 			return nil, gatewayqueue.ErrClosed
 		}
-		sent := time.Now()
+		sent := elapsed.Now()
 		answer, err := t.poll(ctx)
 		switch {
 		case err == nil && !answer.Waiting: // granted
 			permit, err := t.accept(ctx, answer, sent)
-			if permit != nil || err != nil || path != permits {
+			if permit != nil || err != nil {
 				return permit, err
 			}
 			continue // too late for it: once more, in the same place
 		case err == nil:
 			last, failures = nil, 0
 			t.hear(answer)
-			if time.Since(sent) < leastPoll && !t.request.Early { // a server that does not wait
+			if sent.Since() < leastPoll && !t.request.Early { // a server that does not wait
 				t.rest(ctx, leastPoll)
 			}
-		case ctx.Err() == nil && c.ctx.Err() == nil && again(err):
+		case ctx.Err() == nil && c.ctx.Err() == nil && (again(err) || t.passes(err)):
 			last = err
 			failures++
 			var said *answerError
 			if errors.As(err, &said) && said.problem.Ticket != "" {
 				t.request.Ticket = said.problem.Ticket
+			}
+			if t.learn(err, sent.Since()) {
+				failures = 0 // it was in line for long, and should be soon again
+				t.rest(ctx, leastPoll)
+				continue
 			}
 			t.rest(ctx, retryIn(err, failures))
 		case ctx.Err() == nil && c.ctx.Err() == nil:
@@ -100,8 +117,38 @@ func (c *Client) wait(ctx context.Context, shardID int, path string) (*clientPer
 	}
 }
 
+// passes says whether an answer is somebody else's that stands in the server's
+// place for now: a balancer's page, a proxy's error. The server has been heard
+// of, so the address is right, and the place in line is kept.
+func (t *turn) passes(err error) bool {
+	if !t.known || !isForeign(err) {
+		t.foreign = time.Time{}
+		return false
+	}
+	if t.foreign.IsZero() {
+		t.foreign = time.Now()
+	}
+	return time.Since(t.foreign) < foreignFor
+}
+
+// learn hears that a poll was cut after a time, by something that has less
+// patience than was asked for. It returns true if shorter polls will help.
+func (t *turn) learn(err error, after time.Duration) bool {
+	var said *answerError
+	if errors.As(err, &said) && said.ours || after < shortestPoll || !t.known {
+		return false
+	}
+	shorter := max(shortestPoll, after*4/5)
+	if t.cut > 0 && t.cut <= shorter {
+		return false
+	}
+	t.cut = shorter
+	return true
+}
+
 // hear takes in an answer that was no grant.
 func (t *turn) hear(a answer) {
+	t.known, t.foreign = true, time.Time{}
 	if a.Ticket != "" {
 		t.request.Ticket = a.Ticket
 	}
@@ -129,6 +176,9 @@ type outcome struct {
 // the server is told, and its answer still counts: it may be a grant.
 func (t *turn) poll(ctx context.Context) (answer, error) {
 	wait := t.maxWait
+	if t.cut > 0 {
+		wait = min(wait, t.cut)
+	}
 	if timeout := t.client.wire.client.Timeout; timeout > 0 {
 		wait = min(wait, timeout*4/5)
 	}
@@ -147,8 +197,8 @@ func (t *turn) poll(ctx context.Context) (answer, error) {
 	go func() {
 		defer cancel()
 		var o outcome
-		o.err = t.client.wire.send(poll, http.MethodPost, t.path, request, &o.answer)
-		if a := o.answer; o.err == nil && (a.Shard == nil || *a.Shard != *request.Shard || t.path == permits && !a.Waiting && a.ID == "") {
+		o.err = t.client.wire.send(poll, http.MethodPost, permits, request, &o.answer)
+		if a := o.answer; o.err == nil && (a.Shard == nil || *a.Shard != *request.Shard || !a.Waiting && (a.ID == "" || a.GoodFor <= 0)) {
 			o.err = errForeign
 		}
 		done <- o
@@ -194,13 +244,10 @@ func (t *turn) leave(done <-chan outcome, cancel context.CancelFunc) outcome {
 // accept makes a permit of a grant, unless the grant is too old for that. Its
 // age is not known, only that it is younger than its request: if that is old,
 // the permit is renewed first.
-func (t *turn) accept(ctx context.Context, answer answer, sent time.Time) (*clientPermit, error) {
-	if t.path != permits {
-		return nil, nil
-	}
+func (t *turn) accept(ctx context.Context, answer answer, sent elapsed.Moment) (*clientPermit, error) {
 	c := t.client
 	good := time.Duration(answer.GoodFor) * time.Millisecond
-	p := &clientPermit{client: c, id: answer.ID, granted: time.Now(), deadline: sent.Add(good), ended: make(chan struct{})}
+	p := &clientPermit{client: c, id: answer.ID, granted: time.Now(), sent: sent, deadline: sent.Time().Add(good), ended: make(chan struct{})}
 	if ctx.Err() != nil || c.ctx.Err() != nil { // it left, but had been granted
 		c.run(func() { _ = p.Abandon(context.Background()) }) // else it lapses
 		if c.ctx.Err() != nil {
@@ -208,9 +255,8 @@ func (t *turn) accept(ctx context.Context, answer answer, sent time.Time) (*clie
 		}
 		return nil, ctxerr.Ended(ctx)
 	}
-	if time.Since(sent) > good/2 && !p.confirm(ctx) {
-		c.run(func() { _ = p.Abandon(context.Background()) })
-		return nil, nil
+	if sent.Since() > good/2 && !p.confirm(ctx) {
+		return nil, nil // the same key has paid, if it has lapsed; if it has not, it is had again
 	}
 	c.run(p.keep)
 	return p, nil

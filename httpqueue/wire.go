@@ -69,13 +69,41 @@ func (w wire) send(ctx context.Context, method, path string, body, out any) erro
 		return connectionError{bare(err)}
 	case resp.StatusCode >= 300:
 		return newAnswerError(resp, text)
-	case out == nil || len(text) == 0:
+	case out == nil && resp.StatusCode == http.StatusNoContent:
 		return nil
-	}
-	if err := json.Unmarshal(text, out); err != nil {
-		return fmt.Errorf("httpqueue: the server's answer cannot be read: %w", err)
+	case out == nil || json.Unmarshal(text, out) != nil:
+		return newForeignError(resp)
 	}
 	return nil
+}
+
+// foreignError is a success that is none of the server's: it says what it is, so
+// that whoever reads it knows who stands in between.
+type foreignError struct{ what string }
+
+func newForeignError(resp *http.Response) *foreignError {
+	what := resp.Status
+	for _, name := range []string{"Content-Type", "Server", "Via"} {
+		if v := resp.Header.Get(name); v != "" {
+			what += fmt.Sprintf(", %s %.60q", name, v)
+		}
+	}
+	return &foreignError{what}
+}
+
+var errForeign = &foreignError{"JSON that is no answer to this"}
+
+func (e *foreignError) Error() string {
+	return "httpqueue: the answer is not that of a gatewayqueue's /v1, but of something else at this address or before it (a gateway-queue needs NewLegacyClient): " + e.what
+}
+
+// isForeign says that something else has answered in the server's place.
+func isForeign(err error) bool {
+	var said *answerError
+	if errors.As(err, &said) {
+		return !said.ours
+	}
+	return errors.As(err, new(*foreignError))
 }
 
 func (w wire) do(req *http.Request) (*http.Response, error) {
@@ -107,7 +135,8 @@ func (e connectionError) Unwrap() error { return e.error }
 // answerError is an answer that is no success.
 type answerError struct {
 	problem    problem
-	ours       bool // the problem is a server's of this package
+	ours       bool   // the problem is a server's of this package
+	by         string // who says that it has answered, if it is not ours
 	retryAfter time.Duration
 }
 
@@ -117,6 +146,9 @@ func newAnswerError(resp *http.Response, text []byte) *answerError {
 		e.ours = json.Unmarshal(text, &e.problem) == nil && strings.HasPrefix(e.problem.Type, problemPrefix)
 	}
 	e.problem.Status = resp.StatusCode
+	if e.by = resp.Header.Get("Server"); e.by == "" {
+		e.by = resp.Header.Get("Via")
+	}
 	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
 		e.retryAfter = time.Duration(min(s, 3600)) * time.Second
 	}
@@ -127,6 +159,12 @@ func (e *answerError) Error() string {
 	text := "httpqueue: the server answers " + strconv.Itoa(e.problem.Status) + " " + http.StatusText(e.problem.Status)
 	if e.ours && e.problem.Detail != "" {
 		text += ": " + e.problem.Detail
+	}
+	if !e.ours {
+		text = fmt.Sprintf("httpqueue: not the server but something at its address or before it answers %d %s", e.problem.Status, http.StatusText(e.problem.Status))
+		if e.by != "" {
+			text += fmt.Sprintf(" (it calls itself %.60q)", e.by)
+		}
 	}
 	return text
 }
@@ -167,6 +205,9 @@ func again(err error) bool {
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	case http.StatusTooManyRequests:
+		return !answer.ours
+	}
+	if answer.problem.Status >= 520 { // Cloudflare's, which has no answer of the server either
 		return !answer.ours
 	}
 	return answer.is("left") // an earlier request of ours that the server has taken for the later
