@@ -4,7 +4,9 @@ package faults
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,22 +16,23 @@ import (
 // fault is one thing that goes wrong. do returns when it is over.
 type fault struct {
 	do       func(r *run, random *rand.Rand, length time.Duration)
-	servers  string // what it is for
+	servers  string // what it is for: words, the first is where it is tried alone
 	anywhere bool   // it is for all of them
 
-	needsAOF, needsNoAOF, needsSource bool
+	needsAOF, needsNoAOF, needsSource, needsReplicas bool
 
-	loses bool // state may get lost, so that units are not known
-	once  bool // at most once in a run
+	loses     bool // state may get lost: some grants, and so some units, are known to nobody
+	uncounted bool // units are spent that no pod spends, or given
+	once      bool // at most once in a run
 }
 
 var catalogue map[string]fault
 
 func init() { // not in the declaration: do refers to it
 	catalogue = make(map[string]fault)
-	for _, some := range []map[string]fault{podFaults, linkFaults, serverFaults, sentinelFaults, clusterFaults} {
+	for _, some := range []map[string]fault{podFaults, budgetFaults, lineFaults, linkFaults, serverFaults, sentinelFaults, clusterFaults, pairFaults, httpFaults} {
 		for name, f := range some {
-			if f.loses {
+			if f.loses || f.uncounted {
 				do := f.do
 				f.do = func(r *run, random *rand.Rand, length time.Duration) {
 					r.lost.Store(true)
@@ -42,15 +45,16 @@ func init() { // not in the declaration: do refers to it
 }
 
 var podFaults = map[string]fault{
-	"pod killed":     {do: killPod, servers: "server", anywhere: true},
-	"pods killed":    {do: killPods, servers: "server", anywhere: true, needsSource: true},
-	"pod paused":     {do: pausePod, servers: "server", anywhere: true},
-	"pods paused":    {do: pausePods, servers: "server", anywhere: true},
-	"pods replaced":  {do: replacePods, servers: "server", anywhere: true},
-	"pod closed":     {do: closePod, servers: "server", anywhere: true},
-	"clocks moved":   {do: moveClocks, servers: "server", anywhere: true},
-	"limits changed": {do: changeLimits, servers: "server", anywhere: true, needsSource: true},
-	"nothing":        {do: func(_ *run, _ *rand.Rand, length time.Duration) { time.Sleep(length) }, servers: "server", anywhere: true},
+	"pod killed":     {do: killPod, servers: "server pair http", anywhere: true},
+	"pods killed":    {do: killPods, servers: "server pair http", anywhere: true, needsSource: true},
+	"pod paused":     {do: pausePod, servers: "server pair http", anywhere: true},
+	"pods paused":    {do: pausePods, servers: "server pair http", anywhere: true},
+	"pods replaced":  {do: replacePods, servers: "server pair http", anywhere: true},
+	"pod closed":     {do: closePod, servers: "server pair http", anywhere: true},
+	"clocks moved":   {do: moveClocks, servers: "server pair http", anywhere: true},
+	"suspended":      {do: suspend, servers: "server pair http", anywhere: true},
+	"limits changed": {do: changeLimits, servers: "server pair sentinel cluster", needsSource: true},
+	"nothing":        {do: func(_ *run, _ *rand.Rand, length time.Duration) { time.Sleep(length) }, servers: "server pair http", anywhere: true},
 }
 
 func (r *run) someBerth(random *rand.Rand) *berth {
@@ -61,8 +65,10 @@ func (r *run) someBerth(random *rand.Rand) *berth {
 // it was giving back.
 func (r *run) died() {
 	most := 0
-	for _, mc := range r.discord.used() {
-		most = max(most, mc)
+	for _, d := range r.discords {
+		for _, mc := range d.used() {
+			most = max(most, mc)
+		}
 	}
 	r.explained.Add(int64(2 * most))
 }
@@ -147,27 +153,39 @@ func moveClocks(r *run, random *rand.Rand, length time.Duration) {
 	}
 }
 
+// suspend lets pods believe, at any moment, that their machine has just slept: what they
+// hold may be too old then, and no unit may get lost over that.
+func suspend(r *run, random *rand.Rand, length time.Duration) {
+	for end := time.Now().Add(length); time.Now().Before(end); {
+		r.someBerth(random).order("suspended " + upTo(random, 4*r.plan.Window).String())
+		time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
+	}
+}
+
 // changeLimits lets some pods at once write new limits, a part of them with
 // figures that have grown old.
 func changeLimits(r *run, random *rand.Rand, length time.Duration) {
+	d := r.someDiscord(random)
+	berths := slices.DeleteFunc(slices.Clone(r.fleet.berths), func(b *berth) bool { return b.discord != d })
+	some := func() *berth { return berths[random.IntN(len(berths))] }
 	for end := time.Now().Add(length); ; {
-		old := r.discord.report()
-		r.discord.change(1 + random.IntN(5))
-		now := r.discord.report()
-		for range 1 + random.IntN(len(r.fleet.berths)) {
+		old := d.report()
+		d.change(1 + random.IntN(5))
+		now := d.report()
+		for range 1 + random.IntN(len(berths)) {
 			limit := now
 			if random.IntN(3) == 0 {
 				limit = old
 				limit.Remaining = min(limit.Total, limit.Remaining+random.IntN(20))
 			}
-			r.orderLimit(r.someBerth(random), limit)
+			r.orderLimit(some(), limit)
 		}
 		if time.Now().After(end) {
 			break
 		}
 		time.Sleep(time.Duration(random.IntN(700)) * time.Millisecond)
 	}
-	r.orderLimit(r.someBerth(random), r.discord.report())
+	r.orderLimit(some(), d.report())
 }
 
 func (r *run) orderLimit(b *berth, limit gatewayqueue.SessionStartLimit) {
@@ -175,5 +193,5 @@ func (r *run) orderLimit(b *berth, limit gatewayqueue.SessionStartLimit) {
 	if err != nil {
 		panic(err)
 	}
-	b.order("limit " + string(text))
+	b.order(fmt.Sprintf("read %d\nlimit %s", clock()-readTime, text))
 }

@@ -1,60 +1,118 @@
 package faults
 
-// Discord's side: it counts identifies as they are reported, and says what is
-// left of the budget when it is asked.
+// Discord's side: it counts identifies as they are reported, says what is left of
+// the budget when it is asked, and is the judge of its own periods.
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// discord is the limit source of a run, and what its pods are configured with.
+// discord is the limit source of one bot, and what its pods are configured with.
+// A period begins with its first IDENTIFY, lasts as long as the plan says, and has
+// at most total of them.
 type discord struct {
 	mu     sync.Mutex
 	limit  gatewayqueue.SessionStartLimit // at the start
 	start  time.Duration
-	now    int   // max_concurrency
-	ever   []int // all values of max_concurrency so far
-	counts [2]int
+	length time.Duration // of a period
+	now    int           // max_concurrency
+	ever   []int         // all values of max_concurrency so far
+	raised int           // units by which total has grown
+	spends []spend       // in the order of reports
+	mood   mood
+	asked  int
 }
 
-func newDiscord(limit gatewayqueue.SessionStartLimit) *discord {
-	return &discord{limit: limit, start: clock(), now: limit.MaxConcurrency, ever: []int{limit.MaxConcurrency}}
+// spend is units that are used at a moment, by a pod or by another program.
+type spend struct {
+	at    time.Duration
+	units int
 }
 
-// period is the period of a moment: 0 until the reset, and then 1.
-func (d *discord) period(at time.Duration) int {
-	if at < d.start+d.limit.ResetAfter {
-		return 0
+// mood is how the limit source answers for now.
+type mood struct {
+	answer func(http.ResponseWriter) bool // false: as usual
+	late   time.Duration                  // how long after the figure was read
+}
+
+// readTime is how long a report may be on its way to us. A figure is answered that
+// much later than it is of, so that every IDENTIFY before it is in it.
+const readTime = 30 * time.Millisecond
+
+func newDiscord(limit gatewayqueue.SessionStartLimit, length time.Duration) *discord {
+	if length == 0 {
+		length = gatewayqueue.LimitPeriod
 	}
-	return 1
+	return &discord{limit: limit, start: clock(), length: length, now: limit.MaxConcurrency, ever: []int{limit.MaxConcurrency}}
 }
 
-func (d *discord) identified(at time.Duration) {
+func (d *discord) spent(at time.Duration, units int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.counts[d.period(at)]++
+	d.spends = append(d.spends, spend{at, units})
 }
 
-// report is session_start_limit as it is now.
-func (d *discord) report() gatewayqueue.SessionStartLimit {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := clock()
-	l := gatewayqueue.SessionStartLimit{Total: d.limit.Total, MaxConcurrency: d.now}
-	if d.period(now) == 0 {
-		l.Remaining, l.ResetAfter = d.limit.Remaining-d.counts[0], d.start+d.limit.ResetAfter-now
-	} else {
-		l.Remaining = d.limit.Total - d.counts[1]
-		if d.counts[1] > 0 {
-			l.ResetAfter = gatewayqueue.LimitPeriod
+// period is one of Discord's, with what was spent in it.
+type period struct {
+	begins, ends time.Duration
+	spent        int
+}
+
+// periods are those until a moment. What was spent before the run is in the first.
+func (d *discord) periods(until time.Duration) []period {
+	spends := slices.Clone(d.spends)
+	slices.SortFunc(spends, func(a, b spend) int { return cmp.Compare(a.at, b.at) })
+	var all []period
+	if used := d.limit.Total - d.limit.Remaining; used > 0 {
+		all = append(all, period{d.start, d.start + d.limit.ResetAfter, used})
+	}
+	for _, s := range spends {
+		if s.at > until {
+			break
 		}
+		if len(all) == 0 || s.at >= all[len(all)-1].ends {
+			all = append(all, period{begins: s.at, ends: s.at + d.length})
+		}
+		all[len(all)-1].spent += s.units
 	}
-	l.Remaining = max(l.Remaining, 0)
+	return all
+}
+
+// over says by how many identifies the budget was overspent, in all periods.
+func (d *discord) over() (over int, all []period) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all = d.periods(clock())
+	for _, p := range all {
+		over += max(0, p.spent-d.limit.Total-d.raised)
+	}
+	return over, all
+}
+
+// report is session_start_limit as of now.
+func (d *discord) report() gatewayqueue.SessionStartLimit {
+	time.Sleep(readTime)
+	return d.reportAt(clock() - readTime)
+}
+
+func (d *discord) reportAt(at time.Duration) gatewayqueue.SessionStartLimit {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := gatewayqueue.SessionStartLimit{Total: d.limit.Total + d.raised, MaxConcurrency: d.now}
+	l.Remaining = l.Total
+	if all := d.periods(at); len(all) > 0 && at < all[len(all)-1].ends {
+		last := all[len(all)-1]
+		l.Remaining, l.ResetAfter = max(0, l.Total-last.spent), last.ends-at
+	}
 	return l
 }
 
@@ -66,6 +124,13 @@ func (d *discord) change(maxConcurrency int) {
 	d.ever = append(d.ever, maxConcurrency)
 }
 
+// raise adds to the total, as Discord does for a bot that has grown.
+func (d *discord) raise(units int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.raised += units
+}
+
 // used says which values of max_concurrency there were.
 func (d *discord) used() []int {
 	d.mu.Lock()
@@ -73,6 +138,73 @@ func (d *discord) used() []int {
 	return append([]int(nil), d.ever...)
 }
 
+// turn changes how the limit source answers, and returns how to turn it back.
+func (d *discord) turn(m mood) func() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old := d.mood
+	d.mood = m
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.mood = old
+	}
+}
+
 func (d *discord) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	_ = json.NewEncoder(w).Encode(map[string]any{"session_start_limit": d.report()}) // a pod that was killed reads nothing
+	d.mu.Lock()
+	m := d.mood
+	d.asked++
+	d.mu.Unlock()
+	if m.answer != nil && m.answer(w) {
+		return
+	}
+	limit := d.report()
+	time.Sleep(m.late)
+	_ = json.NewEncoder(w).Encode(map[string]any{"session_start_limit": limit}) // a pod that was killed reads nothing
+}
+
+// partial answers without some of the fields.
+func (d *discord) partial(random *rand.Rand) func(http.ResponseWriter) bool {
+	var mu sync.Mutex
+	return func(w http.ResponseWriter) bool {
+		mu.Lock()
+		kind := random.IntN(6)
+		mu.Unlock()
+		l := d.report()
+		fields := map[string]any{
+			"total": l.Total, "remaining": l.Remaining, "reset_after": l.ResetAfter.Milliseconds(), "max_concurrency": l.MaxConcurrency,
+		}
+		switch kind {
+		case 0:
+			return false
+		case 1:
+			fields = map[string]any{}
+		default:
+			delete(fields, []string{"total", "remaining", "reset_after", "max_concurrency"}[kind-2])
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"session_start_limit": fields})
+		return true
+	}
+}
+
+// refusing answers with errors: a status with its header, or a page instead of JSON.
+func refusing(random *rand.Rand) func(http.ResponseWriter) bool {
+	kind := random.IntN(4)
+	return func(w http.ResponseWriter) bool {
+		switch kind {
+		case 0:
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = fmt.Fprint(w, `{"message":"You are being rate limited.","retry_after":1.0,"global":false}`)
+		case 1:
+			w.WriteHeader(http.StatusInternalServerError)
+		case 2:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 3:
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = fmt.Fprint(w, "<html>Just a moment...</html>")
+		}
+		return true
+	}
 }

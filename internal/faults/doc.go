@@ -2,8 +2,10 @@
 // judges what it did meanwhile.
 //
 // A run is a fleet of pods, each a process of its own, that bring up shards
-// through one Redis: a server behind toxiproxy, a master with Sentinels, or a
-// Cluster. A plan says which faults happen when; the same seed makes the same
+// through one Redis: a server behind toxiproxy, a master with Sentinels, a Cluster,
+// or three servers whose replication is ours to break. In some runs they are
+// clients of two servers over HTTP, or of two bots, or of two versions of the
+// library. A plan says which faults happen when; the same seed makes the same
 // plan. When the faults are over, every shard must come up, and the judge looks
 // at all that was done:
 //
@@ -12,6 +14,12 @@
 //   - Units that are gone although nobody identified are unused; only pods that
 //     were killed, and state that was lost, explain them.
 //   - A shard that never comes up is unserved.
+//   - A bucket with living waiters that has no grant for long after the faults has
+//     stalled.
+//
+// The budget is judged by Discord's own periods: each begins with its first
+// IDENTIFY. A plan may have periods of some seconds; then pods write that instead
+// of a day into the calls that they send.
 //
 // # When an identify happens
 //

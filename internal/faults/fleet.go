@@ -21,9 +21,10 @@ import (
 
 // berth is where one pod after another runs, with the same shards and link.
 type berth struct {
-	index  int
-	link   *link // nil without proxies
-	config podConfig
+	index   int
+	link    *link // nil without proxies
+	config  podConfig
+	discord *discord // of its bot
 
 	busy  sync.Mutex // held while a fault stops or kills its pods
 	mu    sync.Mutex
@@ -33,11 +34,15 @@ type berth struct {
 
 type process struct {
 	name  string
+	bot   int
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	done  chan struct{} // closed when it has ended and all it said was heard
 	err   error
 }
+
+// seat is a shard of one of the bots.
+type seat struct{ bot, shard int }
 
 // fleet is all pods of a run.
 type fleet struct {
@@ -49,14 +54,18 @@ type fleet struct {
 	mu       sync.Mutex
 	events   []event
 	errors   []string
-	served   map[int]int
+	served   map[seat]int
 	draining bool
 	ending   bool
 	watchers sync.WaitGroup
 }
 
+// oldVar is the path of this suite as a release had it, built with go test -c: its pods
+// work beside those of now.
+const oldVar = "GATEWAYQUEUE_FAULTS_OLD"
+
 func newFleet(t testing.TB, dir string, heard func(event)) *fleet {
-	f := &fleet{t: t, dir: dir, heard: heard, served: make(map[int]int)}
+	f := &fleet{t: t, dir: dir, heard: heard, served: make(map[seat]int)}
 	t.Cleanup(func() { f.end(0) })
 	return f
 }
@@ -72,13 +81,14 @@ func (f *fleet) launch(b *berth) {
 	}
 	config, draining := b.config, f.draining
 	if draining {
-		config.Shards = slices.DeleteFunc(slices.Clone(config.Shards), func(s int) bool { return f.served[s] > 0 })
+		config.Shards = slices.DeleteFunc(slices.Clone(config.Shards), func(s int) bool { return f.served[seat{config.Bot, s}] > 0 })
 	}
 	f.watchers.Add(1)
 	f.mu.Unlock()
 	b.lives++
 	config.Name = fmt.Sprintf("p%d-%d", b.index, b.lives)
 	config.Seed += uint64(b.lives)
+	config.Other = config.Versions && (b.index+b.lives)%2 == 0
 	p, stdout, err := f.start(config)
 	if err != nil {
 		f.watchers.Done()
@@ -100,7 +110,11 @@ func (f *fleet) start(config podConfig) (*process, io.Reader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.Command(os.Args[0])
+	program := os.Args[0]
+	if old := os.Getenv(oldVar); old != "" && config.Other && config.Role == "" {
+		program = old
+	}
+	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), podVar+"="+string(text), "GOMAXPROCS=1")
 	log, err := os.Create(filepath.Join(f.dir, config.Name+".log"))
 	if err != nil {
@@ -108,7 +122,7 @@ func (f *fleet) start(config podConfig) (*process, io.Reader, error) {
 	}
 	defer log.Close()
 	cmd.Stderr = log
-	p := &process{name: config.Name, cmd: cmd, done: make(chan struct{})}
+	p := &process{name: config.Name, bot: config.Bot, cmd: cmd, done: make(chan struct{})}
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, nil, err
 	}
@@ -129,18 +143,22 @@ func (f *fleet) listen(p *process, stdout io.Reader) {
 			f.fail(err.Error())
 			continue
 		}
+		e.bot = p.bot
 		closed = closed || e.kind == "closed"
 		f.mu.Lock()
 		f.events = append(f.events, e)
 		switch e.kind {
 		case "identify":
-			f.served[e.shard]++
+			f.served[seat{e.bot, e.shard}]++
 		case "error":
 			f.errors = append(f.errors, e.String())
 		}
 		f.mu.Unlock()
 		f.heard(e)
 	}
+	f.mu.Lock()
+	f.events = append(f.events, event{at: clock(), kind: "ended", pod: p.name, bot: p.bot})
+	f.mu.Unlock()
 	if p.err = p.cmd.Wait(); p.err != nil && !strings.Contains(p.err.Error(), "killed") {
 		f.fail(fmt.Sprintf("pod %s ended: %v", p.name, p.err))
 	} else if p.err == nil && !closed {
@@ -222,14 +240,14 @@ func (f *fleet) end(within time.Duration) {
 }
 
 // unserved are the shards that never came up.
-func (f *fleet) unserved() []int {
+func (f *fleet) unserved() []seat {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var none []int
+	var none []seat
 	for _, b := range f.berths {
 		for _, shard := range b.config.Shards {
-			if f.served[shard] == 0 {
-				none = append(none, shard)
+			if at := (seat{b.config.Bot, shard}); f.served[at] == 0 {
+				none = append(none, at)
 			}
 		}
 	}

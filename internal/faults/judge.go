@@ -5,6 +5,7 @@ package faults
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ type event struct {
 	at            time.Duration // CLOCK_MONOTONIC
 	kind          string
 	pod           string
+	bot           int
 	shard, bucket int
 	text          string
 }
@@ -42,6 +44,52 @@ func (v violation) String() string {
 	return fmt.Sprintf("shard %d (bucket %d, %s) %v after shard %d (bucket %d, %s) at %d",
 		v.second.shard, v.second.bucket, v.second.pod, (v.second.at - v.first.at).Round(10*time.Microsecond),
 		v.first.shard, v.first.bucket, v.first.pod, v.second.at)
+}
+
+// of is what pods of one bot said.
+func of(bot int, events []event) []event {
+	return slices.DeleteFunc(slices.Clone(events), func(e event) bool { return e.bot != bot })
+}
+
+// stalled is the longest time after the faults in which somebody waited in a bucket
+// and nobody there was granted anything. What a pod that was killed waited for ends
+// with it.
+func stalled(events []event, from time.Duration, maxConcurrency int) time.Duration {
+	events = slices.Clone(events)
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	type waiter struct {
+		pod   string
+		shard int
+	}
+	waiting := make(map[int]map[waiter]bool)
+	since := make(map[int]time.Duration) // of each bucket in which somebody waits
+	longest := time.Duration(0)
+	for _, e := range events {
+		bucket := e.shard % maxConcurrency
+		if waiting[bucket] == nil {
+			waiting[bucket] = make(map[waiter]bool)
+		}
+		w := waiter{e.pod, e.shard}
+		switch e.kind {
+		case "waits":
+			if len(waiting[bucket]) == 0 {
+				since[bucket] = e.at
+			}
+			waiting[bucket][w] = true
+		case "identify", "abandoned", "expired":
+			if len(waiting[bucket]) > 0 {
+				longest = max(longest, e.at-max(since[bucket], from))
+			}
+			since[bucket] = e.at
+		case "over":
+			delete(waiting[bucket], w)
+		case "ended":
+			for _, line := range waiting {
+				maps.DeleteFunc(line, func(w waiter, _ bool) bool { return w.pod == e.pod })
+			}
+		}
+	}
+	return longest
 }
 
 // identifies are those among the events, in the order of time.
@@ -83,6 +131,9 @@ func leastGap(all []event) time.Duration {
 	return least
 }
 
+// stallLimit is what a busy machine may need, and more than any hold or lease of a run.
+const stallLimit = 15 * time.Second
+
 // verdict is what the judge says of a run.
 type verdict struct {
 	Identifies int
@@ -92,7 +143,9 @@ type verdict struct {
 	Unused     int           // units gone that nobody used
 	Explained  int           // how many of these the faults can explain
 	Uncounted  int           // identifies that no unit was spent for
-	Unserved   []int         // shards that never came up
+	Unserved   []seat        // shards that never came up
+	Expired    int           // permits that ended before their holder could use them
+	Stalled    time.Duration // the longest time in which a bucket with waiters had no grant, after the faults
 	Errors     []string      // what no fault may cause
 	Resumed    time.Duration // from the end of the last fault to the next grant; -1 for never
 	LeastGap   time.Duration
@@ -116,6 +169,9 @@ func (v verdict) bad() []string {
 	if len(v.Unserved) > 0 {
 		bad = append(bad, fmt.Sprintf("shards never served: %v", v.Unserved))
 	}
+	if v.Stalled > stallLimit {
+		bad = append(bad, fmt.Sprintf("a bucket with waiters had no grant for %v after the faults", v.Stalled.Round(time.Millisecond)))
+	}
 	for _, err := range v.Errors {
 		bad = append(bad, "error: "+err)
 	}
@@ -127,6 +183,6 @@ func (v verdict) String() string {
 	if v.Units >= 0 {
 		units = fmt.Sprint(v.Units)
 	}
-	return fmt.Sprintf("identifies %3d  units %3s  violations %d  over %d  unused %d (explained %d)  unserved %d  resumed %4d ms  least gap %d ms",
-		v.Identifies, units, len(v.Violations), v.Over, v.Unused, v.Explained, len(v.Unserved), v.Resumed.Milliseconds(), v.LeastGap.Milliseconds())
+	return fmt.Sprintf("identifies %3d  units %3s  violations %d  over %d  unused %d (explained %d)  unserved %d  resumed %4d ms  stalled %d ms  least gap %d ms",
+		v.Identifies, units, len(v.Violations), v.Over, v.Unused, v.Explained, len(v.Unserved), v.Resumed.Milliseconds(), v.Stalled.Milliseconds(), v.LeastGap.Milliseconds())
 }

@@ -32,9 +32,9 @@ type link struct {
 	proxy *toxiproxy.Proxy
 }
 
-func newLink(t testing.TB, server string) *link {
+func newLink(t testing.TB, to *lossy) *link {
 	t.Helper()
-	l := &link{lossy: newLossy(t, server)}
+	l := &link{lossy: to}
 	l.admin = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
 	l.proxy = toxiproxy.NewProxy(l.admin, "redis", "127.0.0.1:0", l.lossy.addr())
 	if err := l.proxy.Start(); err != nil {
@@ -103,7 +103,8 @@ func (l *link) refuse() func() {
 // command and read its reply, so that a read is one of either as a rule.
 type lossy struct {
 	listener net.Listener
-	server   string
+	server   func() string // called for each connection
+	apart    atomic.Bool   // nothing passes, and both ends stay open
 
 	requests, replies atomic.Int64 // lost of a million
 	mute              atomic.Int64 // of a million lost, how many leave the connection open and silent
@@ -114,6 +115,11 @@ type lossy struct {
 }
 
 func newLossy(t testing.TB, server string) *lossy {
+	t.Helper()
+	return newLossyTo(t, func() string { return server })
+}
+
+func newLossyTo(t testing.TB, server func() string) *lossy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -135,6 +141,27 @@ func newLossy(t testing.TB, server string) *lossy {
 
 func (l *lossy) addr() string { return l.listener.Addr().String() }
 
+// retarget leads to another server from now on. Connections to the old one end.
+func (l *lossy) retarget(server string) {
+	l.mu.Lock()
+	l.server = func() string { return server }
+	l.mu.Unlock()
+	l.drop()
+}
+
+// drop ends all connections.
+func (l *lossy) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		_ = c.Close()
+	}
+}
+
+// cut lets nothing pass while both ends stay open, as a network does that has come
+// apart.
+func (l *lossy) cut(apart bool) { l.apart.Store(apart) }
+
 // lose sets how many of the requests and replies get lost, and how many of
 // those leave a silent connection behind.
 func (l *lossy) lose(requests, replies, mute float64) {
@@ -151,7 +178,10 @@ func (l *lossy) accept() {
 			return
 		}
 		go func() {
-			server, err := net.Dial("tcp", l.server)
+			l.mu.Lock()
+			to := l.server()
+			l.mu.Unlock()
+			server, err := net.Dial("tcp", to)
 			if err != nil {
 				_ = client.Close()
 				return
@@ -204,6 +234,10 @@ func (l *lossy) pump(to, from net.Conn, rate *atomic.Int64, muted *atomic.Bool) 
 		}
 		if muted.Load() {
 			continue // both ways
+		}
+		if l.apart.Load() {
+			muted.Store(true) // for good: bytes are missing
+			continue
 		}
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return

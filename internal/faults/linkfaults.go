@@ -9,17 +9,17 @@ import (
 )
 
 var linkFaults = map[string]fault{
-	"replies lost":             {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.losing(0, 0.1, 0) }), servers: "server"},
-	"replies lost in silence":  {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.losing(0, 0.1, 1) }), servers: "server"},
-	"requests lost":            {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.losing(0.1, 0, 0) }), servers: "server"},
-	"requests lost in silence": {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.losing(0.1, 0, 1) }), servers: "server"},
-	"half open":                {do: toxic("timeout", "downstream", nil), servers: "server"}, // executed, never answered
-	"half open the other way":  {do: toxic("timeout", "upstream", nil), servers: "server"},
-	"reset":                    {do: toxic("reset_peer", "downstream", nil), servers: "server"},
-	"slow":                     {do: latency, servers: "server"},
-	"a trickle":                {do: toxic("slicer", "downstream", map[string]any{"average_size": 8, "size_variation": 4, "delay": 3000}), servers: "server"},
-	"stalled":                  {do: toxic("bandwidth", "upstream", map[string]any{"rate": 0}), servers: "server"}, // delivered once it is over
-	"refused":                  {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.refuse() }), servers: "server"},
+	"replies lost":             {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.losing(0, 0.1, 0) }), servers: "server pair"},
+	"replies lost in silence":  {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.losing(0, 0.1, 1) }), servers: "server pair"},
+	"requests lost":            {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.losing(0.1, 0, 0) }), servers: "server pair"},
+	"requests lost in silence": {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.losing(0.1, 0, 1) }), servers: "server pair"},
+	"half open":                {do: toxic("timeout", "downstream", nil), servers: "server pair"}, // executed, never answered
+	"half open the other way":  {do: toxic("timeout", "upstream", nil), servers: "server pair"},
+	"reset":                    {do: toxic("reset_peer", "downstream", nil), servers: "server pair"},
+	"slow":                     {do: latency, servers: "server pair"},
+	"a trickle":                {do: toxic("slicer", "downstream", map[string]any{"average_size": 8, "size_variation": 4, "delay": 3000}), servers: "server pair"},
+	"stalled":                  {do: toxic("bandwidth", "upstream", map[string]any{"rate": 0}), servers: "server pair"}, // delivered once it is over
+	"refused":                  {do: onLinks(func(l *link, _ *rand.Rand) func() { return l.refuse() }), servers: "server pair"},
 }
 
 // onLinks does something to the links of some pods or of all, and undoes it.

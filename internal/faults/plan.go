@@ -19,13 +19,19 @@ import (
 // plan is one run before it happens.
 type plan struct {
 	Seed    uint64
-	Servers string           // "server", "sentinel" or "cluster"
+	Servers string           // "server", "sentinel", "cluster", "pair" or "http"
 	Binary  redistest.Binary // of the servers; the default's, if empty
 	Queue   string           // "redis", "naive" or "token"
 	AOF     bool
 	Source  bool // pods ask Discord for the limits
 	Calm    bool // pods behave well
 	Once    bool // each shard comes up once
+
+	Bots     int           // in this Redis; 0 is one
+	Period   time.Duration // how long a budget lasts; 0 is a day
+	Dial     time.Duration // what a dial takes at least
+	Versions bool          // every other pod is of another version of the library
+	Replicas int           // a grant must have reached so many
 
 	Pods, Shards      int
 	Limit             gatewayqueue.SessionStartLimit
@@ -56,9 +62,25 @@ func (p plan) String() string {
 	for _, s := range p.Faults {
 		faults = append(faults, s.String())
 	}
-	return fmt.Sprintf("seed %d: %d shards on %d pods, max_concurrency %d, %d of %d for %v, %s, aof %v, source %v, waits %.1f, read timeout %v: %s",
+	return fmt.Sprintf("seed %d: %d shards on %d pods, max_concurrency %d, %d of %d for %v, %s, aof %v, source %v, waits %.1f, read timeout %v, bots %d, period %v, reserve %d, versions %v, replicas %d: %s",
 		p.Seed, p.Shards, p.Pods, p.Limit.MaxConcurrency, p.Limit.Remaining, p.Limit.Total, p.Limit.ResetAfter,
-		p.Servers, p.AOF, p.Source, p.Waits, p.ReadTimeout, strings.Join(faults, " "))
+		p.Servers, p.AOF, p.Source, p.Waits, p.ReadTimeout, max(1, p.Bots), p.Period, p.Reserve, p.Versions, p.Replicas, strings.Join(faults, " "))
+}
+
+// bounded says that waiters wait for no budget.
+func (p plan) bounded() bool { return p.Period == 0 && p.Limit.Remaining > 10*p.Shards+p.Reserve }
+
+// fits says if a fault can happen to what the plan has.
+func (p plan) fits(f fault) bool {
+	switch {
+	case !f.anywhere && !slices.Contains(strings.Fields(f.servers), p.Servers):
+		return false
+	case f.needsAOF && !p.AOF || f.needsNoAOF && p.AOF || f.needsSource && !p.Source:
+		return false
+	case f.needsReplicas && p.Replicas == 0:
+		return false
+	}
+	return true
 }
 
 // quiet is a plan without faults.
@@ -76,8 +98,35 @@ func quiet(seed uint64) plan {
 func single(name string, seed uint64, length time.Duration) plan {
 	p := quiet(seed)
 	f := catalogue[name]
-	p.Servers, p.AOF, p.Source = f.servers, f.needsAOF, true
-	p.Faults = []scheduled{{Name: name, At: 1800 * time.Millisecond, For: length, Seed: seed}}
+	p.Servers, p.AOF, p.Source = strings.Fields(f.servers)[0], f.needsAOF, true
+	if f.needsReplicas {
+		p.Replicas = 1
+	}
+	at := 1800 * time.Millisecond
+	if _, ok := budgetFaults[name]; ok {
+		p = p.inPeriods(12, 9, 1500*time.Millisecond, 4*time.Second)
+		if f.uncounted { // there must be something to spend
+			p.Limit.Total, p.Limit.Remaining = 20, 16
+		}
+		p.Source = f.needsSource
+		at, length = 500*time.Millisecond, 4*length
+		p.Faults = append(p.Faults, scheduled{Name: "nothing", At: at, For: 8 * time.Second}) // some periods more
+	}
+	if name == "dead fleet" { // nobody else asks, who would find the dead by chance
+		p.Pods, p.Calm, p.Once, at, length = 1, true, true, 100*time.Millisecond, 2*time.Second
+	}
+	if strings.HasPrefix(name, "forgotten") {
+		p.Window = 1200 * time.Millisecond // for the steps of it take some hundred
+	}
+	p.Faults = append(p.Faults, scheduled{Name: name, At: at, For: length, Seed: seed})
+	return p
+}
+
+// inPeriods is the plan with a budget that ends and begins again, and no reserve to
+// hide behind.
+func (p plan) inPeriods(total, remaining int, reset, period time.Duration) plan {
+	p.Limit.Total, p.Limit.Remaining, p.Limit.ResetAfter, p.Period = total, remaining, reset, period
+	p.Reserve, p.Refresh = 0, time.Second
 	return p
 }
 
@@ -101,52 +150,86 @@ func core(b redistest.Binary, servers string, seed uint64) plan {
 	return p
 }
 
-// random is a plan drawn from a seed.
-func random(seed uint64) plan {
+// random is a plan drawn from a seed. Each run has its own subset of all faults, and
+// draws from that: so some meet often that would meet seldom among all. all is with
+// those that are awaited.
+func random(seed uint64, all bool) plan {
 	r := rand.New(rand.NewPCG(seed, 20))
 	p := quiet(seed)
-	p.Servers = "server"
-	switch r.IntN(20) { // they take 2 s to start
-	case 0:
-		p.Servers = "sentinel"
-	case 1:
-		p.Servers = "cluster"
+	p.Servers = [20]string{"sentinel", "cluster", "pair", "pair", "pair", "pair", "pair", "http", "http", "http"}[r.IntN(20)]
+	if p.Servers == "" {
+		p.Servers = "server"
 	}
 	p.Pods = 3 + r.IntN(3)
 	p.Limit.MaxConcurrency = 1 + r.IntN(4)
 	p.Shards = p.Limit.MaxConcurrency*(3+r.IntN(3)) + r.IntN(2)
-	p.AOF, p.Source = r.IntN(2) == 0, r.IntN(3) > 0
+	p.AOF, p.Source = p.Servers == "server" && r.IntN(2) == 0, r.IntN(3) > 0
 	if r.IntN(2) == 0 {
 		p.Refresh = time.Second
 	}
 	p.Waits = float64(r.IntN(5)) / 4
 	p.ReadTimeout = []time.Duration{150, 300, 600, 1000}[r.IntN(4)] * time.Millisecond
-	if r.IntN(5) == 0 { // a budget that ends, and a period that begins soon
-		p.Limit.Total, p.Limit.Remaining, p.Limit.ResetAfter = 400, p.Reserve+r.IntN(p.Shards), time.Duration(2000+r.IntN(3000))*time.Millisecond
-		p.Source = true
+	if r.IntN(6) == 0 && (p.Servers == "server" || p.Servers == "pair") {
+		p.Bots = 2
 	}
+	p.Versions = r.IntN(6) == 0
 	if r.IntN(6) == 0 {
 		p.LoseRequests, p.LoseReplies, p.Mute = 0.03*r.Float64(), 0.1*r.Float64(), r.Float64()
 	}
-	names := slices.Sorted(maps.Keys(catalogue))
-	for range 1 + r.IntN(5) {
-		name := names[r.IntN(len(names))]
+	if p.Servers == "pair" && r.IntN(2) == 0 {
+		p.Replicas = 1 + r.IntN(2) // of two
+	}
+	if !awaited["periods"] || all {
+		p.drawBudget(r)
+	}
+	p.drawFaults(r, all)
+	return p
+}
+
+// drawBudget lets a third of the plans have a budget that ends, and periods that begin
+// while the faults last.
+func (p *plan) drawBudget(r *rand.Rand) {
+	if r.IntN(3) > 0 {
+		return
+	}
+	capacity := p.Limit.MaxConcurrency * 9 // identifies in 4 s
+	total := capacity/2 + 1 + r.IntN(capacity)
+	reset := time.Duration(1000+r.IntN(3000)) * time.Millisecond
+	*p = p.inPeriods(total, 1+r.IntN(total), reset, time.Duration(2000+r.IntN(4000))*time.Millisecond)
+}
+
+// drawFaults draws up to six faults that fit.
+func (p *plan) drawFaults(r *rand.Rand, all bool) {
+	var mine []string
+	for _, name := range slices.Sorted(maps.Keys(catalogue)) {
+		if f := catalogue[name]; r.IntN(3) == 0 && p.fits(f) && (all || !awaited[name]) {
+			mine = append(mine, name)
+		}
+	}
+	if len(mine) == 0 {
+		return
+	}
+	for range 1 + r.IntN(6) {
+		name := mine[r.IntN(len(mine))]
 		f := catalogue[name]
-		if f.servers != p.Servers && !(f.anywhere) || p.clashes(name) {
-			continue
-		}
-		if f.needsAOF && !p.AOF || f.needsNoAOF && p.AOF || f.needsSource && !p.Source {
-			continue
-		}
 		length := time.Duration(50+r.IntN(1500)) * time.Millisecond
 		if r.IntN(30) == 0 {
 			length *= 7
 		}
-		p.Faults = append(p.Faults, scheduled{
-			Name: name, At: time.Duration(r.IntN(2800)) * time.Millisecond, For: length, Seed: r.Uint64(),
-		})
+		at := time.Duration(r.IntN(2800)) * time.Millisecond
+		if p.clashes(name) {
+			continue
+		}
+		p.Faults = append(p.Faults, scheduled{Name: name, At: at, For: length, Seed: r.Uint64()})
+		if strings.HasPrefix(name, "forgotten") {
+			p.Window = 1200 * time.Millisecond
+		}
+		if f.loses && p.Period > 0 && p.Reserve == 0 { // the reserve is for what nobody knows of
+			p.Reserve = 10
+			p.Limit.Total += 10
+			p.Limit.Remaining += 10
+		}
 	}
-	return p
 }
 
 // clashes says that the plan has a fault already with which this one would
@@ -156,6 +239,7 @@ func (p plan) clashes(name string) bool {
 	other := map[string]string{
 		"delete slot": "delete opens", "delete opens": "delete slot",
 		"failover": "lagging failover", "lagging failover": "failover", // there is one replica
+		"partition": "late partition", "late partition": "partition",
 	}
 	return slices.ContainsFunc(p.Faults, func(s scheduled) bool {
 		return s.Name == other[name] || s.Name == name && catalogue[name].once

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -36,8 +38,17 @@ type podConfig struct {
 	Refresh     time.Duration
 	Reserve     int
 	Limit       gatewayqueue.SessionStartLimit
-	Source      string // where to ask for the limits; "" for Limit
-	Queue       string // "redis", or a naive one
+	Source      string        // where to ask for the limits; "" for Limit
+	Queue       string        // "redis", or a naive one
+	Bot         int           // of which bot, counted from 0
+	App         string        // its name in Redis; "" is the default
+	Role        string        // "server" serves the queue over HTTP, "client" uses one that does; "" is neither
+	Address     string        // of the server over HTTP
+	Dial        time.Duration // what a dial takes at least
+	Period      time.Duration // how long a budget lasts; 0 is a day
+	Versions    bool          // every other pod is of another version of the library
+	Other       bool          // this one is
+	Replicas    int           // a grant must have reached so many replicas
 	Shards      []int
 	Waits       float64 // the part of the grants that are asked for with Wait
 	Calm        bool    // no context is cancelled, no dial is slow or fails
@@ -89,6 +100,9 @@ type silence struct{}
 
 func (silence) Printf(context.Context, string, ...any) {}
 
+// staleFigure is how long an operator may take from reading a figure to writing it.
+const staleFigure = 100 * time.Millisecond
+
 // pod is the process's own state.
 type pod struct {
 	config podConfig
@@ -96,19 +110,23 @@ type pod struct {
 	log    *podLog
 	queue  gatewayqueue.PermitQueue
 	update func(context.Context, gatewayqueue.SessionStartLimit) error
+	look   func(context.Context) error
 
 	mu       sync.Mutex
 	random   *rand.Rand
 	draining bool
-	buckets  map[int]int // of each shard's last grant
-	armed    map[int]context.CancelCauseFunc
+	idle     time.Time                       // until then it wants nothing
+	dark     time.Time                       // until then no dial succeeds
+	buckets  map[int]int                     // of each shard's last grant
+	calls    map[int]context.CancelCauseFunc // of each shard's last context
+	armed    map[int]context.CancelCauseFunc // those to be cancelled in the instant of a grant
 }
 
 func runPod(config podConfig) error {
 	p := &pod{
-		config: config, client: config.Servers.client(config.ReadTimeout), log: newPodLog(),
+		config: config, client: config.client(), log: newPodLog(),
 		random:  rand.New(rand.NewPCG(config.Seed, config.Seed)),
-		buckets: make(map[int]int), armed: make(map[int]context.CancelCauseFunc),
+		buckets: make(map[int]int), calls: make(map[int]context.CancelCauseFunc), armed: make(map[int]context.CancelCauseFunc),
 	}
 	closeQueue, err := p.open()
 	if err != nil {
@@ -120,6 +138,7 @@ func runPod(config podConfig) error {
 	for _, shard := range config.Shards {
 		work.Go(func() { p.work(ctx, shard) })
 	}
+	var read time.Duration
 	orders := bufio.NewScanner(os.Stdin)
 	for orders.Scan() {
 		order, rest, _ := strings.Cut(orders.Text(), " ")
@@ -128,16 +147,37 @@ func runPod(config podConfig) error {
 			p.mu.Lock()
 			p.draining = true
 			p.mu.Unlock()
+		case "read": // when the figures of the next order were
+			ns, err := strconv.ParseInt(rest, 10, 64)
+			if err != nil {
+				return err
+			}
+			read = time.Duration(ns)
 		case "limit":
 			var limit gatewayqueue.SessionStartLimit
 			if err := json.Unmarshal([]byte(rest), &limit); err != nil {
 				return err
+			}
+			if clock()-read > staleFigure {
+				continue // this process stood still: nobody would write such figures now
 			}
 			go func() {
 				err := p.update(ctx, limit)
 				if err != nil && ctx.Err() == nil && !errors.Is(err, gatewayqueue.ErrClosed) {
 					p.say("error", 0, 0, "update: "+err.Error())
 				}
+			}()
+		case "idle", "unreachable", "suspended":
+			d, err := time.ParseDuration(rest)
+			if err != nil {
+				return err
+			}
+			p.be(order, d)
+		case "look":
+			go func() {
+				short, done := context.WithTimeout(ctx, time.Second)
+				defer done()
+				_ = p.look(short) // what it says is not of interest here
 			}()
 		case "clock":
 			by, err := time.ParseDuration(rest)
@@ -162,9 +202,33 @@ func runPod(config podConfig) error {
 	return p.client.Close()
 }
 
+// be makes the pod idle or its dials fail for a while, or tells it that its machine
+// has slept for so long.
+func (p *pod) be(what string, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch what {
+	case "idle":
+		p.idle = time.Now().Add(d)
+		for _, cancel := range p.calls {
+			if d > 0 {
+				cancel(errCancelled)
+			}
+		}
+	case "unreachable":
+		p.dark = time.Now().Add(d)
+	case "suspended":
+		elapsed.Simulate(d, 0)
+	}
+}
+
 // open makes the queue that the pod uses.
 func (p *pod) open() (func() error, error) {
 	c := p.config
+	p.look = func(context.Context) error { return nil }
+	if c.Role == "client" {
+		return p.openClient()
+	}
 	if c.Queue != "redis" {
 		p.queue = &naive{client: p.client, window: c.Window + gatewayqueue.GrantMargin, kind: c.Queue, pod: c.Name}
 		return func() error { return nil }, nil
@@ -173,6 +237,12 @@ func (p *pod) open() (func() error, error) {
 		redisqueue.WithPod(c.Name), redisqueue.WithWindow(c.Window), redisqueue.WithPodLease(c.PodLease),
 		redisqueue.WithReserve(c.Reserve), redisqueue.WithObserver(p.observe),
 		redisqueue.WithLogger(slog.New(p.log)),
+	}
+	if c.App != "" {
+		options = append(options, redisqueue.WithApp(c.App))
+	}
+	if c.Replicas > 0 {
+		options = append(options, redisqueue.WithReplicas(c.Replicas))
 	}
 	if c.Source != "" {
 		options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimitsAt(c.Source, nil, "t")), redisqueue.WithRefresh(c.Refresh))
@@ -184,6 +254,10 @@ func (p *pod) open() (func() error, error) {
 		return nil, err
 	}
 	p.queue, p.update = queue, queue.Update
+	p.look = func(ctx context.Context) error { _, err := queue.Status(ctx); return err }
+	if c.Role == "server" {
+		return p.serve(queue)
+	}
 	return queue.Close, nil
 }
 

@@ -31,7 +31,7 @@ func newBench(t *testing.T) *bench {
 }
 
 func (b *bench) pod(name string, opts ...redisqueue.Option) (*redisqueue.RedisQueue, *link) {
-	l := newLink(b.t, b.server.Addr)
+	l := newLink(b.t, newLossy(b.t, b.server.Addr))
 	client := redis.NewClient(&redis.Options{Addr: l.addr, ReadTimeout: time.Second})
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 900, ResetAfter: time.Hour, MaxConcurrency: 1}
 	queue, err := redisqueue.New(client, append([]redisqueue.Option{

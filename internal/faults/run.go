@@ -30,20 +30,24 @@ const (
 
 // run is what faults act on.
 type run struct {
-	t       testing.TB
-	plan    plan
-	dir     string
-	fleet   *fleet
-	discord *discord
-	admin   redis.UniversalClient // straight to the server
+	t        testing.TB
+	plan     plan
+	dir      string
+	fleet    *fleet
+	discords []*discord            // of each bot
+	admin    redis.UniversalClient // straight to the server
+	servers  addresses             // as for a pod without faults on its way
 
 	server   *redistest.Server // the one, nil with Sentinels or a Cluster
 	sentinel *redistest.Sentinel
 	cluster  *redistest.Cluster
+	pair     *pair
+	balancer *balancer
 	busy     sync.Mutex // held while a fault acts on a server
 
-	explained atomic.Int64 // units that faults may have cost
-	lost      atomic.Bool  // state may have been lost: units are not known
+	faultsOver time.Duration
+	explained  atomic.Int64 // units that faults may have cost
+	lost       atomic.Bool  // state may have been lost: units are not known
 
 	mu  sync.Mutex
 	log []string
@@ -51,33 +55,47 @@ type run struct {
 
 // note writes what happens into the run's log.
 func (r *run) note(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.log = append(r.log, fmt.Sprintf("%12d %s", clock(), fmt.Sprintf(format, args...)))
+	r.logAt(clock(), format, args...)
 }
 
-// execute runs the plan and returns the verdict. dir takes the logs.
-func execute(t testing.TB, p plan, dir string) verdict { return executeAfter(t, p, dir, func(*run) {}) }
+func (r *run) logAt(at time.Duration, format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log = append(r.log, fmt.Sprintf("%12d %s", at, fmt.Sprintf(format, args...)))
+}
 
-// executeAfter is execute, with something to do before the pods start.
+// executeAfter does something before the pods start, runs the plan and returns the
+// verdict. dir takes the logs.
 func executeAfter(t testing.TB, p plan, dir string, before func(*run)) verdict {
 	t.Helper()
-	r := &run{t: t, plan: p, dir: dir, discord: newDiscord(p.Limit)}
-	servers := r.startServers()
-	office := httptest.NewServer(r.discord)
-	t.Cleanup(office.Close)
+	r := &run{t: t, plan: p, dir: dir, balancer: new(balancer)}
+	r.servers = r.startServers()
+	var offices []string
+	for range max(1, p.Bots) {
+		d := newDiscord(p.Limit, p.Period)
+		office := httptest.NewServer(d)
+		t.Cleanup(office.Close)
+		r.discords, offices = append(r.discords, d), append(offices, office.URL)
+	}
 	r.fleet = newFleet(t, dir, func(e event) {
 		switch {
 		case e.kind == "identify":
-			r.discord.identified(e.at)
+			r.discords[e.bot].spent(e.at, 1)
+		case e.kind == "over" && e.text != "" && p.Servers == "http" && len(p.Faults) > 0:
+			r.explained.Add(1) // the server may not have heard that it gave up
+		case e.kind == "serves":
+			r.balancer.set(int(e.pod[1]-'0'), e.text)
 		case e.kind == "closed" && e.text == "untold": // it ended while Redis was away
 			r.died()
 		}
 	})
-	r.hire(servers, office.URL)
+	r.hire(offices)
 	before(r)
-	for _, b := range r.fleet.berths {
+	for i, b := range r.fleet.berths {
 		r.fleet.launch(b)
+		if p.Servers == "http" && i == httpServers-1 {
+			r.awaitServers()
+		}
 	}
 
 	var faults sync.WaitGroup
@@ -92,6 +110,7 @@ func executeAfter(t testing.TB, p plan, dir string, before func(*run)) verdict {
 	}
 	faults.Wait()
 	end := clock()
+	r.faultsOver = end
 	resumed := r.await(resumeLimit, func() (time.Duration, bool) { return r.firstAfter(end) }) - end
 	r.fleet.drain()
 	r.await(serveLimit, func() (time.Duration, bool) { return 0, len(r.fleet.unserved()) == 0 })
@@ -116,6 +135,10 @@ func (r *run) startServers() addresses {
 		r.admin = r.cluster.Client(r.t, func(o *redis.ClusterOptions) { o.ClusterStateReloadInterval = time.Second })
 		return addresses{"cluster", r.cluster.Addrs}
 	}
+	if r.plan.Servers == "pair" {
+		r.startPair(b)
+		return addresses{"server", []string{r.pair.admin.addr()}}
+	}
 	var args []string
 	if r.plan.AOF {
 		args = []string{"--appendonly", "yes", "--appendfsync", "everysec"}
@@ -126,27 +149,59 @@ func (r *run) startServers() addresses {
 }
 
 // hire makes the berths.
-func (r *run) hire(servers addresses, office string) {
+func (r *run) hire(offices []string) {
 	p := r.plan
-	for i := range p.Pods {
-		b := &berth{index: i, config: podConfig{
-			Seed: p.Seed + uint64(i)*1000, Servers: servers, ReadTimeout: p.ReadTimeout, Window: p.Window,
+	first := 0 // of those that bring up shards
+	if p.Servers == "http" {
+		first = httpServers
+	}
+	for i := range first + p.Pods {
+		bot := i % len(r.discords)
+		b := &berth{index: i, discord: r.discords[bot], config: podConfig{
+			Seed: p.Seed + uint64(i)*1000, Servers: r.servers, ReadTimeout: p.ReadTimeout, Window: p.Window, Bot: bot,
 			PodLease: p.PodLease, Refresh: p.Refresh, Reserve: p.Reserve, Limit: p.Limit, Queue: p.Queue, Waits: p.Waits, Calm: p.Calm, Once: p.Once,
+			Dial: p.Dial, Period: p.Period, Versions: p.Versions, Replicas: p.Replicas,
 		}}
+		if bot > 0 {
+			b.config.App = fmt.Sprintf("bot%d", bot)
+		}
 		if p.Source {
-			b.config.Source = office
+			b.config.Source = offices[bot]
 		}
-		for shard := i; shard < p.Shards; shard += p.Pods {
-			b.config.Shards = append(b.config.Shards, shard)
+		way := ""
+		switch {
+		case r.pair != nil:
+			way = r.pair.servers[0].Addr
+		case r.server != nil:
+			way = r.server.Addr
 		}
-		if r.server != nil {
-			b.link = newLink(r.t, r.server.Addr)
-			b.config.Servers.Addrs = []string{b.link.addr}
+		switch {
+		case i < first:
+			b.config.Role = "server"
+			b.link = newLink(r.t, newLossy(r.t, way))
+		case first > 0:
+			b.config.Role = "client"
+			b.link = newLink(r.t, newLossyTo(r.t, r.balancer.pick))
+			b.config.Address = b.link.addr
+		case way != "":
+			b.link = newLink(r.t, newLossy(r.t, way))
+		}
+		if b.link != nil {
 			b.link.lossy.lose(p.LoseRequests, p.LoseReplies, p.Mute)
+			b.config.Servers.Addrs = []string{b.link.addr}
+		}
+		if i >= first {
+			mine := i - first
+			for shard := mine / len(r.discords); shard < p.Shards; shard += (p.Pods - bot + len(r.discords) - 1) / len(r.discords) {
+				b.config.Shards = append(b.config.Shards, shard)
+			}
 		}
 		r.fleet.berths = append(r.fleet.berths, b)
 	}
 }
+
+// visitor is a client of the servers as they are now.
+func (r *run) visitor() redis.UniversalClient { return r.servers.client(300 * time.Millisecond) }
 
 // await asks until it is so, and returns the answer, or zero when the limit has
 // passed.
@@ -175,17 +230,22 @@ func (r *run) firstAfter(end time.Duration) (time.Duration, bool) {
 // judge looks at what was done once all pods have ended.
 func (r *run) judge(resumed time.Duration) verdict {
 	events := r.fleet.record()
-	all := identifies(events)
-	v := verdict{
-		Identifies: len(all), Violations: violations(all, r.plan.Window, r.discord.used()),
-		Unserved: r.fleet.unserved(), Errors: r.fleet.errors, Resumed: max(resumed, -1), LeastGap: leastGap(all), Units: -1,
+	v := verdict{Unserved: r.fleet.unserved(), Errors: r.fleet.errors, Resumed: max(resumed, -1), LeastGap: time.Hour, Units: -1}
+	counted := !r.lost.Load() && len(r.discords) == 1
+	for bot, d := range r.discords {
+		all := identifies(of(bot, events))
+		v.Identifies += len(all)
+		v.Violations = append(v.Violations, violations(all, r.plan.Window, d.used())...)
+		v.Expired += len(slices.DeleteFunc(slices.Clone(events), func(e event) bool { return e.bot != bot || e.kind != "expired" }))
+		v.LeastGap = min(v.LeastGap, leastGap(all))
+		over, periods := d.over()
+		for _, p := range periods {
+			r.logAt(p.begins, "period of bot %d until %d: %d spent", bot, p.ends, p.spent)
+		}
+		v.Over += over
+		counted = counted && len(periods) <= 1 && (len(periods) == 0 || clock() < periods[0].ends-time.Second)
 	}
-	var counts [2]int
-	for _, e := range all {
-		counts[r.discord.period(e.at)]++
-	}
-	v.Over = max(0, counts[0]-r.plan.Limit.Remaining, counts[1]-r.plan.Limit.Total)
-	if !r.lost.Load() && counts[1] == 0 {
+	if counted {
 		key := keyPrefix + "remaining"
 		if r.plan.Queue != "redis" {
 			key = naiveBudget
@@ -196,8 +256,11 @@ func (r *run) judge(resumed time.Duration) verdict {
 			v.Errors = append(v.Errors, fmt.Sprintf("remaining is %q: %v", text, err))
 		}
 		v.Units = r.plan.Limit.Remaining - left
-		v.Unused, v.Uncounted = max(0, v.Units-len(all)), max(0, len(all)-v.Units)
+		v.Unused, v.Uncounted = max(0, v.Units-v.Identifies), max(0, v.Identifies-v.Units)
 		v.Explained = int(r.explained.Load())
+	}
+	if len(r.discords) == 1 && len(r.discords[0].used()) == 1 && r.plan.bounded() {
+		v.Stalled = stalled(events, r.faultsOver, r.plan.Limit.MaxConcurrency)
 	}
 	if resumed < 0 {
 		v.Errors = append(v.Errors, fmt.Sprintf("nothing was granted within %v of the end of the faults", resumeLimit))

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
 var serverFaults = map[string]fault{
@@ -18,6 +20,9 @@ var serverFaults = map[string]fault{
 	"server killed":              {do: restart(nil), servers: "server", needsAOF: true},
 	"server killed and emptied":  {do: restart(empty), servers: "server", loses: true, needsSource: true},
 	"server killed and set back": {do: setBack, servers: "server", needsNoAOF: true, loses: true, needsSource: true, once: true},
+	"forgotten set back":         {do: forgotten(setBackForgotten), servers: "server", needsNoAOF: true, loses: true, needsSource: true, once: true},
+	"evicted":                    {do: evict, servers: "server", loses: true, needsSource: true},
+	"snapshots fail":             {do: snapshotsFail, servers: "server", needsNoAOF: true},
 	"loading":                    {do: load, servers: "server", needsNoAOF: true, loses: true, needsSource: true, once: true},
 	"flushed":                    {do: command("FLUSHALL"), servers: "server", loses: true, needsSource: true},
 	"scripts flushed":            {do: command("SCRIPT", "FLUSH"), servers: "server"},
@@ -100,6 +105,53 @@ func setBack(r *run, random *rand.Rand, length time.Duration) {
 		r.server.Restart()
 		empty(r)
 	})
+}
+
+// setBackForgotten is setBack, of which no pod that lives knows.
+func setBackForgotten(r *run, _ *rand.Rand, _ time.Duration, die func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r.tell(ctx, "SAVE")
+	r.awaitGrant(r.fleet.berths[0])
+	r.server.Kill()
+	die()
+	r.server.Restart()
+	empty(r)
+	r.visitAt(r.server.Addr)
+}
+
+// evict lets the server throw away what it has, as a cache does whose memory is full.
+func evict(r *run, _ *rand.Rand, length time.Duration) {
+	r.onServer(func(ctx context.Context) {
+		r.tell(ctx, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+		r.tell(ctx, "CONFIG", "SET", "maxmemory", "100kb") // less than an empty server needs: all goes, and nothing is written
+		time.Sleep(length / 3)
+		r.tell(ctx, "CONFIG", "SET", "maxmemory", "0")
+		r.tell(ctx, "CONFIG", "SET", "maxmemory-policy", "noeviction")
+	})
+	time.Sleep(length / 3)
+}
+
+// snapshotsFail lets the server answer MISCONF to all that writes.
+func snapshotsFail(r *run, _ *rand.Rand, length time.Duration) {
+	r.onServer(func(ctx context.Context) {
+		defer r.inTheWay(r.server)()
+		r.tell(ctx, "CONFIG", "SET", "save", "3600 1000000")
+		r.tell(ctx, "BGSAVE")
+		time.Sleep(length)
+		r.tell(ctx, "CONFIG", "SET", "save", "")
+	})
+}
+
+// inTheWay puts a directory where the server would write its snapshots, and returns
+// how to take it away.
+func (r *run) inTheWay(s *redistest.Server) func() {
+	name := filepath.Join(s.Dir, "dump.rdb")
+	_ = os.Remove(name) // it may not be there
+	if err := os.Mkdir(name, 0o700); err != nil {
+		r.note("%v", err)
+	}
+	return func() { _ = os.Remove(name) } // the same
 }
 
 // load lets the server come back with so much data that it answers LOADING for

@@ -13,7 +13,15 @@ import (
 
 func (p *pod) work(ctx context.Context, shard int) {
 	for ctx.Err() == nil {
-		switch up, err := p.bringUp(ctx, shard); {
+		p.rest(ctx, shard)
+		p.say("waits", shard, 0, "")
+		up, err := p.bringUp(ctx, shard)
+		text := ""
+		if err != nil {
+			text = "gave up"
+		}
+		p.say("over", shard, 0, text)
+		switch {
 		case err != nil && ctx.Err() == nil && errors.Is(err, gatewayqueue.ErrClosed):
 			return
 		case err != nil && ctx.Err() == nil && !expected(err):
@@ -26,6 +34,30 @@ func (p *pod) work(ctx context.Context, shard int) {
 			time.Sleep(p.upTo(p.config.Window))
 		}
 	}
+}
+
+// rest lasts for as long as the pod shall be idle; an order may end it early.
+// Shards come back one after the other.
+func (p *pod) rest(ctx context.Context, shard int) {
+	idle := func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return time.Now().Before(p.idle)
+	}
+	if !idle() {
+		return
+	}
+	for idle() && ctx.Err() == nil {
+		time.Sleep(5 * time.Millisecond)
+	}
+	time.Sleep(time.Duration(shard) * 10 * time.Millisecond)
+}
+
+// unreachable says if no dial succeeds for now.
+func (p *pod) unreachable() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.dark)
 }
 
 func (p *pod) isDraining() bool {
@@ -43,7 +75,7 @@ func expected(err error) bool {
 func (p *pod) bringUp(ctx context.Context, shard int) (bool, error) {
 	ctx, done := p.badContext(ctx, shard)
 	defer done()
-	if p.chance() < p.config.Waits {
+	if p.chance() < p.config.Waits && !p.unreachable() {
 		if err := p.queue.Wait(ctx, shard); err != nil {
 			return false, err
 		}
@@ -57,7 +89,7 @@ func (p *pod) bringUp(ctx context.Context, shard int) (bool, error) {
 	p.dial()
 	settle, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if ctx.Err() != nil || p.below(0.05) {
+	if ctx.Err() != nil || p.below(0.05) || p.unreachable() {
 		p.say("abandoned", shard, p.bucketOf(shard), "")
 		_ = permit.Abandon(settle) // the queue keeps trying
 		return false, errors.Join(ctx.Err(), errCancelled)
@@ -77,6 +109,9 @@ func (p *pod) bringUp(ctx context.Context, shard int) (bool, error) {
 // while, with a deadline, or cancelled in the instant of a grant.
 func (p *pod) badContext(ctx context.Context, shard int) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	p.mu.Lock()
+	p.calls[shard] = cancel
+	p.mu.Unlock()
 	done := func() { cancel(errCancelled) }
 	if p.config.Calm {
 		return ctx, done
@@ -105,6 +140,7 @@ func (p *pod) badContext(ctx context.Context, shard int) (context.Context, func(
 // dial takes as long as a dial does: mostly not long, now and then longer than
 // a permit is good without renewals.
 func (p *pod) dial() {
+	time.Sleep(p.config.Dial)
 	switch {
 	case p.below(0.1):
 		time.Sleep(p.upTo(3 * p.config.Window))
@@ -120,6 +156,9 @@ func (p *pod) identify(at time.Duration, shard int) {
 func (p *pod) bucketOf(shard int) int {
 	if p.config.Queue != "redis" {
 		return shard % naiveBuckets
+	}
+	if p.config.Role == "client" { // there max_concurrency stays as it is
+		return shard % p.config.Limit.MaxConcurrency
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
