@@ -203,3 +203,25 @@ func TestAHeldIdentify_KeepsAGrantedPlaceForAMomentOnly(t *testing.T) {
 	require.NoError(t, queue.Wait(t.Context(), 1))
 	assert.Equal(t, 999, remaining(t, queue))
 }
+
+// Voice is dialled with the same Dialer, at any time, and needs no permit.
+func TestVoice_NeitherWaitsNorKeepsAPermit(t *testing.T) {
+	t.Parallel()
+	queue := newQueue(t)
+	gate := discordgoqueue.New(queue, 0, discordgoqueue.WithNetDial(func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		t.Cleanup(func() { _ = theirs.Close() })
+		return ours, nil
+	}))
+	defer gate.Close()
+	conn, err := gate.DialContext(t.Context(), "tcp", "rotterdam1234.discord.media:443")
+	require.NoError(t, err)
+	assert.Equal(t, 1000, remaining(t, queue))
+	_ = conn.Close()
+
+	other := discordgoqueue.New(queue, 0) // a voice server of another name
+	defer other.Close()
+	ours, _ := conntest.Pair(t, other.DialContext, conntest.ServerFrame(0x81, `{"op":8,"d":{"v":4,"heartbeat_interval":41250.0}}`))
+	assert.Eventually(t, func() bool { return remaining(t, queue) == 1000 }, 10*time.Second, time.Millisecond)
+	_ = ours.Close()
+}

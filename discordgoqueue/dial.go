@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ func (g *Gate) DialTLSContext(ctx context.Context, network, addr string) (net.Co
 
 func (g *Gate) dial(ctx context.Context, network, addr string, encrypted bool) (net.Conn, error) {
 	l := &link{gate: g}
-	if g.waits() {
+	if g.waits() && !isVoice(addr) {
 		defer g.reports.Expect()()
 		var done context.CancelCauseFunc
 		ctx, done = g.until(ctx) // Close ends the dial as well
@@ -54,6 +55,13 @@ func (g *Gate) dial(ctx context.Context, network, addr string, encrypted bool) (
 	l.Conn = gatewayconn.Wrap(conn, gatewayconn.Patience, gatewayconn.Hooks{Identify: l.identify, Resume: l.resume, Event: l.event})
 	context.AfterFunc(l.Done(), l.abandon)
 	return l, nil
+}
+
+// isVoice reports whether addr is of a voice server, which discordgo dials with
+// the same Dialer: no IDENTIFY of the gateway is sent there.
+func isVoice(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && strings.HasSuffix(strings.TrimSuffix(strings.ToLower(host), "."), ".discord.media")
 }
 
 // until returns a context that ends with ctx and with the gate.
@@ -130,9 +138,10 @@ func (l *link) resume() {
 	l.abandon()
 }
 
-// event hears what the gateway says. An event means that there is a session.
+// event hears what the gateway says. An event means that there is a session, and
+// HELLO of a voice server (op 8) that there will be none.
 func (l *link) event(op int) {
-	if op == 0 {
+	if op == 0 || op == 8 {
 		l.abandon()
 	}
 }

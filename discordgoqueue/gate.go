@@ -41,7 +41,7 @@
 //     fails before, slot and unit go back at once.
 //
 //   - After it, discordgo begins each connection with RESUME, and that passes
-//     without a permit. So does voice, which dials the same way.
+//     without a permit. So does voice at any time, which dials the same way.
 //
 //   - Invalid Session (op 9) is what discordgo answers with IDENTIFY at once, on
 //     the open connection. The gate holds that IDENTIFY until it has a permit,

@@ -5,6 +5,7 @@ package gatewaytest
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -41,6 +42,7 @@ type conn struct {
 	silence  *time.Timer // no heartbeat for too long
 	eviction *time.Timer // still there after op 7
 	over     bool        // the connection has ended, or must
+	began    bool        // a session has begun here
 }
 
 // frame is one message from the client, or the end of reading.
@@ -94,6 +96,11 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 
 	c.run(ctx, latency-latency/2, r.URL.Query())
+	select {
+	case f := <-c.frames: // it had come when the connection was severed
+		c.identifyInVain(f)
+	default:
+	}
 
 	s.mu.Lock()
 	delete(s.conns, c)
@@ -191,6 +198,7 @@ func (c *conn) leave(ends bool) {
 	if c.sess == nil {
 		return
 	}
+	c.began = true
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.s.alive(c.sess, c) {
@@ -209,11 +217,35 @@ func (c *conn) close(code websocket.StatusCode) {
 	c.over = true
 	c.leave(false)
 	c.s.log.Debug("close", "code", int(code), "reason", closeReasons[code])
-	sever := func() { _ = c.tcp.Close() } // It may be closed already.
-	timer := time.AfterFunc(closeGrace, sever)
-	defer timer.Stop()
-	defer context.AfterFunc(c.s.ctx, sever)()
-	_ = c.ws.Close(code, closeReasons[code]) // The client may be gone.
+	defer context.AfterFunc(c.s.ctx, func() { _ = c.tcp.Close() })() // It may be closed already.
+	reason := closeReasons[code]
+	// Not with ws.Close, which throws away what comes from now on. Nobody else
+	// writes, and what was written has been flushed.
+	frame := append([]byte{0x88, byte(2 + len(reason))}, binary.BigEndian.AppendUint16(nil, uint16(code))...)
+	_ = c.tcp.SetWriteDeadline(time.Now().Add(writeTimeout)) // The same.
+	if _, err := c.tcp.Write(append(frame, reason...)); err == nil {
+		c.listen()
+	}
+}
+
+// listen goes on judging what a client sends that has not heard of its
+// connection's end, until it answers that, or a moment has passed.
+func (c *conn) listen() {
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	for {
+		select {
+		case f := <-c.frames:
+			if f.err != nil {
+				return
+			}
+			c.identifyInVain(f)
+		case <-grace.C:
+			return
+		case <-c.s.ctx.Done():
+			return
+		}
+	}
 }
 
 // write sends a payload that is no event.

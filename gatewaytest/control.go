@@ -183,6 +183,11 @@ type Stats struct {
 	Reconnects      int // op 7 sent
 	Timeouts        int // connections closed because no heartbeat came
 	Disasters       int // identifies past the daily limit
+
+	// IdentifiesInVain is how many identifies came on a connection that the
+	// server had ended already, but that had not gone yet. They count, and are in
+	// the judge's record; a client that looks before it identifies sends none.
+	IdentifiesInVain int
 }
 
 // Stats returns the counts so far.

@@ -82,6 +82,26 @@ func (c *conn) identify(f frame, data identifyData) {
 	}
 }
 
+// identifyInVain judges an IDENTIFY that came on a connection which the server
+// has just ended: Discord may have counted it, and no session comes of it.
+func (c *conn) identifyInVain(f frame) {
+	var payload received
+	var data identifyData
+	if f.err != nil || json.Unmarshal(f.data, &payload) != nil || payload.Op != opIdentify || json.Unmarshal(payload.D, &data) != nil {
+		return
+	}
+	shard, _, valid := data.shard()
+	if c.began || !valid || !c.s.authentic(bareToken(data.Token)) {
+		return // as in identify, nothing is counted
+	}
+	c.s.count(func(stats *Stats) { stats.IdentifiesInVain++ })
+	ruling := c.s.judge.identifyAt(f.arrival, shard)
+	c.s.log.Debug("IDENTIFY on a connection that has ended", "shard", shard, "gap", ruling.Gap)
+	if ruling.Over {
+		c.s.overrun()
+	}
+}
+
 // sendReady sends READY once its delay has passed.
 func (c *conn) sendReady() {
 	if c.sess == nil {
@@ -96,7 +116,11 @@ func (c *conn) sendReady() {
 	c.dispatch("READY", readyData{
 		Version:          c.version,
 		User:             user{ID: ApplicationID, Username: "gatewaytest", Discriminator: "0", Bot: true},
+		Trace:            []string{`["gatewaytest",{}]`},
 		Guilds:           []any{},
+		PrivateChannels:  []any{},
+		Presences:        []any{},
+		Relationships:    []any{},
 		SessionID:        c.sess.ID,
 		ResumeGatewayURL: c.s.ResumeURL(),
 		Shard:            [2]int{c.sess.Shard, c.sess.Shards},

@@ -101,10 +101,16 @@ type helloData struct {
 	HeartbeatInterval int64 `json:"heartbeat_interval"` // milliseconds
 }
 
+// readyData is READY. Discord still sends the lists of accounts that are no bots,
+// and libraries rely on them: eris on private_channels, discord.py on the avatar.
 type readyData struct {
 	Version          int         `json:"v"`
+	Trace            []string    `json:"_trace"`
 	User             user        `json:"user"`
 	Guilds           []any       `json:"guilds"`
+	PrivateChannels  []any       `json:"private_channels"`
+	Presences        []any       `json:"presences"`
+	Relationships    []any       `json:"relationships"`
 	SessionID        string      `json:"session_id"`
 	ResumeGatewayURL string      `json:"resume_gateway_url"`
 	Shard            [2]int      `json:"shard"`
@@ -112,10 +118,12 @@ type readyData struct {
 }
 
 type user struct {
-	ID            string `json:"id"`
-	Username      string `json:"username"`
-	Discriminator string `json:"discriminator"`
-	Bot           bool   `json:"bot"`
+	ID            string  `json:"id"`
+	Username      string  `json:"username"`
+	GlobalName    *string `json:"global_name"`
+	Discriminator string  `json:"discriminator"`
+	Avatar        *string `json:"avatar"`
+	Bot           bool    `json:"bot"`
 }
 
 type application struct {
