@@ -33,6 +33,9 @@ func (g *Gate) DialTLSContext(ctx context.Context, network, addr string) (net.Co
 
 func (g *Gate) dial(ctx context.Context, network, addr string, encrypted bool) (net.Conn, error) {
 	l := &link{gate: g}
+	if !isVoice(addr) && g.tooSoon() {
+		return nil, errTooSoon
+	}
 	if g.waits() && !isVoice(addr) {
 		defer g.reports.Expect()()
 		var done context.CancelCauseFunc
@@ -159,6 +162,7 @@ func (l *link) identify(ctx context.Context, c *gatewayconn.Conn, shardID int, s
 		g.log.Debug("IDENTIFY on an open connection waits for its turn")
 		var err error
 		if permit, err = g.hold(ctx, c); err != nil {
+			g.lost()
 			g.log.Debug("IDENTIFY on an open connection was not sent", "error", err)
 			return err
 		}

@@ -121,6 +121,7 @@ type Gate struct {
 	ready   bool               // there was a READY: discordgo begins with RESUME from now on
 	refused bool               // that RESUME will be refused: wait in line before the dial
 	kept    *place             // in line, for the next connection
+	lostAt  time.Time          // when a connection ended with its IDENTIFY held
 	unused  map[*link]struct{} // connections that hold a permit
 }
 

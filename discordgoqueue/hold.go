@@ -29,9 +29,16 @@ const (
 	// discordgo dials again after 1 s.
 	keptFor      = time.Minute
 	grantKeptFor = 5 * time.Second
+
+	// discordgo's Close takes a second, and two of its goroutines call it when a
+	// connection ends while IDENTIFY is held: the one that reads, and the one that
+	// sends heartbeats. See tooSoon.
+	closeTakes     = 900 * time.Millisecond
+	closesTogether = 10 * time.Second
 )
 
 var (
+	errTooSoon     = errors.New("discordgoqueue: the connection before ended while its IDENTIFY was held: the next one is refused once, or discordgo would close it in place of that one (https://github.com/bwmarrin/discordgo/issues/406)")
 	errHeldTooLong = errors.New("discordgoqueue: IDENTIFY was held for so long that discordgo would take the connection for dead: it keeps its place for the next one")
 	errSilent      = fmt.Errorf("%w: heartbeats are not answered", gatewayconn.ErrLost)
 )
@@ -49,6 +56,30 @@ func (g *Gate) resumesInVain() bool {
 	defer g.mu.Unlock()
 	g.ready = true
 	return g.refused
+}
+
+// lost hears that a connection has ended, or will, with its IDENTIFY held.
+func (g *Gate) lost() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lostAt = time.Now()
+}
+
+// tooSoon reports whether the next connection must fail, which is once after one
+// was lost with its IDENTIFY held. The goroutine of discordgo that first closed
+// that one opens the next while the other still waits to close it: the other then
+// closes the next one, whose heartbeats fail for it, and so on, at the price of
+// an IDENTIFY each time. If the first one has to wait a second before it tries
+// again, the other finds nothing to close, and opens the next itself.
+func (g *Gate) tooSoon() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	since := time.Since(g.lostAt)
+	if g.lostAt.IsZero() || since < closeTakes { // not one of these two
+		return false
+	}
+	g.lostAt = time.Time{}
+	return since < closesTogether
 }
 
 // identified hears that IDENTIFY has left: there will be another session.
