@@ -1,0 +1,258 @@
+package httpqueue_test
+
+// What stands between a client and its server: it cuts, retries, loses, delays
+// and answers by itself.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+)
+
+func post(ctx context.Context, s *site, path, body string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := s.client.Do(req)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	return resp, err
+}
+
+// between is one way to the servers of a fleet.
+type between struct {
+	fleet *fleet
+	n     int // requests so far
+	polls int
+}
+
+// pass sends a request to a server, and returns the answer once it has come in
+// full.
+func (b *between) pass(r *http.Request, server int) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	return b.fleet.sites[server%len(b.fleet.sites)].client.Transport.RoundTrip(r)
+}
+
+func answerOf(r *http.Request, status int, kind, body string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: http.Header{"Content-Type": {kind}, "Server": {"strange-proxy"}}, Body: io.NopCloser(strings.NewReader(body)),
+	}
+}
+
+var errCut = errors.New("connection reset by peer")
+
+func isPoll(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Path == "/v1/permits" }
+
+// cutAfter ends what takes longer, as the proxy says.
+func (b *between) cutAfter(d time.Duration, server int, say func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
+	return func(r *http.Request) (*http.Response, error) {
+		ctx, cancel := context.WithTimeout(r.Context(), d)
+		defer cancel()
+		resp, err := b.pass(r.WithContext(ctx), server)
+		if err != nil && r.Context().Err() == nil {
+			return say(r)
+		}
+		if err != nil {
+			return nil, err
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(bytes.NewReader(text))
+		return resp, err
+	}
+}
+
+func TestClient_WhateverStandsBetween(t *testing.T) {
+	lost := func(*http.Request) (*http.Response, error) { return nil, errCut }
+	page := func(status int) func(*http.Request) (*http.Response, error) {
+		return func(r *http.Request) (*http.Response, error) {
+			return answerOf(r, status, "text/html", "<html>sorry</html>"), nil
+		}
+	}
+	for name, way := range map[string]func(b *between, r *http.Request) (*http.Response, error){
+		"one server after the other": func(b *between, r *http.Request) (*http.Response, error) { return b.pass(r, b.n) },
+		"cut after 30 s with 504": func(b *between, r *http.Request) (*http.Response, error) {
+			return b.cutAfter(30*time.Second, b.n, page(504))(r)
+		},
+		"cut after 3 s with 502": func(b *between, r *http.Request) (*http.Response, error) {
+			return b.cutAfter(3*time.Second, b.n, page(502))(r)
+		},
+		"cut after 1 s, no answer": func(b *between, r *http.Request) (*http.Response, error) {
+			return b.cutAfter(time.Second, b.n, lost)(r)
+		},
+		"cut after 2 s with 200": func(b *between, r *http.Request) (*http.Response, error) {
+			return b.cutAfter(2*time.Second, b.n, page(200))(r)
+		},
+		"cut after 2 s with 524": func(b *between, r *http.Request) (*http.Response, error) {
+			return b.cutAfter(2*time.Second, b.n, page(524))(r)
+		},
+		"every third answer is lost": func(b *between, r *http.Request) (*http.Response, error) {
+			lose := b.n%3 == 2
+			resp, err := b.pass(r, b.n)
+			if err == nil && lose {
+				_ = resp.Body.Close()
+				return nil, errCut
+			}
+			return resp, err
+		},
+		"every poll is sent twice, to two servers, and the first answer lost": func(b *between, r *http.Request) (*http.Response, error) {
+			if !isPoll(r) {
+				return b.pass(r, b.n)
+			}
+			text, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			again := func() *http.Request {
+				c := r.Clone(r.Context())
+				c.Body = io.NopCloser(bytes.NewReader(text))
+				return c
+			}
+			if resp, err := b.cutAfter(3*time.Second, 0, lost)(again()); err == nil {
+				_ = resp.Body.Close()
+			}
+			return b.pass(again(), 1)
+		},
+		"every fourth answer is a page of 200": func(b *between, r *http.Request) (*http.Response, error) {
+			if b.n%4 == 3 {
+				return page(200)(r)
+			}
+			return b.pass(r, b.n)
+		},
+		"a page of 403 in the middle": func(b *between, r *http.Request) (*http.Response, error) {
+			if b.n == 2 || b.n == 3 {
+				return page(403)(r)
+			}
+			return b.pass(r, b.n)
+		},
+		"answers are held up for 1 s": func(b *between, r *http.Request) (*http.Response, error) {
+			resp, err := b.pass(r, b.n)
+			time.Sleep(time.Second)
+			return resp, err
+		},
+		"requests are held up for 1 s": func(b *between, r *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return b.pass(r, b.n)
+		},
+		"answers to polls are held up for 3 s, and 20 s once": func(b *between, r *http.Request) (*http.Response, error) {
+			resp, err := b.pass(r, b.n)
+			if isPoll(r) {
+				if b.polls++; b.polls == 2 {
+					time.Sleep(17 * time.Second)
+				}
+				time.Sleep(3 * time.Second)
+			}
+			return resp, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, 2)
+				require.NoError(t, f.queues[0].Wait(t.Context(), 100)) // begins the period, closes the bucket
+				before := f.left(t)
+				b := &between{fleet: f}
+				c, err := httpqueue.NewClient("http://queue.test", httpqueue.WithHTTPClient(&http.Client{
+					Transport: roundTripper(func(r *http.Request) (*http.Response, error) { b.n++; return way(b, r) }),
+				}))
+				require.NoError(t, err)
+				defer c.Close()
+				// Six others are in line first, so that polls grow old.
+				for shard := range 6 {
+					go func() { _ = f.queues[1].Wait(t.Context(), 10+shard) }()
+				}
+				time.Sleep(100 * time.Millisecond)
+				require.NoError(t, c.Wait(t.Context(), 1))
+				returned := time.Now()
+				require.NoError(t, f.queues[0].Wait(t.Context(), 2))
+				assert.GreaterOrEqual(t, time.Since(returned), gatewayqueue.IdentifyDelay, "the window")
+				permit, err := c.Acquire(t.Context(), 3)
+				require.NoError(t, err)
+				time.Sleep(3 * time.Second)
+				require.True(t, time.Now().Before(permit.Deadline()))
+				identified := time.Now()
+				require.NoError(t, permit.Identified(t.Context()))
+				require.NoError(t, f.queues[0].Wait(t.Context(), 4))
+				assert.GreaterOrEqual(t, time.Since(identified), gatewayqueue.IdentifyDelay)
+				time.Sleep(time.Minute)
+				assert.Equal(t, before-6-4, f.left(t), "each has paid once")
+			})
+		})
+	}
+}
+
+// At an address where no server has ever answered, it says who does.
+func TestClient_SaysWhoAnswersInsteadOfTheServer(t *testing.T) {
+	for status, kind := range map[int]string{200: "text/html", 201: "application/json", 403: "text/html", 404: "text/plain", 500: "text/html"} {
+		c, err := httpqueue.NewClient("http://queue.test", httpqueue.WithHTTPClient(&http.Client{
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return answerOf(r, status, kind, map[bool]string{true: "{}", false: "<html>"}[status == 201]), nil }),
+		}))
+		require.NoError(t, err)
+		err = c.Wait(t.Context(), 0)
+		require.Error(t, err)
+		if status != 201 { // JSON is what it is
+			assert.ErrorContains(t, err, "strange-proxy")
+		}
+		assert.ErrorContains(t, err, "something")
+		require.NoError(t, c.Close())
+	}
+}
+
+// The age of a grant is bounded on each leg, however slow they are.
+func TestClient_AWaitIsNeverOlderThanItsWindow(t *testing.T) {
+	for name, delay := range map[string]func(r *http.Request) (before, after time.Duration){
+		"the poll's answer":        func(r *http.Request) (_, after time.Duration) { return 0, onlyIf(isPoll(r), 2*time.Second) },
+		"the poll's answer, later": func(r *http.Request) (_, after time.Duration) { return 0, onlyIf(isPoll(r), 4*time.Second) },
+		"the report":               func(r *http.Request) (before, _ time.Duration) { return onlyIf(!isPoll(r), 3*time.Second), 0 },
+		"the report's answer":      func(r *http.Request) (_, after time.Duration) { return 0, onlyIf(!isPoll(r), 3*time.Second) },
+		"all of them":              func(*http.Request) (before, after time.Duration) { return time.Second, time.Second },
+	} {
+		for where, open := range map[string]func(t *testing.T) (*site, gatewayqueue.Queue){
+			" in memory": func(t *testing.T) (*site, gatewayqueue.Queue) { q := inMemory(t, full(1)); return serve(t, q), q },
+			" on Redis":  func(t *testing.T) (*site, gatewayqueue.Queue) { f := newFleet(t, 1); return f.sites[0], f.queues[0] },
+		} {
+			t.Run(name+where, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s, queue := open(t)
+					slow := roundTripper(func(r *http.Request) (*http.Response, error) {
+						before, after := delay(r)
+						time.Sleep(before)
+						resp, err := s.client.Transport.RoundTrip(r)
+						time.Sleep(after)
+						return resp, err
+					})
+					c, err := httpqueue.NewClient(s.url, httpqueue.WithHTTPClient(&http.Client{Transport: slow}))
+					require.NoError(t, err)
+					defer c.Close()
+					for range 3 {
+						require.NoError(t, c.Wait(t.Context(), 0))
+						returned := time.Now()
+						require.NoError(t, queue.Wait(t.Context(), 1))
+						assert.GreaterOrEqual(t, time.Since(returned), gatewayqueue.IdentifyDelay)
+					}
+				})
+			})
+		}
+	}
+}
+
+func onlyIf(yes bool, d time.Duration) time.Duration {
+	if yes {
+		return d
+	}
+	return 0
+}
