@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -200,5 +201,19 @@ func TestWithReplicas_ReplicaThatComesBack(t *testing.T) {
 		status, err := q.Status(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 998, status.Budget.Remaining)
+	})
+}
+
+// What docs/operations.md says of the server's own setting.
+func TestMinReplicasToWrite_ScriptsOfRedis6(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, binary redistest.Binary) {
+		server := binary.Start(t, "--min-replicas-to-write", "1")
+		err := server.Client(t).Eval(t.Context(), "return redis.call('SET', KEYS[1], '1')", []string{"k"}).Err()
+		if info := server.Client(t).Info(t.Context(), "server").Val(); strings.Contains(info, "redis_version:6.") {
+			require.NoError(t, err)
+			return
+		}
+		require.ErrorContains(t, err, "NOREPLICAS")
 	})
 }

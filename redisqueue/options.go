@@ -118,7 +118,7 @@ func WithPermitLease(d time.Duration) Option { return func(c *config) { c.permit
 func WithPodLease(d time.Duration) Option { return func(c *config) { c.podLease = d } }
 
 // WithWindow sets the window, for tests and benchmarks that cannot wait for
-// Discord's 5 s. Every pod must use the same.
+// Discord's 5 s; 10 ms to 1 minute. Where pods differ the longest counts for all.
 func WithWindow(d time.Duration) Option { return func(c *config) { c.window = d } }
 
 // WithReserve sets how many units of the budget are never granted, so that a
@@ -150,9 +150,11 @@ func WithReplicas(n int) Option { return func(c *config) { c.replicas = n } }
 func WithFailExhausted() Option { return func(c *config) { c.failExhausted = true } }
 
 // WithFreshStart says that no shard of this application can have identified
-// within the last window, so that an empty Redis is new and not lost: its
-// buckets open at once rather than after a permit's lease. It is for tests and
-// demonstrations; in production a Redis that was emptied looks the same.
+// within the last window, so that a Redis with nothing of it is new and not lost:
+// its buckets open at once rather than after a permit's lease. Where anything is
+// left of a queue it does nothing. It is for tests and demonstrations: in
+// production a Redis that was emptied a second ago looks the same, and a shard
+// that identified then is followed too soon.
 func WithFreshStart() Option { return func(c *config) { c.freshStart = true } }
 
 // WithLogger sets where the queue reports changes of state; nowhere by default.

@@ -78,7 +78,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	flags.BoolVar(&c.NoLegacy, "no-legacy", false, "serve /v1 only, not gateway-queue's route")
 	flags.BoolVar(&c.Lenient, "lenient", false, "take anything on gateway-queue's route for a\nclient, as the original does: any method and path,\nand shard 0 where none is named. Each probe and\ncrawler then costs an identify")
 	flags.StringSliceVar(&c.AllowHosts, "allow-host", nil, "`NAMES` by which clients may call a server on\na loopback address without a token, as behind a\nproxy; localhost always may")
-	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once: no shard of this bot has\nidentified in the last 5 s. Without it a queue\nthat starts empty stays closed for a window,\none on Redis for 10 s")
+	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once where nothing is known of this bot:\nno shard of it has identified in the last 5 s.\nWithout it a queue that starts empty stays closed\nfor a window, one on Redis for 10 s. Risky where\nRedis may have been emptied: an identify of just\nbefore is followed too soon")
 	cli.Choice(flags, &c.Log, "log", []string{"text", "json"}, "`FORMAT` of the log on standard error: text or\njson")
 	cli.Choice(flags, &c.Level, "log-level", []string{"debug", "info", "warn", "error"}, "least `LEVEL` that is logged: debug, info, warn or\nerror")
 	cli.Duration(flags, &c.Drain, "drain", 0, 10*time.Minute, "after a signal, go on serving for so long while\n/readyz says no (default: not at all)")
