@@ -269,8 +269,8 @@ func (l *line) left(tickets []string, err error) {
 		l.failures = 0
 		return
 	}
-	if classify(err) != returned { // else they lapse with the pod's lease
-		l.leaving = append(tickets, l.leaving...)
+	if q.closed || classify(err) != returned { // else they lapse with the pod's lease
+		l.leaving = append(tickets, l.leaving...) // Close ends this call, and then makes its own
 	}
 	l.failed(err)
 }

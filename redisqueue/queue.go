@@ -263,6 +263,11 @@ func (q *RedisQueue) Close() error {
 	stopped := make(chan struct{})
 	go func() {
 		q.work.Wait()
+		q.mu.Lock()
+		for bucket, l := range q.lines { // what was being given up when the queue closed
+			left[bucket] = append(left[bucket], l.leaving...)
+		}
+		q.mu.Unlock()
 		if met {
 			q.depart(ctx, left)
 		}

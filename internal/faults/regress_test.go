@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,4 +142,60 @@ func TestALostBudgetNeedNotWaitForTheNextRefresh(t *testing.T) {
 	require.NoError(t, a.Wait(ctx, 0))
 	require.NoError(t, b.admin.Del(ctx, "identify:{default}:remaining").Err())
 	require.NoError(t, a.Wait(ctx, 1))
+}
+
+// A ticket that is just being given up when its queue closes is in no list by then:
+// the call that gives it up ends with the queue.
+func TestCloseGivesUpWhatWasBeingGivenUp(t *testing.T) {
+	b := newBench(t)
+	client := redis.NewClient(&redis.Options{Addr: b.server.Addr, ReadTimeout: time.Second, MaxRetries: -1})
+	defer client.Close()
+	abandons := make(abandonHook, 16)
+	client.AddHook(abandons)
+	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 900, ResetAfter: time.Hour, MaxConcurrency: 1}
+	q, err := redisqueue.New(client, redisqueue.WithPod("a"), redisqueue.WithWindow(regressWindow), redisqueue.WithLimit(limit), redisqueue.WithFreshStart())
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, q.Wait(ctx, 0))
+	b.awaitOpen(ctx)
+	b.server.Pause()
+	short, giveUp := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer giveUp()
+	require.Error(t, q.Wait(short, 1)) // the server will execute its claim once it goes on
+	<-abandons
+	closed := make(chan error)
+	go func() { closed <- q.Close() }()
+	time.Sleep(50 * time.Millisecond)
+	b.server.Resume()
+	require.NoError(t, <-closed)
+	require.Equal(t, "899", b.admin.Get(ctx, "identify:{default}:remaining").Val(), "one unit was used")
+}
+
+// awaitOpen returns once the bucket is open.
+func (b *bench) awaitOpen(ctx context.Context) {
+	for ctx.Err() == nil && b.admin.Exists(ctx, "identify:{default}:slot:0").Val() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// abandonHook hears of calls that give up tickets: these are their last arguments.
+type abandonHook chan struct{}
+
+func (h abandonHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h abandonHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h abandonHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if last, ok := cmd.Args()[len(cmd.Args())-1].(string); ok && strings.Contains(last, "@") {
+			select {
+			case h <- struct{}{}:
+			default:
+			}
+		}
+		return next(ctx, cmd)
+	}
 }

@@ -258,6 +258,9 @@ func (r *run) judge(resumed time.Duration) verdict {
 		v.Units = r.plan.Limit.Remaining - left
 		v.Unused, v.Uncounted = max(0, v.Units-v.Identifies), max(0, v.Identifies-v.Units)
 		v.Explained = int(r.explained.Load())
+		if v.Unused > v.Explained || v.Uncounted > 0 {
+			r.notePaid()
+		}
 	}
 	if len(r.discords) == 1 && len(r.discords[0].used()) == 1 && r.plan.bounded() {
 		v.Stalled = stalled(events, r.faultsOver, r.plan.Limit.MaxConcurrency)
@@ -267,6 +270,16 @@ func (r *run) judge(resumed time.Duration) verdict {
 	}
 	r.write(events, v)
 	return v
+}
+
+// notePaid notes what became of tickets: a unit that nobody used belongs to one of them.
+func (r *run) notePaid() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, key := range r.admin.Keys(ctx, keyPrefix+"paid:*").Val() {
+		r.note("%s is %q", key, r.admin.Get(ctx, key).Val())
+	}
+	r.note("spent: %v", r.admin.HGetAll(ctx, keyPrefix+"spent").Val())
 }
 
 // write leaves what happened in the run's directory.
