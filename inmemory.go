@@ -183,9 +183,10 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 
 // Update puts a limit in force, as Discord reports it now, which those who wait
 // for the budget hear at once. What is left then is Discord's remaining less the
-// permits that are out, of which Discord has not heard. ResetAfter 0 leaves the
-// reset as it is. [InMemoryQueue.Refresh] is for figures that take a while to
-// come.
+// permits that are out, of which Discord has not heard. Figures without a reset,
+// and full ones that end when ours do, may only lower what is left, but raise it
+// by as much as the total has risen. [InMemoryQueue.Refresh] is for figures that
+// take a while to come.
 //
 // A changed MaxConcurrency sorts those who wait into the new buckets, in the
 // order of their arrival. No new bucket opens before the windows and permits of

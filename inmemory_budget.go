@@ -10,6 +10,9 @@ const (
 	// for it takes, and then some.
 	sameReset = time.Minute
 
+	// sameResetByHand is the same where nobody was asked.
+	sameResetByHand = 500 * time.Millisecond
+
 	// figureLag is how long an IDENTIFY may take to appear in Discord's figures.
 	figureLag = time.Second
 )
@@ -229,19 +232,21 @@ func (b *budget) agree(limit SessionStartLimit, used int, byHand bool, now time.
 	if limit.ResetAfter > 0 {
 		ends = now.Add(limit.ResetAfter)
 	}
-	apart := ends.Sub(b.reset).Abs() > sameReset
+	same := sameReset
+	if byHand {
+		same = sameResetByHand
+	}
+	apart := !ends.IsZero() && ends.Sub(b.reset).Abs() > same
 	switch {
-	case b.reset.IsZero() && !full:
-		return theirs, now.Add(limit.Period()), false
-	case b.reset.IsZero():
+	case b.reset.IsZero() && full: // no period has begun
 		return theirs, time.Time{}, false
-	case full && used == 0 && (byHand || ends.IsZero() || apart): // none runs at Discord
+	case b.reset.IsZero():
+		return theirs, now.Add(limit.Period()), false
+	case full && used == 0 && (ends.IsZero() && !byHand || apart && ends.After(b.reset)): // none has at Discord
 		return theirs, time.Time{}, true
-	case full, ends.IsZero() && !byHand:
+	case full && apart, ends.IsZero():
 		return lower, b.reset, false
-	case ends.IsZero():
-		return theirs, b.reset, false
-	case byHand, apart:
+	case !full && (byHand || apart):
 		return theirs, ends, true
 	}
 	return lower, later(b.reset, ends), false

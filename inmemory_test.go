@@ -251,7 +251,7 @@ func TestHugeFiguresAreHarmless(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, q.Wait(ctx, math.MaxInt), context.DeadlineExceeded)
-	require.NoError(t, q.Update(t.Context(), SessionStartLimit{Total: math.MaxInt, Remaining: math.MaxInt, MaxConcurrency: 2, ResetAfter: math.MaxInt64}))
+	require.NoError(t, q.Update(t.Context(), SessionStartLimit{Total: math.MaxInt, Remaining: math.MaxInt - 1, MaxConcurrency: 2, ResetAfter: math.MaxInt64}))
 	require.NoError(t, q.Wait(t.Context(), math.MaxInt))
 }
 

@@ -1,40 +1,52 @@
 -- abandon: tickets leave. Places are given up; a slot and its unit go back where no IDENTIFY was sent.
 --
--- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 opens  7 pods  8... paid:<ticket>
+-- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 opens  7 pods  8 out  9... paid:<ticket>
 -- ARGV  1 bucket  2 TTL of paid (ms); 0 if only places are given up, of tickets whose fate is not known; -1 if their
 --       wait may go on with other tickets: what has no slot may have been granted to one of those since
 --       3 the pod, if it leaves with them, or ''  4... tickets
 -- Reply {'left', how many units went back}
 
 local slot_key, remaining_key, queue_key, limits_key, spent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local opens_key, pods_key = KEYS[6], KEYS[7]
+local opens_key, pods_key, out_key = KEYS[6], KEYS[7], KEYS[8]
 local bucket, paid_ttl, leaving_pod = ARGV[1], ARGV[2], ARGV[3]
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+-- include lib/budget.lua
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'total')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'total', 'reset_at', 'period', 'first')
 local slot, left, counted = redis.call('GET', slot_key), whole(redis.call('GET', remaining_key)), redis.call('HLEN', spent_key)
-local total, units = whole(limits[2]) or 0, 0
+local total, reset, era, units = whole(limits[2]) or 0, whole(limits[3] or '0') or 0, limits[4] or '0', 0
+local over = reset > 0 and reset <= now
 
 for i = 4, #ARGV do
-  local ticket, paid_key = ARGV[i], KEYS[i + 4]
+  local ticket, paid_key, entry = ARGV[i], KEYS[i + 5], out_of(ARGV[i])
   local paid = redis.call('GET', paid_key)
   redis.call('ZREM', queue_key, ticket)
   local goes_on, mine = paid_ttl == '-1', slot == ticket or slot == ticket .. ' permit'
   if paid ~= 'identified' and paid_ttl ~= '0' and (mine or not goes_on) then
     if goes_on then redis.call('DEL', paid_key) else redis.call('SET', paid_key, 'left', 'PX', paid_ttl) end
-    local epoch, reset = string.match(paid or '', '^granted (%S+) (%d+)$')
-    if epoch == limits[1] and tonumber(reset) > now and left and left + units < total then -- of a period that lasts
+    local out = redis.call('ZREM', out_key, entry, entry .. '/wait') > 0
+    if left and not over and left + units < total and (out or charged(paid, limits[1], era, now)) then -- of this period
       redis.call('INCR', remaining_key)
-      if counted > 0 then redis.call('HINCRBY', spent_key, tostring(tonumber(string.match(ticket, '^%d+'))), -1) end
+      if counted > 0 then redis.call('HINCRBY', spent_key, shard_of(ticket), -1) end
       units = units + 1
+      if limits[5] == entry then limits[5] = '?' end
     end
     if mine then
       redis.call('DEL', slot_key)
       redis.call('HSET', opens_key, bucket, string.format('%.0f', now))
     end
+  end
+end
+if units > 0 and limits[5] == '?' then -- the period began with a grant that was not used
+  redis.call('HSET', limits_key, 'first', '?')
+  if left + units == total then -- nor was any other
+    redis.call('HSET', limits_key, 'reset_at', '0')
+    redis.call('SET', remaining_key, ms(total))
+    recount(limits_key, spent_key, {})
   end
 end
 if leaving_pod ~= '' then redis.call('ZREM', pods_key, leaving_pod) end

@@ -1,16 +1,18 @@
 -- claim: take a place in a bucket's line, and the slot once it is free and the place is the first.
 --
--- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 pods  7 opens  8 paid:<ticket>  9 rests  10 holds
+-- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 pods  7 opens  8 paid:<ticket>  9 rests  10 holds  11 out
 -- ARGV  1 ticket  2 its arrival (ms; '' is now)  3 shard  4 bucket  5 pod  6 the pod's lease (ms)
 --       7 max_concurrency  8 epoch  9 seq: as the pod knows them
 --      10 'wait' or 'permit'  11 how long a grant closes the bucket (ms)
 --      12 least time until the pod wants a grant (ms)  13 least time between two grants (ms)
---      14 reserve  15 period (ms)  16 TTL of paid (ms)  17 the pod's next ticket, or ''
+--      14 reserve, in which permits that are out count  15 period (ms)  16 least TTL of paid (ms)  17 the pod's next ticket, or ''
 --      18 1 if this server did not know this script, so that it may have been restarted or replaced: that counts
 --         where scripts are not told who the server is
 --      19 breaker: from how many identifies on in this period a shard must rest first; 0 for none
 --      20 window (ms)  21 how long a grant or permit of this pod may yet be used (ms)  22 its lease as a rule (ms)
---      23... arrival and ticket of others of the pod that take their places
+--      23 for how long the holder of a grant may identify (ms)
+--      24 '1' if figures are to be asked for when a period is over  25 reserve in which permits do not count
+--      26... arrival and ticket of others of the pod that take their places
 -- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset, server, window, grace}; times in ms,
 --        wait to the microsecond
 --   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
@@ -28,12 +30,13 @@
 -- Error BADVALUE <key>: a value was edited to something that cannot be used.
 
 local slot_key, remaining_key, queue_key, limits_key, spent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local pods_key, opens_key, paid_key, rests_key, holds_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local pods_key, opens_key, paid_key, rests_key, holds_key, out_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local ticket, arrival, shard, bucket, pod, pod_lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local known_buckets, known_epoch, known_seq, mode, grant_closes = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local until_wanted, step, reserve, period, paid_ttl = ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16]
 local next_ticket, notice, breaker, own_window, own_grace = ARGV[17], ARGV[18], tonumber(ARGV[19]), ARGV[20], ARGV[21]
-local own_pod_lease, others = ARGV[22], 23 -- where those of the others begin
+local own_pod_lease, usable, asks, least_reserve = ARGV[22], ARGV[23], ARGV[24] == '1', ARGV[25]
+local others = 26 -- where those of the others begin
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -42,12 +45,13 @@ local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 -- include lib/server.lua
+-- include lib/budget.lua
 -- include lib/line.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until',
-  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease')
+  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
-local reset, closed = whole(limits[5] or '0'), whole(limits[6] or '0')
+local reset, closed, era, first = whole(limits[5] or '0'), whole(limits[6] or '0'), limits[13] or '0', limits[14]
 if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
   return redis.error_reply('BADVALUE ' .. limits_key)
 end
@@ -74,17 +78,23 @@ if limits[1] then -- first of all: what is noticed here is not noticed again
   end
 end
 step, grant_closes = step + window - own_window, grant_closes + window - own_window
-if not known or not (left or over) then
+if not known or not (left or over) or over and asks then
   left = 0
   return reply('resync', 0)
 end
-left = over and total or whole(left)
+left = over and math.max(total - #until_after(out_key, reset), 0) or whole(left)
 if not left then return redis.error_reply('BADVALUE ' .. remaining_key) end
+local units = left > tonumber(reserve) or left > tonumber(least_reserve) and left + permits_out(out_key, now) > tonumber(reserve)
 local spent = whole(redis.call('HGET', spent_key, shard) or '0')
 if not spent then return redis.error_reply('BADVALUE ' .. spent_key) end
 
 local paid = redis.call('GET', paid_key)
 if paid == 'left' or paid == 'identified' then return reply('gone', 0) end
+local entry = out_of(ticket) .. (mode == 'permit' and '' or '/wait')
+local usable_until = paid and tonumber(redis.call('ZSCORE', out_key, entry) or '')
+if over and not (usable_until and usable_until > reset) or not usable_until and not charged(paid, limits[1], era, now) then
+  paid = nil -- another period has paid for it
+end
 local slot = redis.call('GET', slot_key)
 local ttl = slot and redis.call('PTTL', slot_key) or -2
 local opens = decimal(redis.call('HGET', opens_key, bucket) or '0')
@@ -97,6 +107,14 @@ local held = shut > 0 and slot and string.sub(slot, -7) == ' permit'
 local slot_left = shut
 local open = math.min(-shut, exact - closed) -- for how long the bucket has been; below 0 it is closed
 shut = math.max(-open, tonumber(until_wanted))
+if reset == 0 or first == '?' then -- a permit that lapsed may have begun the period
+  local _, lapsed = until_after(out_key, now)
+  if lapsed > 0 and lapsed + period > reset then
+    reset, first = lapsed + period, '?'
+    begin(limits_key, remaining_key, spent_key, reset, now)
+    redis.call('HSET', limits_key, 'first', first)
+  end
+end
 
 redis.call('ZADD', pods_key, ms(now + pod_lease), pod)
 if ttl == -1 then redis.call('PEXPIRE', slot_key, ms(step)) end
@@ -121,21 +139,20 @@ if not paid and not over and breaker > 0 and spent >= breaker then
 end
 local granted = paid and (mine and closed <= now or shut <= 0)
 if not granted then
-  if paid then redis.call('PEXPIRE', paid_key, paid_ttl) end -- it waits for its grant again, and must not pay again
   head = redis.call('ZRANGE', queue_key, 0, 0)[1]
   if head ~= ticket then
     local added = redis.call('ZADD', queue_key, 'NX', arrival == '' and ms(now) or arrival, ticket)
     back = arrival ~= '' and added or 0
     local passed
-    local claimable = not over and left > tonumber(reserve)
+    local claimable = not over and units
     head, passed = first_able(queue_key, pods_key, holds_key, bucket, ticket, 5 * usual_lease, claimable and open or -1)
     ahead = head == ticket and 0 or math.max(rank_of(queue_key, pods_key, ticket) - passed, 0)
   end
-  granted = head == ticket and shut <= 0 and (paid or left > tonumber(reserve))
+  granted = head == ticket and shut <= 0 and (paid or units)
 end
 
 if not granted then
-  if not paid and not held and left <= tonumber(reserve) then -- a permit that is out may give its unit back
+  if not paid and not held and not units then -- a permit that is out may give its unit back
     return reply('exhausted', reset > now and reset - now or 60000)
   end
   local wait = math.max(shut, 0)
@@ -153,20 +170,30 @@ if closes == grant_closes then -- else this is a late copy of a claim: it ends n
 end
 redis.call('ZREM', queue_key, ticket)
 seq = redis.call('HINCRBY', limits_key, 'seq', 1)
-if not paid then
-  if over or reset == 0 then -- the period begins with its first grant
-    reset = now + period
-    redis.call('HSET', limits_key, 'reset_at', ms(reset))
-    redis.call('DEL', spent_key, rests_key)
-  end
-  left = left - 1
-  redis.call('SET', remaining_key, ms(left), 'PX', ms(reset - now))
-  spent = redis.call('HINCRBY', spent_key, shard, 1)
-  if breaker > 0 and spent >= breaker then rest() end
-  redis.call('PEXPIRE', spent_key, ms(reset - now))
-  paid = 'granted ' .. limits[1] .. ' ' .. ms(reset)
+if over then
+  left, era = turn(limits_key, remaining_key, spent_key, out_key, total, reset)
+  redis.call('DEL', rests_key)
+  reset, first = 0, false
 end
-redis.call('SET', paid_key, paid, 'PX', paid_ttl)
+if not paid then
+  left = left - 1
+  redis.call('SET', remaining_key, ms(left))
+  spent = redis.call('HINCRBY', spent_key, shard, 1)
+end
+redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(now - 30000)) -- no figures are as old
+redis.call('ZADD', out_key, ms(now + usable), entry)
+redis.call('PEXPIRE', out_key, period)
+if mode == 'wait' and (reset == 0 or first == '?') then -- a period begins with an IDENTIFY
+  reset = now + period
+  redis.call('HSET', limits_key, 'first', out_of(ticket))
+  begin(limits_key, remaining_key, spent_key, reset, now)
+elseif reset > now then
+  redis.call('PEXPIRE', remaining_key, ms(reset - now))
+  redis.call('PEXPIRE', spent_key, ms(reset - now))
+end
+if not paid and breaker > 0 and spent >= breaker then rest() end
+local remembered = math.max(paid_ttl, reset > now and reset - now or period)
+redis.call('SET', paid_key, 'granted ' .. limits[1] .. ' ' .. era, 'PX', ms(remembered))
 ahead = next_ticket ~= '' and rank_of(queue_key, pods_key, next_ticket) or 0
 back = room == 0 and 2 or 0
 head, shut = '', mode == 'permit' and 0 or closes

@@ -12,13 +12,13 @@ import (
 var claim = script{
 	text: lua.Claim,
 	keys: func(a args) []string {
-		return []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "pods", "opens", "paid:" + a["ticket"], "rests", "holds"}
+		return []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "pods", "opens", "paid:" + a["ticket"], "rests", "holds", "out"}
 	},
 	args: []string{
 		"ticket=00001@a#1", "arrival=", "shard=1", "bucket=0", "pod=a", "lease=30000",
 		"max_concurrency=1", "epoch=e", "seq=5", "mode=wait", "closes=5250",
 		"hold=0", "step=5250", "reserve=0", "period=86400000", "paid=60000", "next=", "notice=0", "breaker=0",
-		"window=5000", "grace=250", "pod_lease=3000",
+		"window=5000", "grace=250", "pod_lease=3000", "usable=250", "asks=0", "least=0",
 	},
 	reply: []string{"code", "now", "wait", "ahead", "remaining", "seq", "head", "back", "shut", "reset", "server", "window", "grace"},
 	state: state{
@@ -35,7 +35,8 @@ var granted = state{
 	"opens":          "0=@5250",
 	"pods":           "a=@30000",
 	"spent":          "1=1 ttl=60000",
-	"paid:00001@a#1": "granted e @60000 ttl=60000",
+	"paid:00001@a#1": "granted e 0 ttl=60000",
+	"out":            "00001@a#1/wait=@250 ttl=86400000",
 }
 
 // with lays one state over another.
@@ -58,17 +59,17 @@ func TestClaimGrants(t *testing.T) {
 		},
 		{
 			name:  "APermitIsMarkedInTheSlot",
-			call:  args{"mode": "permit", "closes": "10000"},
+			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
 			reply: "granted wait=10000 remaining=9 shut=0",
-			after: with(granted, state{"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000"}),
+			after: with(granted, state{"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=86400000"}),
 		},
 		{
 			name:  "TheFirstGrantBeginsThePeriod",
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10", "remaining": "10"},
 			reply: "granted remaining=9 reset=@86400000",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000",
-				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e @86400000 ttl=60000",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=86400000",
 			}),
 		},
 		{
@@ -79,8 +80,8 @@ func TestClaimGrants(t *testing.T) {
 			},
 			reply: "granted remaining=9 reset=@86400000",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000",
-				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e @86400000 ttl=60000",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1 period=1",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
 			}),
 		},
 		{
@@ -90,9 +91,54 @@ func TestClaimGrants(t *testing.T) {
 			},
 			reply: "granted remaining=9 reset=@86400000",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000",
-				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e @86400000 ttl=60000",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1 period=1",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
 			}),
+		},
+		{
+			name:  "APermitBeginsNoPeriod",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10", "remaining": "10"},
+			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
+			reply: "granted remaining=9 reset=0",
+			after: with(granted, state{
+				"limits": "epoch=e seq=6 max_concurrency=1 total=10", "remaining": "9", "spent": "1=1",
+				"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=86400000",
+			}),
+		},
+		{
+			name:  "APermitThatLapsedMayHaveBegunOne",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10", "remaining": "9", "spent": "2=1", "out": "00002@b#1=@-1000"},
+			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
+			reply: "granted remaining=8 reset=@86399000",
+			after: with(granted, state{
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86399000 since=@0 first=?",
+				"remaining": "8 ttl=86399000", "spent": "1=1 2=1 ttl=86399000", "slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000",
+				"out": "00001@a#1=@4950 00002@b#1=@-1000 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=86399000",
+			}),
+		},
+		{
+			name: "ANewPeriodPaysForThoseThatAreOut",
+			seed: state{
+				"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1000",
+				"remaining": "", "out": "00002@b#1=@4000 00003@b#2=@-1500 00004@b#3/wait=@-900",
+			},
+			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
+			reply: "granted remaining=7 reset=0",
+			after: with(granted, state{
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=0 since=@-1000 period=1",
+				"remaining": "7", "spent": "1=1 2=1 4=1", "slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000",
+				"out": "00001@a#1=@4950 00002@b#1=@4000 00004@b#3/wait=@-900 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
+			}),
+		},
+		{
+			name:  "ATicketOfTheLastPeriodPaysAgain",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 period=3", "paid:00001@a#1": "granted e 2 ttl=60000"},
+			reply: "granted remaining=9",
+			after: with(granted, state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 period=3", "paid:00001@a#1": "granted e 3 ttl=60000"}),
+		},
+		{
+			name: "NothingOfANewPeriodBeforeItsFiguresAreAskedFor", seed: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1", "remaining": ""},
+			call: args{"asks": "1"}, reply: "resync",
 		},
 		{
 			name:  "RemainingWithoutATTLGetsItBack",
@@ -115,7 +161,7 @@ func TestClaimGrants(t *testing.T) {
 		},
 		{
 			name:  "APaidTicketNeedsNoUnit",
-			seed:  state{"remaining": "0 ttl=60000", "paid:00001@a#1": "granted e @60000 ttl=60000"},
+			seed:  state{"remaining": "0 ttl=60000", "paid:00001@a#1": "granted e 0 ttl=60000"},
 			reply: "granted remaining=0 seq=6",
 			after: with(granted, state{"remaining": "0 ttl=60000", "spent": ""}),
 		},
@@ -136,11 +182,11 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 			after: with(granted, state{"limits": "epoch=e seq=9 max_concurrency=1 total=10 reset_at=@60000"}),
 		},
 		{
-			name: "SpendsOneUnitForAPermit", times: 3, call: args{"mode": "permit", "closes": "10000"},
+			name: "SpendsOneUnitForAPermit", times: 3, call: args{"mode": "permit", "closes": "10000", "usable": "4950"},
 			reply: "granted remaining=9 seq=8",
 			after: with(granted, state{
 				"limits": "epoch=e seq=8 max_concurrency=1 total=10 reset_at=@60000",
-				"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000",
+				"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=86400000",
 			}),
 		},
 		{
@@ -176,7 +222,7 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 				"slot:0": "00002@b#1 ttl=20000", "opens": "0=@20000", "paid:00001@a#1": "granted e @60000 ttl=30000",
 			},
 			reply: "wait wait=~20000 ahead=0 head=00001@a#1 shut=~20000 seq=5",
-			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000", "paid:00001@a#1": "granted e @60000 ttl=60000"},
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
 		},
 		{
 			name: "DoesNotOpenABucketThatIsHeldClosed", // by new limits, under which its window means nothing
@@ -185,7 +231,7 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 				"slot:0": "00001@a#1 ttl=10000", "opens": "0=@10000", "paid:00001@a#1": "granted e @60000 ttl=30000",
 			},
 			reply: "wait wait=~20000 shut=~20000 seq=5",
-			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000", "paid:00001@a#1": "granted e @60000 ttl=60000"},
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
 		},
 		{
 			name:  "IsGoneAfterItLeft",
@@ -476,8 +522,8 @@ func TestAShardThatIdentifiesTooOftenRests(t *testing.T) {
 				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1",
 			},
 			reply: "granted", after: with(granted, state{
-				"spent": "1=1 ttl=86400000", "rests": "", "remaining": "9 ttl=86400000", "paid:00001@a#1": "granted e @86400000 ttl=60000",
-				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000",
+				"spent": "1=1 ttl=86400000", "rests": "", "remaining": "9 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
+				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1 period=1",
 			}),
 		},
 		{

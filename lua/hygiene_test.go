@@ -22,12 +22,12 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "cc44b9600de8c9ce8cff6ed3083060c8eace1b64",
-	"identified": "cc955d5057fce8a9bc3d40e52e3fee66345ad251",
-	"renew":      "c1ff74dc3c911c3c8a3007afd44d860bfa9a6219",
-	"abandon":    "d41bca04aa9a4922a2b83f33f757bd925e7f374a",
+	"claim":      "90d5223dbff6ff7da4c502082b400dbac93f3335",
+	"identified": "4e5bb00b223d5890f7361026e51deb46fc3f57d2",
+	"renew":      "cdda87ff97c4597f5532583225f3686642fe0878",
+	"abandon":    "da4ad80634b9fe09d2fab00a6405726ccf0e80e7",
 	"beat":       "51de5031387dd0763f67416fc62ba2424bc09454",
-	"sync":       "0a037792df5f960a92152a4aaba6a16fa6516e71",
+	"sync":       "4c1311fd2fe96da23ec2a036a15a4f8acc920e65",
 	"status":     "3894cc3f367c6bb6f0fcb7323b11f2706248691c",
 	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",

@@ -1,8 +1,8 @@
--- identified: IDENTIFY was sent under a permit; the window starts now.
+-- identified: IDENTIFY was sent under a permit; the window starts now, and with the first the period.
 --
--- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>
--- ARGV  1 ticket  2 bucket  3 window and margin (ms)  4 max_concurrency at the grant  5 TTL of paid (ms)
---       6 window (ms)
+-- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>  5 remaining  6 spent  7 out
+-- ARGV  1 ticket  2 bucket  3 window and margin (ms)  4 max_concurrency at the grant  5 least TTL of paid (ms)
+--       6 window (ms)  7 period (ms)
 -- Reply {code, now, seq}
 --   identified   the bucket is closed for the window
 --   late         the permit had ended and its bucket may have another holder, or belong to other limits:
@@ -10,23 +10,46 @@
 
 local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ticket, bucket, window, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local own_window = ARGV[6]
+local remaining_key, spent_key, out_key = KEYS[5], KEYS[6], KEYS[7]
+local own_window, period = ARGV[6], ARGV[7]
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+-- include lib/budget.lua
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until', 'window')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until', 'window',
+  'total', 'reset_at', 'period', 'first')
 local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
-local seq = whole(limits[2])
+local seq, total, reset, era = whole(limits[2]), whole(limits[6]), whole(limits[7] or '0'), limits[8] or '0'
 if paid == 'identified' then return {'identified', ms(now), ms(seq or 0)} end
 local mine = not slot or slot == ticket or slot == ticket .. ' permit'
-local code = 'identified'
+local entry, code = out_of(ticket), 'identified'
+local left, usable_until = whole(redis.call('GET', remaining_key)), redis.call('ZSCORE', out_key, entry)
 window = window + math.max(0, tonumber(string.match(limits[5] or '', '^%d+') or '0') - own_window) -- other pods' is longer
 
-redis.call('SET', paid_key, 'identified', 'PX', paid_ttl)
+local over = reset and reset > 0 and reset <= now
+if limits[1] and total and reset and (left or over) then -- else claim reports them
+  if over then
+    left, era = turn(limits_key, remaining_key, spent_key, out_key, total, reset)
+    usable_until = redis.call('ZSCORE', out_key, entry)
+    reset, limits[9] = 0, false
+  end
+  if not usable_until and not charged(paid, limits[1], era, now) then -- another period has paid, or none
+    redis.call('SET', remaining_key, ms(math.max(left - 1, 0)), 'KEEPTTL')
+    redis.call('HINCRBY', spent_key, shard_of(ticket), 1)
+  end
+  if reset == 0 or limits[9] == '?' then
+    reset = now + period
+    redis.call('HDEL', limits_key, 'first')
+    begin(limits_key, remaining_key, spent_key, reset, now)
+  end
+end
+redis.call('ZADD', out_key, ms(now), entry)
+redis.call('PEXPIRE', out_key, period)
+redis.call('SET', paid_key, 'identified', 'PX', ms(math.max(paid_ttl, (reset or 0) - now)))
 if mine then
   redis.call('SET', slot_key, ticket, 'PX', ms(window))
   redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + window))

@@ -1,26 +1,31 @@
 -- renew: the pod of a permit lives; its bucket stays closed for another lease.
 --
--- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>
--- ARGV  1 ticket  2 bucket  3 the permit's lease (ms)  4 max_concurrency at the grant  5 TTL of paid (ms)
+-- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>  5 remaining  6 spent  7 out
+-- ARGV  1 ticket  2 bucket  3 the permit's lease (ms)  4 max_concurrency at the grant  5 least TTL of paid (ms)
 --       6 '1' while the permit is good, so that nobody else can have had its bucket
 --       7 until when the permit may keep its bucket closed at the most (ms)  8 window (ms)
+--       9 for how long its holder may identify then (ms)  10 period (ms)
 -- Reply {code, now, seq}
 --   renewed   the slot is the permit's for another lease, also where it was lost while the permit was good
 --   gone      the permit was settled, is too old, or its bucket has or may have had another holder: it is good no more
 
 local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ticket, bucket, permit_lease, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local good, latest, own_window = ARGV[6], ARGV[7], ARGV[8]
+local remaining_key, spent_key, out_key = KEYS[5], KEYS[6], KEYS[7]
+local good, latest, own_window, usable, period = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+-- include lib/budget.lua
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until', 'window')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until', 'window',
+  'reset_at', 'period')
 local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
-local seq = whole(limits[2])
+local seq, reset, era = whole(limits[2]), whole(limits[6] or '0') or 0, limits[7] or '0'
+local entry, left = out_of(ticket), whole(redis.call('GET', remaining_key))
 local longer = math.max(0, tonumber(string.match(limits[5] or '', '^%d+') or '0') - own_window) -- other pods' window
 local lease = math.min(permit_lease, latest - now)
 local mine = not slot and good == '1' or slot == ticket or slot == ticket .. ' permit'
@@ -30,7 +35,16 @@ lease = math.min(math.max(permit_lease + longer, redis.call('PTTL', slot_key)), 
 
 redis.call('SET', slot_key, ticket .. ' permit', 'PX', ms(lease))
 redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + lease))
-redis.call('SET', paid_key, paid or 'granted', 'PX', paid_ttl)
+local over = reset > 0 and reset <= now
+if limits[1] and left and not over and not redis.call('ZSCORE', out_key, entry) and not charged(paid, limits[1], era, now) then
+  redis.call('SET', remaining_key, ms(math.max(left - 1, 0)), 'KEEPTTL') -- what has paid for it was lost, or another period
+  redis.call('HINCRBY', spent_key, shard_of(ticket), 1)
+  paid = 'granted ' .. limits[1] .. ' ' .. era
+end
+redis.call('ZADD', out_key, ms(now + math.min(usable, lease)), entry)
+redis.call('PEXPIRE', out_key, period)
+local remembered = math.max(paid_ttl, limits[1] and (reset > now and reset - now or period) or 0)
+redis.call('SET', paid_key, paid or 'granted', 'PX', ms(remembered))
 if limits[1] and seq then -- else claim reports them
   seq = redis.call('HINCRBY', limits_key, 'seq', 1)
   if limits[3] ~= granted_buckets then -- it was granted under other limits: no bucket is certain

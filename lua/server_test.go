@@ -105,10 +105,10 @@ func TestClaimAgreesOnTheLongest(t *testing.T) {
 		},
 		{
 			name:  "AndToAPermitsLease",
-			call:  args{"mode": "permit", "closes": "10000"},
+			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 window=6000@NOW"},
 			reply: "granted wait=11000",
-			after: with(granted, state{"limits": limits(" window=6000@NOW"), "slot:0": "00001@a#1 permit ttl=11000", "opens": "0=@11000"}),
+			after: with(granted, state{"limits": limits(" window=6000@NOW"), "slot:0": "00001@a#1 permit ttl=11000", "opens": "0=@11000", "out": "00001@a#1=@4950 ttl=86400000"}),
 		},
 		{
 			name:  "ALongerOneClosesEveryBucketForThoseOfBefore",

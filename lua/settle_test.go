@@ -9,7 +9,7 @@ import (
 
 var (
 	settleKeys = func(a args) []string {
-		return []string{"slot:" + a["bucket"], "limits", "opens", "paid:" + a["ticket"]}
+		return []string{"slot:" + a["bucket"], "limits", "opens", "paid:" + a["ticket"], "remaining", "spent", "out"}
 	}
 	settleReply = []string{"code", "now", "seq"}
 
@@ -19,22 +19,23 @@ var (
 		"remaining":      "9 ttl=60000",
 		"slot:0":         "00001@a#1 permit ttl=10000",
 		"opens":          "0=@10000",
-		"paid:00001@a#1": "granted e @60000 ttl=60000",
+		"paid:00001@a#1": "granted e 0 ttl=60000",
+		"out":            "00001@a#1=@4950 ttl=86400000",
 		"spent":          "1=1 ttl=60000",
 	}
 
 	identified = script{
 		text: lua.Identified, keys: settleKeys, reply: settleReply, state: held,
-		args: []string{"ticket=00001@a#1", "bucket=0", "window=5050", "max_concurrency=1", "paid=60000", "own=5000"},
+		args: []string{"ticket=00001@a#1", "bucket=0", "window=5050", "max_concurrency=1", "paid=60000", "own=5000", "period=86400000"},
 	}
 	renew = script{
 		text: lua.Renew, keys: settleKeys, reply: settleReply, state: held,
-		args: []string{"ticket=00001@a#1", "bucket=0", "lease=10000", "max_concurrency=1", "paid=60000", "good=1", "latest=@125000", "own=5000"},
+		args: []string{"ticket=00001@a#1", "bucket=0", "lease=10000", "max_concurrency=1", "paid=60000", "good=1", "latest=@125000", "own=5000", "usable=4950", "period=86400000"},
 	}
 	abandon = script{
 		text: lua.Abandon,
 		keys: func(a args) []string {
-			keys := []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "opens", "pods"}
+			keys := []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "opens", "pods", "out"}
 			for _, ticket := range strings.Fields(a["others"]) {
 				keys = append(keys, "paid:"+ticket)
 			}
@@ -53,10 +54,10 @@ func limitsWith(fields string) string {
 func TestIdentified(t *testing.T) {
 	told := state{
 		"slot:0": "00001@a#1 ttl=5050", "opens": "0=@5050", "paid:00001@a#1": "identified ttl=60000",
-		"limits": limitsWith("seq=7"),
+		"limits": limitsWith("seq=7"), "out": "00001@a#1=@0 ttl=86400000",
 	}
 	others := state{
-		"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000",
+		"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000",
 	}
 	identified.run(t, []contract{
 		{name: "StartsTheWindow", reply: "identified seq=7", after: told},
@@ -83,6 +84,39 @@ func TestIdentified(t *testing.T) {
 			name: "WhereAllStateWasLost", seed: state{"limits": "", "remaining": "", "slot:0": "", "opens": "", "paid:00001@a#1": "", "spent": ""},
 			reply: "identified seq=0", after: with(told, state{"limits": ""}),
 		},
+		{
+			name: "BeginsThePeriod", seed: state{"limits": "epoch=e seq=6 max_concurrency=1 total=10", "remaining": "9", "spent": "1=1"},
+			reply: "identified seq=7",
+			after: with(told, state{
+				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400000 since=@0",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "identified ttl=86400000",
+			}),
+		},
+		{
+			name: "MovesTheResetOfAPeriodThatMayNotHaveBegun", seed: state{"limits": limitsWith("seq=6 first=?")},
+			reply: "identified seq=7",
+			after: with(told, state{
+				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400000 since=@0",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "identified ttl=86400000",
+			}),
+		},
+		{
+			name: "IsPaidByThePeriodInWhichItIs", // that of the grant is over, and so is another's lease
+			seed: state{
+				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@-500", "remaining": "", "spent": "",
+				"out": "00001@a#1=@4950 00003@a#3=@-600 00002@a#2=@900 ttl=86400000",
+			},
+			reply: "identified seq=7",
+			after: with(told, state{
+				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400000 since=@0 period=1",
+				"remaining": "8 ttl=86400000", "spent": "1=1 2=1 ttl=86400000", "paid:00001@a#1": "identified ttl=86400000",
+				"out": "00001@a#1=@0 00002@a#2=@900 ttl=86400000",
+			}),
+		},
+		{
+			name: "IsPaidThoughItHadLapsedInTheLastPeriod", seed: state{"out": "", "paid:00001@a#1": "granted e 7 ttl=30000"},
+			reply: "identified seq=7", after: with(told, state{"remaining": "8 ttl=60000", "spent": "1=2 ttl=60000"}),
+		},
 		{name: "ASlotOfAWrongType", seed: state{"slot:0": "!list"}, reply: "WRONGTYPE"},
 		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
 		{name: "WhateverTheLimitsSay", seed: state{"limits": limitsWith("seq=abc closed_until=x")}, reply: "identified seq=0", after: with(told, state{"limits": limitsWith("seq=abc closed_until=x")})},
@@ -98,6 +132,10 @@ func TestRenew(t *testing.T) {
 			seed:  state{"limits": "", "remaining": "", "slot:0": "", "opens": "", "paid:00001@a#1": "", "spent": ""},
 			reply: "renewed seq=0",
 			after: state{"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "paid:00001@a#1": "granted ttl=60000"},
+		},
+		{
+			name: "IsPaidByTheStateThatHasLostIt", seed: state{"paid:00001@a#1": "granted d 0 ttl=30000", "out": ""}, reply: "renewed seq=7",
+			after: with(lease, state{"remaining": "8 ttl=60000", "spent": "1=2 ttl=60000", "out": "00001@a#1=@4950 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=60000"}),
 		},
 		{name: "IsGoneOnceAnotherHasTheBucket", seed: state{"slot:0": "00002@b#1 ttl=4000"}, reply: "gone seq=6"},
 		{name: "IsGoneOnceAnotherHasAPermit", seed: state{"slot:0": "00002@b#1 permit ttl=4000"}, reply: "gone seq=6"},
@@ -122,6 +160,7 @@ func TestRenew(t *testing.T) {
 func TestAbandon(t *testing.T) {
 	back := state{
 		"slot:0": "", "opens": "0=@0", "remaining": "10 ttl=60000", "spent": "1=0 ttl=60000", "paid:00001@a#1": "left ttl=60000",
+		"out": "",
 	}
 	one := args{"others": "00001@a#1"}
 	abandon.run(t, []contract{
@@ -135,6 +174,16 @@ func TestAbandon(t *testing.T) {
 			after: state{"queue:0": "00004@b#1=@-7", "paid:00002@a#2": "left ttl=60000", "paid:00003@a#3": "left ttl=60000"},
 		},
 		{
+			name: "LeavesNoPeriodBehind", call: one, seed: state{"limits": limitsWith("seq=6 first=00001@a#1")},
+			reply: "left units=1",
+			after: with(back, state{"limits": "epoch=e max_concurrency=1 total=10 reset_at=0 seq=6", "remaining": "10", "spent": ""}),
+		},
+		{
+			name: "LeavesADoubtWhereOthersHaveSpent", call: one, seed: state{"limits": limitsWith("seq=6 first=00001@a#1"), "remaining": "5 ttl=60000"},
+			reply: "left units=1",
+			after: with(back, state{"limits": limitsWith("seq=6 first=?"), "remaining": "6 ttl=60000"}),
+		},
+		{
 			name: "LeavesTheSlotOfAnother", call: one, seed: state{"slot:0": "00002@b#1 ttl=5000"},
 			reply: "left units=1", after: with(back, state{"slot:0": "00002@b#1 ttl=5000", "opens": "0=@10000"}),
 		},
@@ -144,17 +193,17 @@ func TestAbandon(t *testing.T) {
 		},
 		{
 			name: "GivesNoUnitBackInAnotherPeriod", call: one,
-			seed: state{"paid:00001@a#1": "granted e @-9 ttl=30000"}, reply: "left units=0",
+			seed: state{"paid:00001@a#1": "granted e 7 ttl=30000", "out": ""}, reply: "left units=0",
 			after: with(back, state{"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000"}),
 		},
 		{
 			name: "GivesNoUnitBackInAnotherEpoch", call: one,
-			seed: state{"paid:00001@a#1": "granted d @60000 ttl=30000"}, reply: "left units=0",
+			seed: state{"paid:00001@a#1": "granted d 0 ttl=30000", "out": ""}, reply: "left units=0",
 			after: with(back, state{"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000"}),
 		},
 		{
-			name: "GivesItBackThoughFreshFiguresHaveMovedTheReset", call: one,
-			seed:  state{"paid:00001@a#1": "granted e @59000 ttl=30000"},
+			name: "GivesBackWhatAFormerVersionHasGranted", call: one,
+			seed:  state{"paid:00001@a#1": "granted e @59000 ttl=30000", "out": ""},
 			reply: "left units=1", after: back,
 		},
 		{

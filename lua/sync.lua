@@ -1,42 +1,48 @@
 -- sync: agree on limits and state: seed them where they are missing or lost, change them, or learn them.
 --
--- KEYS  1 limits  2 remaining  3 opens  4... slot and queue of each bucket, as many as the pod knows buckets
+-- KEYS  1 limits  2 remaining  3 opens  4 spent  5 out  6... slot and queue of each bucket, as many as the pod knows buckets
 -- ARGV  1 'meet' to learn (and seed, if need be) or 'update' to change
 --       2 epoch  3 seq  4 remaining ('' if none)  5 reset_at: as the pod remembers them
 --       6 epoch to use if state was lost  7 how long every bucket then stays closed (ms), if pods agreed on no more
 --       8 the same at the least, for new limits
 --       9 when to ask the limit source next, from now (ms)
---      10 total ('' if the pod must ask its source first)  11 remaining  12 reset_after (ms)  13 max_concurrency
+--      10 total ('' if the pod must ask its source first)  11 remaining  12 reset_after (ms; 0 if it is not known)
+--      13 max_concurrency
 --      14 0 if the pod must not ask its source for now
 --      15 1 if an empty Redis is a new one: its buckets are open at once
+--      16 when Discord was asked for these ('' if nobody was: they are as of now, or a guess)
+--      17 '1' if figures are to be asked for when a period is over  18 period (ms)
 -- Reply {code, now, epoch, seq, max_concurrency, total, remaining, reset_at, closed_until, server}; server as in claim
 --   ok | seeded | changed   what was done
 --   ask      state is missing and this pod shall ask its limit source, then call again
+--   over     the period is over, and this pod shall ask its limit source and update
+--   stale    the figures were asked for before the period began: they are asked for again
 --   busy     another pod is asking, or none may for now; try again in a moment
 --   buckets  the pod knows another number of buckets: call again with the slots and queues of this one
 -- Error BADVALUE <key>: a value was edited to something that cannot be used; update repairs it.
 
-local limits_key, remaining_key, opens_key = KEYS[1], KEYS[2], KEYS[3]
+local limits_key, remaining_key, opens_key, spent_key, out_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local kind, known_epoch, known_seq, known_left, known_reset = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local new_epoch, lost_hold, least_hold, refresh_in, new_total = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local new_left, new_reset_after, new_buckets, may_ask = ARGV[11], ARGV[12], ARGV[13], ARGV[14] ~= '0'
-local fresh = ARGV[15]
+local fresh, asked, asks, period = ARGV[15], tonumber(ARGV[16]), ARGV[17] == '1', tonumber(ARGV[18])
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 -- include lib/server.lua
+-- include lib/budget.lua
 
 local f = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'ask_at', 'ask_after',
-  'run_id', 'master_replid', 'window', 'grace', 'pod_lease')
+  'run_id', 'master_replid', 'window', 'grace', 'pod_lease', 'since')
 local seq, buckets, total = whole(f[2]), whole(f[3]), whole(f[4])
 local reset, closed = whole(f[5] or '0'), whole(f[6] or '0')
 local ask = math.max(whole(f[7] or '0') or 0, whole(f[8] or '0') or 0)
-local text, ttl = redis.call('GET', remaining_key), redis.call('PTTL', remaining_key)
-local left = whole(text)
+local text, ttl, spent_ttl = redis.call('GET', remaining_key), redis.call('PTTL', remaining_key), redis.call('PTTL', spent_key)
+local left, spent = whole(text), redis.call('HGETALL', spent_key)
 local sane = seq and reset and closed and buckets and buckets >= 1 and buckets <= 4096 and total and total >= 0
-local update, given = kind == 'update', new_total ~= ''
+local update, given = kind == 'update', new_total ~= '' and (not asked or asked > now - 25000) -- `out` reaches no further back
 if f[1] and not sane and not update then return redis.error_reply('BADVALUE ' .. limits_key) end
 if text and not left and not update then return redis.error_reply('BADVALUE ' .. remaining_key) end
 local over = sane and reset > 0 and reset <= now
@@ -48,42 +54,77 @@ least_hold = math.max(least_hold, agreed(f[13]))
 local mine, mine_reset = tonumber(known_left), tonumber(known_reset)
 if not mine or mine_reset <= now then mine = nil end -- of a period that is over
 
-if lost and not given then
-  if ask > now or not may_ask then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0', ''} end
-  redis.call('HSET', limits_key, 'ask_at', ms(now + 3000)) -- then another one is asked: this one may be dead
-  return {'ask', ms(now), '', '0', '0', '0', '0', '0', '0', ''}
-end
-if update and not lost and buckets ~= (#KEYS - 3) / 2 and tostring(buckets) ~= new_buckets then
-  return {'buckets', ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(left or total), ms(reset), ms(closed), ''}
+local function reply()
+  return {code, ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(left), ms(reset), ms(closed), lost and 'same' or server.word}
 end
 
-local half = 43200000 -- of a period: resets that are further apart are of two periods
-local function lower(to, until_) -- what is left, never raised within a period
-  if left and reset > 0 and until_ > reset + half then return end -- Discord has begun it, and ours is about to end
-  left = math.min(left or to, to)
-  local sooner = not lost and until_ > 0 and until_ + half < reset -- figures of the last period that come late, or Discord knows better
-  reset = sooner and until_ or math.max(reset, until_)
+if not given and (lost or over and asks and may_ask and not asked) then
+  if ask > now or not may_ask then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0', ''} end
+  redis.call('HSET', limits_key, 'ask_at', ms(now + 3000)) -- then another one is asked: this one may be dead
+  return {lost and 'ask' or 'over', ms(now), '', '0', '0', '0', '0', '0', '0', ''}
 end
-local given_left, given_reset = tonumber(new_left), 0
-if given and given_left < tonumber(new_total) then given_reset = now + new_reset_after end
-if lost then
+if not lost and over then left = math.max(total - #until_after(out_key, reset), 0) end
+if update and not lost and buckets ~= (#KEYS - 5) / 2 and tostring(buckets) ~= new_buckets then
+  code, server.word = 'buckets', ''
+  return reply()
+end
+if not lost and asked and (not given or asked < (over and reset or whole(f[14] or '0') or 0)) then
+  code, server.word = 'stale', ''
+  redis.call('HSET', limits_key, 'refresh_at', '0')
+  return reply()
+end
+
+-- Discord's figures do not contain the permits that are out, nor what was granted or identified since they were
+-- asked for, or just before: an IDENTIFY takes a while to be counted.
+local given_total, theirs, ends, full, used, another = tonumber(new_total), 0, 0, false, 0, false
+if given then
+  local permits = permits_out(out_key, now)
+  if asked then used = #until_after(out_key, asked - 1000) - permits end
+  theirs, full = math.max(new_left - permits - used, 0), new_left == new_total
+  if tonumber(new_reset_after) > 0 then ends = now + new_reset_after end
+end
+
+if lost then -- the least of what all witnesses say
   code, epoch, seq = 'seeded', new_epoch, math.max(seq or 0, tonumber(known_seq))
   if over or not sane then reset = 0 end
-  if over then left = nil end -- else it is the lowest known, also where limits are missing
+  if over then left, spent = nil, {} end
   if left and ttl > 0 then reset = math.max(reset, now + ttl) end
+  if #spent > 0 and spent_ttl > 0 then reset = math.max(reset, now + spent_ttl) end
+  local unspent = sane and math.min(total, given_total) or given_total
+  for i = 2, #spent, 2 do unspent = math.max(unspent - (whole(spent[i]) or 0), 0) end
+  left = math.min(left or unspent, unspent)
   -- Something that is left shows that this is no new Redis, but one that has lost the rest.
   local new = fresh == '1' and not f[1] and not text and redis.call('HLEN', opens_key) == 0
   closed = math.max(sane and closed or 0, new and 0 or now + lost_hold)
   if new and server.word ~= 'new' then -- and so the script is new to it as well
     redis.call('HSET', limits_key, 'fresh_until', ms(now + lost_hold))
   end
-  lower(given_left, given_reset)
-elseif update then
+  if not full and ends == 0 then ends = now + period end
+  if asked and not full and reset > 0 and ends > reset + 60000 then -- they are witnesses of an older period
+    left, reset, another = theirs, ends, true
+  else
+    left, reset = math.min(left, theirs), math.max(reset, full and 0 or ends)
+  end
+elseif update then -- the table of docs/design.md, "Figures"
   code, seq = 'changed', seq + 1
-  if over then left, reset = given_left, given_reset else lower(given_left, given_reset) end
+  local ours, lower = over and 0 or reset, math.min(left + math.max(given_total - total, 0), theirs)
+  local apart = ends > 0 and math.abs(ends - ours) > (asked and 60000 or 500)
+  if ours == 0 then -- no period has begun
+    left, reset, another = theirs, not full and (ends > 0 and ends or now + period) or 0, over
+  elseif full and used == 0 and (ends == 0 and asked or apart and ends > ours) then -- none has at Discord
+    left, reset, another = theirs, 0, true
+  elseif full and apart or ends == 0 then
+    left = lower
+  elseif not full and (apart or not asked) then
+    left, reset, another = theirs, ends, true
+  else
+    left, reset = lower, math.max(ours, ends)
+  end
 end
-if mine and reset <= mine_reset + half and (lost or f[1] ~= known_epoch) and (not left or mine < left) then
-  lower(mine, mine_reset)
+local half = 43200000 -- of a period: resets that are further apart are of two periods
+if mine and reset <= mine_reset + half and (lost or f[1] ~= known_epoch) and not (over and not lost) and mine < left and not another then
+  left = mine -- a pod's memory may only lower what is left
+  if not (reset > mine_reset + half) then reset = math.max(reset, mine_reset) end
   code = code == 'ok' and 'changed' or code
 end
 if server.lost and not lost then -- a grant of before may be in use, and needs its window
@@ -94,15 +135,19 @@ end
 if lost or update then
   if not lost and buckets ~= tonumber(new_buckets) then -- the waiting take their places in the new lines
     closed = math.max(closed, now + least_hold)
-    for i = 4, #KEYS, 2 do -- until the windows and leases of the old ones are over
-      local slot_key, queue_key, bucket = KEYS[i], KEYS[i + 1], i / 2 - 2
+    for i = 6, #KEYS, 2 do -- until the windows and leases of the old ones are over
+      local slot_key, queue_key, bucket = KEYS[i], KEYS[i + 1], i / 2 - 3
       local opens = redis.call('HGET', opens_key, ms(bucket))
       closed = math.max(closed, now + redis.call('PTTL', slot_key), tonumber(opens or '0') or 0)
       redis.call('DEL', queue_key)
     end
   end
-  total, buckets = tonumber(new_total), tonumber(new_buckets)
+  total, buckets = given_total, tonumber(new_buckets)
   left = math.min(left, total)
+  redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(asked and asked - 1000 or now)) -- the figures contain them
+  if not lost then redis.call('HINCRBY', limits_key, 'period', 1) end -- else the epoch is another
+  if over then redis.call('HSET', limits_key, 'since', f[5]) end
+  if another or over then recount(limits_key, spent_key, redis.call('ZRANGE', out_key, 0, -1)) end
 end
 if code ~= 'ok' then
   redis.call('HSET', limits_key, 'epoch', epoch, 'seq', ms(seq), 'max_concurrency', ms(buckets), 'total', ms(total),
@@ -110,7 +155,9 @@ if code ~= 'ok' then
   if lost or update then redis.call('HSET', limits_key, 'refresh_at', ms(now + refresh_in)) end
   redis.call('HDEL', limits_key, 'ask_at', 'source_error')
   redis.call('SET', remaining_key, ms(left))
-  if reset > now then redis.call('PEXPIRE', remaining_key, ms(reset - now)) end
+  if reset > now then
+    redis.call('PEXPIRE', remaining_key, ms(reset - now))
+    redis.call('PEXPIRE', spent_key, ms(reset - now))
+  end
 end
-return {code, ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(over and code == 'ok' and total or left), ms(reset), ms(closed),
-  lost and 'same' or server.word}
+return reply()

@@ -12,7 +12,7 @@ import (
 var sync = script{
 	text: lua.Sync,
 	keys: func(a args) []string {
-		keys := []string{"limits", "remaining", "opens"}
+		keys := []string{"limits", "remaining", "opens", "spent", "out"}
 		for _, bucket := range strings.Split(a["pairs"], "") {
 			keys = append(keys, "slot:"+bucket, "queue:"+bucket)
 		}
@@ -20,7 +20,7 @@ var sync = script{
 	},
 	args: []string{
 		"kind=meet", "epoch=", "seq=0", "left=", "reset_at=0", "new=n", "hold=5250", "settle=3000", "refresh=600000",
-		"total=10", "remaining=10", "reset_after=0", "max_concurrency=1", "may_ask=1", "fresh=0",
+		"total=10", "remaining=10", "reset_after=0", "max_concurrency=1", "may_ask=1", "fresh=0", "asked=", "asks=0", "period=86400000",
 	},
 	reply: []string{"code", "now", "epoch", "seq", "max_concurrency", "total", "remaining", "reset_at", "closed_until", "server"},
 	state: state{
@@ -188,50 +188,54 @@ func TestSyncAsksForFigures(t *testing.T) {
 
 func TestSyncUpdates(t *testing.T) {
 	update := func(over args) args {
-		all := knows(args{"kind": "update", "pairs": "01", "max_concurrency": "2"})
+		all := knows(args{"kind": "update", "pairs": "01", "max_concurrency": "2", "remaining": "7", "reset_after": "60000"})
 		for name, value := range over {
 			all[name] = value
 		}
 		return all
 	}
 	limits := func(over string) string {
-		return "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 refresh_at=@600000" + over
+		return "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 refresh_at=@600000 period=1" + over
 	}
 	sync.run(t, []contract{
 		{
-			name: "LowersWhatIsLeft", call: update(args{"remaining": "2", "reset_after": "50000"}),
+			name: "LowersWhatIsLeft", call: update(args{"remaining": "2", "asked": "@0"}),
 			reply: "changed epoch=e seq=6 remaining=2 reset_at=@60000",
 			after: state{"limits": limits(""), "remaining": "2 ttl=60000"},
 		},
 		{
-			name: "DoesNotRaiseItWithinAPeriod", call: update(args{"remaining": "9", "reset_after": "50000"}),
+			name: "DoesNotRaiseItWithinAPeriod", call: update(args{"remaining": "9", "reset_after": "50000", "asked": "@0"}),
 			reply: "changed seq=6 remaining=7", after: state{"limits": limits("")},
 		},
 		{
-			name: "NorAfterADeletedTTL", seed: state{"remaining": "7"}, call: update(args{"remaining": "9", "reset_after": "50000"}),
+			name: "NorAfterADeletedTTL", seed: state{"remaining": "7"}, call: update(args{"remaining": "9", "reset_after": "50000", "asked": "@0"}),
 			reply: "changed remaining=7", after: state{"limits": limits(""), "remaining": "7 ttl=60000"},
 		},
 		{
 			name: "BelievesDiscordThatThePeriodEndsSooner", call: update(args{"remaining": "4", "reset_after": "1000"}),
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@86400000 closed_until=0", "remaining": "7 ttl=86400000"},
 			reply: "changed remaining=4 reset_at=@1000",
-			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@1000 closed_until=0 refresh_at=@600000", "remaining": "4 ttl=1000"},
+			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@1000 closed_until=0 refresh_at=@600000 period=1", "remaining": "4 ttl=1000"},
 		},
-		{name: "LeavesItToItsPeriodWhenDiscordHasBegunTheNext", call: update(args{"remaining": "4", "reset_after": "86400000"}), reply: "changed remaining=7 reset_at=@60000", after: state{"limits": limits("")}},
+		{
+			name: "BelievesDiscordThatItHasBegunTheNext", call: update(args{"remaining": "4", "reset_after": "86400000", "asked": "@0"}),
+			reply: "changed remaining=4 reset_at=@86400000",
+			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@86400000 closed_until=0 refresh_at=@600000 period=1", "remaining": "4 ttl=86400000"},
+		},
 		{
 			name: "RaisesItInANewPeriod",
 			seed: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@-1 closed_until=0", "remaining": "0"},
 			call: update(args{"remaining": "9", "reset_after": "50000"}), reply: "changed remaining=9 reset_at=@50000",
 			after: state{
-				"limits":    "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@50000 closed_until=0 refresh_at=@600000",
+				"limits":    "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@50000 closed_until=0 refresh_at=@600000 period=1 since=@-1",
 				"remaining": "9 ttl=50000",
 			},
 		},
 		{
-			name: "ChangesTheTotal", call: update(args{"total": "5", "remaining": "5"}),
+			name: "ChangesTheTotal", call: update(args{"total": "5", "remaining": "5", "reset_after": "60000", "asked": "@0"}),
 			reply: "changed total=5 remaining=5",
 			after: state{
-				"limits":    "epoch=e seq=6 max_concurrency=2 total=5 reset_at=@60000 closed_until=0 refresh_at=@600000",
+				"limits":    "epoch=e seq=6 max_concurrency=2 total=5 reset_at=@60000 closed_until=0 refresh_at=@600000 period=1",
 				"remaining": "5 ttl=60000",
 			},
 		},
@@ -250,14 +254,14 @@ func TestSyncUpdates(t *testing.T) {
 			},
 			call: update(args{"max_concurrency": "3"}), reply: "changed max_concurrency=3 closed_until=@20000",
 			after: state{
-				"limits":  "epoch=e seq=6 max_concurrency=3 total=10 reset_at=@60000 closed_until=@20000 refresh_at=@600000",
+				"limits":  "epoch=e seq=6 max_concurrency=3 total=10 reset_at=@60000 closed_until=@20000 refresh_at=@600000 period=1",
 				"queue:0": "", "queue:1": "",
 			},
 		},
 		{
 			name: "ClosesAllForAMoment", // until the pods have told their places
 			call: update(args{"max_concurrency": "1"}), reply: "changed closed_until=@3000",
-			after: state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 closed_until=@3000 refresh_at=@600000"},
+			after: state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 closed_until=@3000 refresh_at=@600000 period=1"},
 		},
 		{
 			name: "SeedsWhereThereIsNothing", seed: nothing, call: args{"kind": "update", "remaining": "4", "reset_after": "9000"},
@@ -277,7 +281,7 @@ func TestSyncUpdates(t *testing.T) {
 			},
 		},
 		{
-			name: "RepairsABudgetThatWasEdited", seed: state{"remaining": "abc ttl=60000"}, call: update(args{"left": ""}),
+			name: "RepairsABudgetThatWasEdited", seed: state{"remaining": "abc ttl=60000"}, call: update(args{"left": "", "remaining": "10", "reset_after": "0"}),
 			reply: "seeded remaining=10",
 			after: state{
 				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",

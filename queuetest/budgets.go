@@ -14,7 +14,7 @@ var budgets = []scenario{
 	{"AnExhaustedBudgetWaitsForTheReset", anExhaustedBudgetWaitsForTheReset, 0},
 	{"AFullBudgetIgnoresTheReset", aFullBudgetIgnoresTheReset, virtual},
 	{"AnUpdateLowersTheBudget", anUpdateLowersTheBudget, 0},
-	{"AnUpdateRaisesTheBudgetAtTheResetOnly", anUpdateRaisesTheBudgetAtTheResetOnly, shared},
+	{"AnUpdateRaisesTheBudgetAtTheResetOnly", anUpdateRaisesTheBudgetAtTheResetOnly, 0},
 	{"AnInvalidUpdateChangesNothing", anInvalidUpdateChangesNothing, 0},
 	{"PodsShareTheBudget", podsShareTheBudget, pods},
 }

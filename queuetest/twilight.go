@@ -26,8 +26,8 @@ var twilight = []scenario{
 	{"OnlyAFullBucketWaits", onlyAFullBucketWaits, 0},
 
 	{"AnIdleBucketGrantsAtOnce", anIdleBucketGrantsAtOnce, 0},
-	{"AnUpdateIsHeardWhileExhausted", anUpdateIsHeardWhileExhausted, alone},
-	{"AnUpdateIsHeardOnceTheLastUnitIsSpent", anUpdateIsHeardOnceTheLastUnitIsSpent, alone},
+	{"AnUpdateIsHeardWhileExhausted", anUpdateIsHeardWhileExhausted, 0},
+	{"AnUpdateIsHeardOnceTheLastUnitIsSpent", anUpdateIsHeardOnceTheLastUnitIsSpent, 0},
 	{"NewBucketsAreHeardOfWhileExhausted", newBucketsAreHeardOfWhileExhausted, 0},
 	{"ALineOfTheDeadDoesNotUseAWindow", aLineOfTheDeadDoesNotUseAWindow, 0},
 	{"TheDeadInFrontCostNothing", theDeadInFrontCostNothing, 0},

@@ -26,7 +26,7 @@ const (
 )
 
 // keep starts the keeper, the one goroutine that does what a pod does whatever
-// its buckets: it meets the queue, renews the pod's lease, and refreshes the
+// its buckets: it meets the queue, renews leases and permits, and refreshes the
 // limits. It runs while the pod has waiters or permits. The caller holds mu.
 func (q *RedisQueue) keep() {
 	if q.keeping || q.closed {
@@ -64,16 +64,25 @@ func (q *RedisQueue) keeper() {
 		case arriving:
 			q.arrive()
 		}
-		if q.pause(min(wait, q.untilBeat()), q.poke) {
-			q.beatIfDue()
+		if !q.pause(min(wait, time.Until(q.due())), q.poke) {
+			continue
 		}
+		q.renewPermits()
+		q.beatIfDue()
 	}
 }
 
-func (q *RedisQueue) untilBeat() time.Duration {
+// due is when the keeper next has a permit to renew, or to beat.
+func (q *RedisQueue) due() time.Time {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return time.Until(q.beatDue())
+	due := q.beatDue()
+	for p := range q.permits {
+		if p.renewal.Before(due) {
+			due = p.renewal
+		}
+	}
+	return due
 }
 
 // beatDue is when the next beat is: at half of the pod's lease, and when the
@@ -219,7 +228,7 @@ func (q *RedisQueue) beat(lines []beatLine, all bool) (r beatReply, ok bool) {
 		q.unitsCame()
 	}
 	if r.refresh && !q.closed {
-		q.run(q.refresh)
+		q.run(func() { q.refresh(r.now) })
 	}
 	if r.died > q.died || r.held > q.held {
 		q.died, q.held = max(r.died, q.died), max(r.held, q.held)

@@ -23,6 +23,7 @@ func (k keys) pods() string            { return k.prefix + "pods" }
 func (k keys) opens() string           { return k.prefix + "opens" }
 func (k keys) rests() string           { return k.prefix + "rests" }
 func (k keys) holds() string           { return k.prefix + "holds" }
+func (k keys) out() string             { return k.prefix + "out" }
 func (k keys) slot(bucket int) string  { return k.prefix + "slot:" + strconv.Itoa(bucket) }
 func (k keys) queue(bucket int) string { return k.prefix + "queue:" + strconv.Itoa(bucket) }
 

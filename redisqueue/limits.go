@@ -27,18 +27,20 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 	known := q.view
 	q.mu.Unlock()
 
-	var limit *gatewayqueue.SessionStartLimit
+	var limit *report
 	if q.config.source == nil {
-		figures := q.figures(known)
-		limit = &figures
+		limit = &report{SessionStartLimit: q.guess(known)}
 	}
-	r, err := q.store.sync(q.ctx, false, known, 0, limit)
-	if err == nil && r.code == "ask" {
-		if limit, err = q.ask(); err != nil {
+	r, err := q.store.sync(q.ctx, false, known, 0, limit, q.asks())
+	if code := r.code; err == nil && (code == "ask" || code == "over") {
+		if limit, err = q.askAndRenew(r.now); err != nil {
 			q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 			return sourceWait, nil //nolint:nilerr // it is not due to Redis, and has been reported
 		}
-		r, err = q.store.sync(q.ctx, false, known, 0, limit)
+		r, err = q.store.sync(q.ctx, code == "over", known, known.maxConcurrency, limit, false)
+		if err == nil && r.code == "buckets" {
+			r, err = q.store.sync(q.ctx, true, known, r.view.maxConcurrency, limit, false)
+		}
 	}
 	q.heard(nil, err)
 	switch {
@@ -49,7 +51,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 		return 0, err
 	case r.code == "busy" && !q.config.mayAsk():
 		return sourceWait, nil
-	case r.code == "busy", r.code == "ask":
+	case r.notYet():
 		return busyWait, nil
 	}
 	if mine := q.config.limit.MaxConcurrency; q.config.limitGiven && q.config.source == nil &&
@@ -81,9 +83,13 @@ func (q *RedisQueue) logMeeting(known view, r syncReply) {
 	}
 }
 
-// figures are the limits to seed with where there is no source: those last in
+// asks says if the limit source can be asked at a reset, before anything is
+// granted of the new period. While it fails, nobody waits for it.
+func (q *RedisQueue) asks() bool { return q.config.source != nil && q.health.sourceError() == nil }
+
+// guess is what to seed with where there is no source: the limits last in
 // force, or those given, as they must be by now.
-func (q *RedisQueue) figures(known view) gatewayqueue.SessionStartLimit {
+func (q *RedisQueue) guess(known view) gatewayqueue.SessionStartLimit {
 	if known.maxConcurrency > 0 { // what remains is remembered beside them
 		return gatewayqueue.SessionStartLimit{Total: known.total, Remaining: known.total, MaxConcurrency: known.maxConcurrency}
 	}
@@ -97,10 +103,10 @@ func (q *RedisQueue) figures(known view) gatewayqueue.SessionStartLimit {
 	return l
 }
 
-// ask calls the limit source. Where that fails, Redis keeps why, and until when
-// no pod may ask. The log says so at first and then hourly, and once that it
-// answers again.
-func (q *RedisQueue) ask() (*gatewayqueue.SessionStartLimit, error) {
+// ask calls the limit source; now is a moment before, on Redis's clock. Where that
+// fails, Redis keeps why, and until when no pod may ask. The log says so at first
+// and then hourly, and once that it answers again.
+func (q *RedisQueue) ask(now int64) (*report, error) {
 	ctx, cancel := context.WithTimeout(q.ctx, sourceTimeout)
 	defer cancel()
 	limit, err := q.config.source(ctx)
@@ -115,7 +121,7 @@ func (q *RedisQueue) ask() (*gatewayqueue.SessionStartLimit, error) {
 		if q.config.pace.Answered() {
 			q.config.log.Info("the limit source answers again")
 		}
-		return &limit, nil
+		return &report{limit, now}, nil
 	}
 	wait, tell := q.config.pace.Failed(err)
 	if tell {
@@ -131,13 +137,33 @@ func (q *RedisQueue) ask() (*gatewayqueue.SessionStartLimit, error) {
 	return nil, err
 }
 
-// refresh brings Discord's figures into the queue.
-func (q *RedisQueue) refresh() {
-	limit, err := q.ask()
+// askAndRenew is ask for the keeper: the source may take longer than permits are
+// good for.
+func (q *RedisQueue) askAndRenew(now int64) (limit *report, err error) {
+	asked := make(chan struct{})
+	q.work.Go(func() {
+		limit, err = q.ask(now)
+		close(asked)
+	})
+	often := time.NewTicker(q.config.renewEvery() / 2)
+	defer often.Stop()
+	for {
+		select {
+		case <-asked:
+			return limit, err
+		case <-often.C:
+			q.renewPermits()
+		}
+	}
+}
+
+// refresh brings Discord's figures into the queue; now is on Redis's clock.
+func (q *RedisQueue) refresh(now int64) {
+	limit, err := q.ask(now)
 	if err != nil {
 		return // the log has it
 	}
-	err = q.update(q.ctx, *limit)
+	err = q.update(q.ctx, limit)
 	if err != nil && q.ctx.Err() == nil {
 		q.config.log.Warn("could not refresh the limits: those in force stay", "error", err)
 	}
@@ -145,9 +171,11 @@ func (q *RedisQueue) refresh() {
 
 // Update changes the limits for every pod. A new max_concurrency puts all
 // waiters into their new lines, in the order in which they came; no bucket
-// opens before every window of the old ones is over. Remaining may lower what
-// is left at any time and raise it only at a new period, so that figures that
-// have grown old cannot overrun the budget.
+// opens before every window of the old ones is over. What is left then is
+// Remaining less the permits that are out, of which Discord has not heard; so
+// give figures that Discord has just reported. Those without a reset, and full
+// ones that end when ours do, may only lower what is left, but raise it by as much
+// as the total has risen.
 //
 // It blocks until Redis has taken the limits, or ctx ends. Limits out of range
 // are a [gatewayqueue.InvalidError]; max_concurrency must be 1 to 4096.
@@ -161,21 +189,23 @@ func (q *RedisQueue) Update(ctx context.Context, limit gatewayqueue.SessionStart
 	if closed {
 		return gatewayqueue.ErrClosed
 	}
-	return q.update(ctx, limit)
+	return q.update(ctx, &report{SessionStartLimit: limit})
 }
 
-func (q *RedisQueue) update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error {
+func (q *RedisQueue) update(ctx context.Context, limit *report) error {
 	q.mu.Lock()
 	known := q.view
 	q.mu.Unlock()
 	buckets := known.maxConcurrency
 	for n := 1; ; {
-		r, err := q.store.sync(ctx, true, known, buckets, &limit)
+		r, err := q.store.sync(ctx, true, known, buckets, limit, false)
 		q.heard(nil, err)
 		switch {
 		case err == nil && r.code == "buckets":
 			buckets = r.view.maxConcurrency
 			continue
+		case err == nil && r.notYet():
+			return nil // they are asked for again
 		case err == nil:
 			q.met(r.server)
 			q.config.log.Info("new limits", "remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)

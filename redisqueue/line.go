@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
-	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 // Bounds on the tickets in one claim and in one abandon, and so on the length of
@@ -186,7 +185,7 @@ func (l *line) run() {
 		case s.ghosts != nil:
 			q.heard(nil, q.store.forget(q.ctx, l.bucket, s.ghosts...)) // those that stay are met again
 		case s.claim != nil:
-			sent := elapsed.Now()
+			sent := time.Now()
 			reply, err := q.store.claim(q.ctx, *s.claim)
 			q.heard(l.hear(s, sent, reply, err), err)
 			if err == nil {
@@ -245,6 +244,7 @@ func (l *line) plan() step {
 	s.claim = &claimCall{
 		place: place{first.ticket, first.arrival}, shard: first.shard, bucket: l.bucket, view: q.view,
 		permit: first.wantsPermit, closes: q.config.window + max(q.config.margin, first.patience), hold: q.health.hold(), lease: q.lease(), breaker: q.config.breaker,
+		asks: q.asks(),
 	}
 	if first.wantsPermit {
 		s.claim.closes = q.config.permitLease

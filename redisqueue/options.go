@@ -122,9 +122,10 @@ func WithPodLease(d time.Duration) Option { return func(c *config) { c.podLease 
 func WithWindow(d time.Duration) Option { return func(c *config) { c.window = d } }
 
 // WithReserve sets how many units of the budget are never granted, so that a
-// miscount cannot reset the token: by default 1 % of the total, but at most 10
-// or max_concurrency, whichever is more. When Redis has lost its state, as many
-// permits as there are buckets may be out that nobody else knows of.
+// miscount cannot reset the token: by default 1 % of the total, but at most 10,
+// and at least max_concurrency. When Redis has lost its state, as many permits as
+// there are buckets may be out that nobody else knows of. Of a total that is less
+// than twice max_concurrency, which Discord gives nobody, it is half.
 func WithReserve(units int) Option { return func(c *config) { c.reserve = units } }
 
 // WithBreaker sets how many times a shard may identify in a period before it has
@@ -291,10 +292,20 @@ func (c *config) step(permit bool) time.Duration {
 // renewEvery is how often a permit is renewed: so that one renewal may fail.
 func (c *config) renewEvery() time.Duration { return c.permitGood() / 3 }
 
+// leastReserveOf is the part of the reserve that is for units that no counter saw.
+// The rest is for permits that are out when Redis loses its state; those that are
+// out now have paid, and count in it.
+func (c *config) leastReserveOf(v view) int {
+	if c.reserve >= 0 {
+		return c.reserve
+	}
+	return min(10, v.total/100)
+}
+
 // reserveOf is the reserve under some limits.
 func (c *config) reserveOf(v view) int {
 	if c.reserve >= 0 {
 		return c.reserve
 	}
-	return min(max(10, v.maxConcurrency), v.total/100)
+	return min(max(v.maxConcurrency, c.leastReserveOf(v)), v.total/2)
 }

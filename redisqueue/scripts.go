@@ -18,7 +18,6 @@ var (
 	claimScript      = redis.NewScript(lua.Claim)
 	identifiedScript = redis.NewScript(lua.Identified)
 	renewScript      = redis.NewScript(lua.Renew)
-	renewManyScript  = redis.NewScript(lua.RenewMany)
 	abandonScript    = redis.NewScript(lua.Abandon)
 	beatScript       = redis.NewScript(lua.Beat)
 	syncScript       = redis.NewScript(lua.Sync)
@@ -28,8 +27,9 @@ var (
 	rememberScript   = redis.NewScript(lua.Remember)
 )
 
-// paidTTL is how long Redis remembers what became of a ticket. It must outlast
-// every re-sending of a call by the client.
+// paidTTL is how long Redis remembers what became of a ticket that has left. It
+// must outlast every re-sending of a call by the client. That a ticket was
+// granted, or has identified, is remembered until the reset.
 const paidTTL = time.Minute
 
 // goesOn stands for paidTTL where a ticket leaves whose wait may have others.
@@ -97,39 +97,6 @@ func (s *store) run(ctx context.Context, script *redis.Script, keys []string, ar
 	return newReply(raw, s.moving(err))
 }
 
-// call is what a script is run on.
-type call struct {
-	keys []string
-	args []any
-}
-
-// runMany runs a script on several calls, in one if there are several. It returns
-// the list of their replies, and where that matters how many replicas have them.
-func (s *store) runMany(ctx context.Context, one, many *redis.Script, calls []call) (list *reply, acked int) {
-	script, keys, args := one, calls[0].keys, calls[0].args
-	if len(calls) > 1 {
-		script, keys, args = many, nil, []any{len(calls)}
-		for _, c := range calls {
-			args = append(args, len(c.keys), len(c.args))
-			keys = append(keys, c.keys...)
-		}
-		for _, c := range calls {
-			args = append(args, c.args...)
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	raw, acked, err := s.eval(ctx, false, script, keys, args)
-	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		raw, acked, err = s.eval(ctx, true, script, keys, args)
-	}
-	list = newReply(raw, s.moving(err))
-	if len(calls) == 1 && list.err == nil {
-		list = &reply{values: []any{list.values}}
-	}
-	return list, acked
-}
-
 // moving is err, but that of a redirection that a cluster's client gave up to
 // follow: while slots move, nodes send it to and fro. Any other client that is
 // redirected is the wrong one.
@@ -176,6 +143,7 @@ type claimCall struct {
 	closes        time.Duration // for how long a grant closes the bucket
 	hold, lease   time.Duration
 	breaker       int
+	asks          bool   // a limit source can be asked when a period is over
 	next          string // the pod's next ticket in this line
 	others        []place
 }
@@ -204,7 +172,11 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	}
 	keys := []string{
 		s.keys.slot(c.bucket), s.keys.remaining(), s.keys.queue(c.bucket), s.keys.limits(),
-		s.keys.spent(), s.keys.pods(), s.keys.opens(), s.keys.paid(c.ticket), s.keys.rests(), s.keys.holds(),
+		s.keys.spent(), s.keys.pods(), s.keys.opens(), s.keys.paid(c.ticket), s.keys.rests(), s.keys.holds(), s.keys.out(),
+	}
+	usable := c.closes - s.config.window
+	if c.permit {
+		usable = s.config.permitGood()
 	}
 	const notice = 17 // its place in args
 	args := []any{
@@ -212,6 +184,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(s.config.step(c.permit)),
 		s.config.reserveOf(c.view), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0, c.breaker,
 		ms(s.config.window), ms(s.config.grace()), ms(s.config.podLease),
+		ms(usable), flag(c.asks), s.config.leastReserveOf(c.view),
 	}
 	for _, p := range c.others {
 		args = append(args, p.score(), p.ticket)
@@ -262,53 +235,36 @@ func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
 	return s.settle(ctx, identifiedScript, p, s.config.step(true)+p.within)
 }
 
-// renewal is a permit to be renewed.
-type renewal struct {
-	permit *permit
-	good   time.Duration // for how long it shall then be good
-	inTime bool          // its deadline has not passed, so that nobody else can have had the bucket
+// renew closes the permit's bucket for longer; good says that the permit's
+// deadline has not passed, so that nobody else can have had the bucket.
+func (s *store) renew(ctx context.Context, p *permit, closes time.Duration, good bool) (settled, error) {
+	latest := p.grantedAt + (gatewayqueue.PermitBound + s.config.permitLease - s.config.permitGood()).Milliseconds()
+	return s.settle(ctx, renewScript, p, closes, flag(good), latest)
 }
 
-// renew closes the permits' buckets for longer.
-func (s *store) renew(ctx context.Context, renewals []renewal) ([]settled, error) {
-	calls := make([]call, len(renewals))
-	for i, r := range renewals {
-		inTime, tail := 0, s.config.permitLease-s.config.permitGood() // the tail is not for the holder
-		if r.inTime {
-			inTime = 1
-		}
-		latest := r.permit.grantedAt + (gatewayqueue.PermitBound + tail).Milliseconds()
-		calls[i] = s.settleCall(r.permit, tail+r.good, inTime, latest)
+func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration, more ...any) (settled, error) {
+	keys := []string{
+		s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket),
+		s.keys.remaining(), s.keys.spent(), s.keys.out(),
 	}
+	args := append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, append(more, ms(s.config.window))...)
+	if script == renewScript {
+		args = append(args, ms(s.config.permitGood()))
+	}
+	args = append(args, ms(gatewayqueue.LimitPeriod))
 	defer s.reports.enter()()
-	list, acked := s.runMany(ctx, renewScript, renewManyScript, calls)
-	replies := make([]settled, len(renewals))
-	for i := range replies {
-		r := list.list()
-		replies[i] = settled{code: r.text(), now: r.int64(), seq: r.int64()}
-		if err := r.done(); err != nil {
-			return nil, err
-		}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	raw, acked, err := s.eval(ctx, false, script, keys, args)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		raw, acked, err = s.eval(ctx, true, script, keys, args)
 	}
-	if err := list.done(); err != nil {
-		return nil, err
-	}
-	return replies, s.acknowledged(acked) // of what is identified the successor's hold takes care
-}
-
-func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration) (settled, error) {
-	c := s.settleCall(p, closes)
-	defer s.reports.enter()()
-	r := s.run(ctx, script, c.keys, c.args...)
+	r := newReply(raw, s.moving(err))
 	reply := settled{code: r.text(), now: r.int64(), seq: r.int64()}
-	return reply, r.done()
-}
-
-func (s *store) settleCall(p *permit, closes time.Duration, more ...any) call {
-	return call{
-		keys: []string{s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket)},
-		args: append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, append(more, ms(s.config.window))...),
+	if r.done() == nil && reply.code == "renewed" { // of what is identified the successor's hold takes care
+		return reply, s.acknowledged(acked)
 	}
+	return reply, r.done()
 }
 
 // abandon gives up the tickets' places, slot and units; pod is not empty if the
@@ -373,7 +329,7 @@ func (s *store) forget(ctx context.Context, bucket int, tickets ...string) error
 func (s *store) giveUp(ctx context.Context, bucket int, ttl time.Duration, pod string, tickets []string) error {
 	keys := []string{
 		s.keys.slot(bucket), s.keys.remaining(), s.keys.queue(bucket), s.keys.limits(),
-		s.keys.spent(), s.keys.opens(), s.keys.pods(),
+		s.keys.spent(), s.keys.opens(), s.keys.pods(), s.keys.out(),
 	}
 	args := []any{bucket, ms(ttl), pod}
 	if ttl == goesOn {
@@ -453,12 +409,29 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 
 type syncReply struct {
 	code   string
+	now    int64
 	view   view
 	server identity
 }
 
-// sync agrees on limits and state. limit is nil if the source was not asked.
-func (s *store) sync(ctx context.Context, update bool, known view, buckets int, limit *gatewayqueue.SessionStartLimit) (syncReply, error) {
+// notYet says that nothing was agreed on: the limit source is to be asked (again).
+func (r syncReply) notYet() bool {
+	switch r.code {
+	case "busy", "ask", "over", "stale":
+		return true
+	}
+	return false
+}
+
+// report is limits, and when they were true.
+type report struct {
+	gatewayqueue.SessionStartLimit
+	asked int64 // when the source was asked for them, in ms on Redis's clock; 0 if nobody was
+}
+
+// sync agrees on limits and state. limit is nil if the source was not asked; asks
+// says that it can be when a period is over.
+func (s *store) sync(ctx context.Context, update bool, known view, buckets int, limit *report, asks bool) (syncReply, error) {
 	kind, remembered := "meet", ""
 	if update {
 		kind = "update"
@@ -470,7 +443,7 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	if s.config.freshStart && known.epoch == "" {
 		fresh = 1
 	}
-	keys := []string{s.keys.limits(), s.keys.remaining(), s.keys.opens()}
+	keys := []string{s.keys.limits(), s.keys.remaining(), s.keys.opens(), s.keys.spent(), s.keys.out()}
 	for b := range buckets {
 		keys = append(keys, s.keys.slot(b), s.keys.queue(b))
 	}
@@ -479,20 +452,23 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 		ms(max(s.config.stateHold(), known.hold)), ms(s.config.podLease), ms(s.config.refresh), "", 0, 0, 0,
 	}
 	if limit != nil {
-		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.Period()), limit.MaxConcurrency)
+		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.ResetAfter), limit.MaxConcurrency)
 	}
-	mayAsk := 0
+	mayAsk, asked := 0, ""
 	if s.config.mayAsk() {
 		mayAsk = 1
 	}
-	args = append(args, mayAsk, fresh)
+	if limit != nil && limit.asked != 0 {
+		asked = strconv.FormatInt(limit.asked, 10)
+	}
+	args = append(args, mayAsk, fresh, asked, flag(asks), ms(gatewayqueue.LimitPeriod))
 	defer s.calls.enter()()
 	r := s.run(ctx, syncScript, keys, args...)
-	code, _ := r.text(), r.int64()
+	code, now := r.text(), r.int64()
 	v := view{epoch: r.text(), seq: r.int64(), maxConcurrency: r.int(), total: r.int(), remaining: r.int(), reset: r.int64()}
 	_ = r.int64() // closed_until: claims say how long
 	v.hold = known.hold
-	return syncReply{code, v, identity(r.text())}, r.done()
+	return syncReply{code, now, v, identity(r.text())}, r.done()
 }
 
 // longestTrouble is how much of a source's error is kept in Redis, in bytes.
@@ -510,3 +486,10 @@ func (s *store) postpone(ctx context.Context, wait time.Duration, trouble string
 
 // ms rounds up: a bucket may be closed for longer than asked for, and never for less.
 func ms(d time.Duration) int64 { return (d + time.Millisecond - 1).Milliseconds() }
+
+func flag(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}

@@ -3,8 +3,6 @@ package redisqueue
 import (
 	"cmp"
 	"time"
-
-	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 // state is where a waiter stands.
@@ -37,8 +35,8 @@ type waiter struct {
 	patience time.Duration // what a window needs on top because replies are slow
 
 	// Of its grant.
-	sent           elapsed.Moment // when the call that got it was sent
-	granted        int64          // ms on Redis's clock
+	sent           time.Time // when the call that got it was sent
+	granted        int64     // ms on Redis's clock
 	closes         time.Duration
 	bucket         int
 	maxConcurrency int

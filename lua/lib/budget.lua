@@ -1,0 +1,58 @@
+-- The budget, for every script that spends of it. What is in `out` is paid by the period in force: tickets, or the
+-- shards and waits of those that are one of several for a wait. Its score is until when it may identify, and once it
+-- has, when that was said. Those of Wait have '/wait' behind them. Only a period's first IDENTIFY makes a reset; limits has
+-- 'first' while that is not certain: whose Wait it was, or '?' where a permit lapsed that may have been used.
+
+local function out_of(ticket)
+  local wait = string.match(ticket, '#%d+~(.-)~?$')
+  return wait and string.match(ticket, '^%d+') .. '~' .. wait or ticket
+end
+local function shard_of(ticket) return tostring(tonumber(string.match(ticket, '^%d+') or '0')) end
+
+-- until_after: tickets of `out` that may have identified after a moment, and the last moment up to then of the others.
+local function until_after(out_key, moment)
+  local found, last, all = {}, 0, redis.call('ZRANGE', out_key, 0, -1, 'WITHSCORES')
+  for i = 1, #all, 2 do
+    local at = tonumber(all[i + 1])
+    if at > moment then found[#found + 1] = all[i] else last = math.max(last, at) end
+  end
+  return found, last
+end
+
+-- permits_out: how many permits may yet be identified.
+local function permits_out(out_key, now)
+  local n = 0
+  for _, ticket in ipairs((until_after(out_key, now))) do n = n + (string.sub(ticket, -5) == '/wait' and 0 or 1) end
+  return n
+end
+
+-- charged: whether a ticket's unit is one of the period in force, where `out` does not say so.
+local function charged(paid, epoch, era, now)
+  local of, which = string.match(paid or '', '^granted (%S+) (%d+)$')
+  return of == epoch and (which == era or tonumber(which) > now) -- a former version wrote the reset
+end
+
+-- recount: another period is in force, and has paid for these tickets alone.
+local function recount(limits_key, spent_key, tickets)
+  redis.call('DEL', spent_key)
+  for _, ticket in ipairs(tickets) do redis.call('HINCRBY', spent_key, shard_of(ticket), 1) end
+  redis.call('HDEL', limits_key, 'first')
+end
+
+-- turn: the period is over. The next is full but for those that may identify in it though they were granted before.
+local function turn(limits_key, remaining_key, spent_key, out_key, total, ended)
+  local carried = until_after(out_key, ended)
+  local left = math.max(total - #carried, 0)
+  redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(ended))
+  recount(limits_key, spent_key, carried)
+  redis.call('SET', remaining_key, ms(left))
+  redis.call('HSET', limits_key, 'reset_at', '0', 'since', ms(ended))
+  return left, ms(redis.call('HINCRBY', limits_key, 'period', 1))
+end
+
+-- begin: the period's reset is known, and `remaining` and `spent` end with it.
+local function begin(limits_key, remaining_key, spent_key, reset, now)
+  redis.call('HSET', limits_key, 'reset_at', ms(reset), 'since', ms(now))
+  redis.call('PEXPIRE', remaining_key, ms(math.max(reset - now, 1)))
+  redis.call('PEXPIRE', spent_key, ms(math.max(reset - now, 1)))
+end
