@@ -225,3 +225,24 @@ func TestVoice_NeitherWaitsNorKeepsAPermit(t *testing.T) {
 	assert.Eventually(t, func() bool { return remaining(t, queue) == 1000 }, 10*time.Second, time.Millisecond)
 	_ = ours.Close()
 }
+
+// discordgo closes a connection that has just identified in place of the one
+// before it, and would go on so: its next try is refused, once.
+func TestADial_IsRefusedOnceAfterACloseInError(t *testing.T) {
+	t.Parallel()
+	queue := newQueue(t)
+	gate := discordgoqueue.New(queue, 0)
+	defer gate.Close()
+	ours, _ := conntest.Pair(t, gate.DialContext)
+	_, err := ours.Write(conntest.ClientFrame(0x81, conntest.IdentifyText))
+	require.NoError(t, err)
+	gate.Ready()
+	_, err = ours.Write(conntest.ClientFrame(0x88, "\x03\xe8"))
+	require.NoError(t, err)
+	time.Sleep(time.Second) // as discordgo does
+	_ = ours.Close()
+	_, err = gate.DialContext(t.Context(), "tcp", "127.0.0.1:1")
+	require.ErrorContains(t, err, "issues/406")
+	ours, _ = conntest.Pair(t, gate.DialContext)
+	_ = ours.Close()
+}

@@ -33,7 +33,7 @@ func (g *Gate) DialTLSContext(ctx context.Context, network, addr string) (net.Co
 
 func (g *Gate) dial(ctx context.Context, network, addr string, encrypted bool) (net.Conn, error) {
 	l := &link{gate: g}
-	if !isVoice(addr) && g.tooSoon() {
+	if !isVoice(addr) && g.refuses() {
 		return nil, errTooSoon
 	}
 	if g.waits() && !isVoice(addr) {
@@ -55,7 +55,7 @@ func (g *Gate) dial(ctx context.Context, network, addr string, encrypted bool) (
 		}
 		return nil, err
 	}
-	l.Conn = gatewayconn.Wrap(conn, gatewayconn.Patience, gatewayconn.Hooks{Identify: l.identify, Resume: l.resume, Event: l.event})
+	l.Conn = gatewayconn.Wrap(conn, gatewayconn.Patience, gatewayconn.Hooks{Identify: l.identify, Resume: l.resume, Event: l.event, Closing: l.closing})
 	context.AfterFunc(l.Done(), l.abandon)
 	return l, nil
 }
@@ -91,12 +91,29 @@ type link struct {
 
 	mu     sync.Mutex
 	permit gatewayqueue.Permit // until IDENTIFY is about to leave
+
+	identified time.Time // when it left
+	lostAt     time.Time // see lost
 }
 
 // Close closes the connection; a permit that was not used goes back.
 func (l *link) Close() error {
 	defer l.abandon()
+	l.mu.Lock()
+	lost := l.lostAt
+	l.mu.Unlock()
+	if !lost.IsZero() && time.Since(lost) >= closeTakes {
+		l.gate.refuseNext()
+	}
 	return l.Conn.Close()
+}
+
+// lost hears that the connection has ended in a way that two of discordgo's
+// goroutines see to: with its IDENTIFY held, or in error.
+func (l *link) lost() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lostAt = time.Now()
 }
 
 // give makes the permit the link's.
@@ -149,6 +166,17 @@ func (l *link) event(op int) {
 	}
 }
 
+// closing hears that discordgo closes the connection: so soon after IDENTIFY, and
+// with nothing wrong with it, it means another one.
+func (l *link) closing() {
+	l.mu.Lock()
+	at := l.identified
+	l.mu.Unlock()
+	if !at.IsZero() && time.Since(at) < closesInError && l.Done().Err() == nil {
+		l.lost()
+	}
+}
+
 // identify holds an IDENTIFY until it may leave.
 func (l *link) identify(ctx context.Context, c *gatewayconn.Conn, shardID int, send gatewayconn.Send) error {
 	g := l.gate
@@ -162,7 +190,7 @@ func (l *link) identify(ctx context.Context, c *gatewayconn.Conn, shardID int, s
 		g.log.Debug("IDENTIFY on an open connection waits for its turn")
 		var err error
 		if permit, err = g.hold(ctx, c); err != nil {
-			g.lost()
+			l.lost()
 			g.log.Debug("IDENTIFY on an open connection was not sent", "error", err)
 			return err
 		}
@@ -170,6 +198,9 @@ func (l *link) identify(ctx context.Context, c *gatewayconn.Conn, shardID int, s
 	sent, err := g.sends.Do(ctx, g.ctx, send, permit)
 	switch {
 	case sent:
+		l.mu.Lock()
+		l.identified = time.Now()
+		l.mu.Unlock()
 		g.identified()
 		g.reports.Identified(permit, c, g.unreported)
 	case errors.Is(err, gatewayqueue.ErrPermitExpired):

@@ -69,11 +69,10 @@
 //     refused. That costs a round trip, no unit.
 //   - discordgo may close a connection that it has just opened, because a
 //     heartbeat on the one before failed while that was being closed: a race of
-//     its own (https://github.com/bwmarrin/discordgo/issues/406), which then
-//     mostly repeats itself. Each round costs one IDENTIFY and a window: where all
-//     gateways restarted in the instant of RESUMED, 4 shards took 9 to 26
-//     IDENTIFYs to come back. The queue keeps the window meanwhile, and its
-//     breaker bounds what the rounds spend.
+//     its own (https://github.com/bwmarrin/discordgo/issues/406), which mostly
+//     repeated itself, at the price of an IDENTIFY and a window each time. Where
+//     the gate sees it, or has reason to expect it, the next connection is
+//     refused once; that ends it, and costs a second.
 package discordgoqueue
 
 import (
@@ -121,7 +120,7 @@ type Gate struct {
 	ready   bool               // there was a READY: discordgo begins with RESUME from now on
 	refused bool               // that RESUME will be refused: wait in line before the dial
 	kept    *place             // in line, for the next connection
-	lostAt  time.Time          // when a connection ended with its IDENTIFY held
+	refuse  time.Time          // since when the next connection is to fail; see refuses
 	unused  map[*link]struct{} // connections that hold a permit
 }
 

@@ -32,13 +32,15 @@ const (
 
 	// discordgo's Close takes a second, and two of its goroutines call it when a
 	// connection ends while IDENTIFY is held: the one that reads, and the one that
-	// sends heartbeats. See tooSoon.
-	closeTakes     = 900 * time.Millisecond
-	closesTogether = 10 * time.Second
+	// sends heartbeats. It opens the next one right after that. See refuses.
+	closeTakes      = 900 * time.Millisecond
+	opensAfterClose = 5 * time.Second
+	// closesInError is how soon after IDENTIFY it closes the wrong connection.
+	closesInError = 5 * time.Second
 )
 
 var (
-	errTooSoon     = errors.New("discordgoqueue: the connection before ended while its IDENTIFY was held: the next one is refused once, or discordgo would close it in place of that one (https://github.com/bwmarrin/discordgo/issues/406)")
+	errTooSoon     = errors.New("discordgoqueue: the connection before ended at its IDENTIFY: the next one is refused once, or discordgo would close it in place of that one (https://github.com/bwmarrin/discordgo/issues/406)")
 	errHeldTooLong = errors.New("discordgoqueue: IDENTIFY was held for so long that discordgo would take the connection for dead: it keeps its place for the next one")
 	errSilent      = fmt.Errorf("%w: heartbeats are not answered", gatewayconn.ErrLost)
 )
@@ -58,28 +60,25 @@ func (g *Gate) resumesInVain() bool {
 	return g.refused
 }
 
-// lost hears that a connection has ended, or will, with its IDENTIFY held.
-func (g *Gate) lost() {
+// refuseNext has the next connection fail: discordgo has closed one that was lost.
+func (g *Gate) refuseNext() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.lostAt = time.Now()
+	g.refuse = time.Now()
 }
 
-// tooSoon reports whether the next connection must fail, which is once after one
-// was lost with its IDENTIFY held. The goroutine of discordgo that first closed
-// that one opens the next while the other still waits to close it: the other then
-// closes the next one, whose heartbeats fail for it, and so on, at the price of
-// an IDENTIFY each time. If the first one has to wait a second before it tries
-// again, the other finds nothing to close, and opens the next itself.
-func (g *Gate) tooSoon() bool {
+// refuses reports whether this connection must fail, which is once after one was
+// lost. The goroutine of discordgo that first closes that one opens the next
+// while the other still waits to close it: the other then closes the next one,
+// whose heartbeats fail for it, and so on, at the price of an IDENTIFY each time.
+// If the first one has to wait a second before it tries again, the other finds
+// nothing to close, and opens the next itself.
+func (g *Gate) refuses() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	since := time.Since(g.lostAt)
-	if g.lostAt.IsZero() || since < closeTakes { // not one of these two
-		return false
-	}
-	g.lostAt = time.Time{}
-	return since < closesTogether
+	refuse := g.refuse
+	g.refuse = time.Time{}
+	return !refuse.IsZero() && time.Since(refuse) < opensAfterClose
 }
 
 // identified hears that IDENTIFY has left: there will be another session.

@@ -55,6 +55,10 @@ type Hooks struct {
 	// Resume is called when a RESUME is about to be written; it may be nil.
 	Resume func()
 
+	// Closing is called when the library is about to write a close frame; it may
+	// be nil.
+	Closing func()
+
 	// Event is called in the goroutine that reads when a message of the gateway
 	// has come that is no longer than such messages are; it may be nil.
 	Event func(op int)
@@ -196,15 +200,24 @@ func (c *Conn) pass(p []byte) error {
 			if c.hooks.Resume != nil {
 				c.hooks.Resume()
 			}
-			fallthrough
+			err = c.forward(raw)
+		case m.closes && c.hooks.Closing != nil:
+			c.hooks.Closing()
+			err = c.forward(raw)
 		default:
-			c.wrote = elapsed.Now()
-			_, err = c.Conn.Write(raw)
+			err = c.forward(raw)
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// forward writes what needs no leave.
+func (c *Conn) forward(raw []byte) error {
+	c.wrote = elapsed.Now()
+	_, err := c.Conn.Write(raw)
+	return err
 }
 
 // identify holds an IDENTIFY until its hook sends it, or does not.

@@ -18,6 +18,8 @@ const (
 type message struct {
 	Op   int             `json:"op"`
 	Data json.RawMessage `json:"d"`
+
+	closes bool // it is a close frame
 }
 
 // shard is the ID of the shard that an IDENTIFY is for; without one it is the
@@ -60,10 +62,10 @@ func (r *reader) next() (message, []byte, error) {
 		if !f.final {
 			continue
 		}
-		var m message
+		m := message{closes: f.closes}
 		// What is no JSON is no IDENTIFY of a library that speaks JSON.
 		if json.Unmarshal(r.text, &m) != nil {
-			m = message{}
+			m = message{closes: f.closes}
 		}
 		raw := r.raw[:r.parsed]
 		r.raw, r.parsed, r.text = r.raw[r.parsed:], 0, nil
@@ -76,6 +78,7 @@ func (r *reader) next() (message, []byte, error) {
 
 type frame struct {
 	final, control, compressed bool
+	closes                     bool   // a close frame
 	payload                    []byte // unmasked
 	length                     int    // of the whole frame
 }
@@ -85,7 +88,7 @@ func parseFrame(p []byte) (frame, bool) {
 	if len(p) < 2 {
 		return frame{}, false
 	}
-	f := frame{final: p[0]&0x80 != 0, compressed: p[0]&0x40 != 0, control: p[0]&0x08 != 0}
+	f := frame{final: p[0]&0x80 != 0, compressed: p[0]&0x40 != 0, control: p[0]&0x08 != 0, closes: p[0]&0x0f == 8}
 	masked := p[1]&0x80 != 0
 	size, at := uint64(p[1]&0x7f), 2
 	switch size {
