@@ -274,7 +274,7 @@ func TestClaimWaits(t *testing.T) {
 		},
 		{
 			name:  "ForTheLaterOfTheTwo",
-			seed:  state{"slot:0": "00002@b#1 ttl=1000", "opens": "0=@20000"},
+			seed:  state{"slot:0": "00002@b#1 ttl=10000", "opens": "0=@20000"},
 			reply: "wait wait=~20000 shut=~20000",
 			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000"},
 		},

@@ -212,10 +212,10 @@ func TestSyncUpdates(t *testing.T) {
 			reply: "changed remaining=7", after: state{"limits": limits(""), "remaining": "7 ttl=60000"},
 		},
 		{
-			name: "BelievesDiscordThatThePeriodEndsSooner", call: update(args{"remaining": "4", "reset_after": "1000"}),
+			name: "BelievesDiscordThatThePeriodEndsSooner", call: update(args{"remaining": "4", "reset_after": "30000"}),
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@86400000 closed_until=0", "remaining": "7 ttl=86400000"},
-			reply: "changed remaining=4 reset_at=@1000",
-			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@1000 closed_until=0 refresh_at=@600000 period=1", "remaining": "4 ttl=1000"},
+			reply: "changed remaining=4 reset_at=@30000",
+			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@30000 closed_until=0 refresh_at=@600000 period=1", "remaining": "4 ttl=30000"},
 		},
 		{
 			name: "BelievesDiscordThatItHasBegunTheNext", call: update(args{"remaining": "4", "reset_after": "86400000", "asked": "@0"}),

@@ -20,14 +20,11 @@ import (
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-		if !signal.Ignored(s) { // as of a job in the background of a shell, which is to go on
-			signal.Notify(signals, s)
-		}
-	}
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		cancel(cli.Signalled{Signal: <-signals})
+		first := <-signals
 		signal.Stop(signals) // a second one ends the program at once
+		cancel(cli.Signalled{Signal: first})
 	}()
 	cmd, err := root().ExecuteContextC(ctx)
 	if err != nil {
