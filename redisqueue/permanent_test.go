@@ -40,7 +40,7 @@ func TestAPermanentError_IsReturnedToAllWhoSleep(t *testing.T) {
 			wait: func(t *testing.T, q *redisqueue.RedisQueue) (all []<-chan error) {
 				for shard := range 64 * 3 {
 					if shard == 64 {
-						time.Sleep(time.Second) // the first of each bucket are granted
+						time.Sleep(100 * time.Millisecond) // the first of each bucket are granted
 					}
 					all = append(all, ask(t.Context(), q, shard))
 				}
