@@ -199,7 +199,9 @@ func TestClient_WhateverStandsBetween(t *testing.T) {
 func TestClient_SaysWhoAnswersInsteadOfTheServer(t *testing.T) {
 	for status, kind := range map[int]string{200: "text/html", 201: "application/json", 403: "text/html", 404: "text/plain", 500: "text/html"} {
 		c, err := httpqueue.NewClient("http://queue.test", httpqueue.WithHTTPClient(&http.Client{
-			Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return answerOf(r, status, kind, map[bool]string{true: "{}", false: "<html>"}[status == 201]), nil }),
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				return answerOf(r, status, kind, map[bool]string{true: "{}", false: "<html>"}[status == 201]), nil
+			}),
 		}))
 		require.NoError(t, err)
 		err = c.Wait(t.Context(), 0)

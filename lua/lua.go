@@ -38,3 +38,29 @@ func load(name string) string {
 		return load(include.FindStringSubmatch(line)[1])
 	})
 }
+
+// RenewMany and AbandonMany are as many calls of Renew or of Abandon in one: a
+// pod that holds or gives up many tickets does not send for each by itself.
+var (
+	RenewMany   = many(Renew)
+	AbandonMany = many(Abandon)
+)
+
+// many makes a script that runs another one a number of times, each on keys and
+// arguments of its own. The first argument is that number; then come, for each,
+// how many keys and how many arguments are its own; then the arguments of all.
+// The reply is the list of theirs. What one has done stays done if a later one
+// fails.
+func many(script string) string {
+	return "local function once(KEYS, ARGV)\n" + script + `
+end
+local replies, key, arg = {}, 0, 1 + 2 * ARGV[1]
+for i = 1, tonumber(ARGV[1]) do
+  local keys, args = {}, {}
+  for k = 1, tonumber(ARGV[2 * i]) do keys[k], key = KEYS[key + 1], key + 1 end
+  for a = 1, tonumber(ARGV[2 * i + 1]) do args[a], arg = ARGV[arg + 1], arg + 1 end
+  replies[i] = once(keys, args)
+end
+return replies
+`
+}

@@ -69,7 +69,7 @@ func TestSyncNoticesThatTheServerIsAnother(t *testing.T) {
 		{
 			name: "AnotherProcessAndNewLimits", on: "told", seed: as(elsewhere), call: knows(args{"kind": "update", "pairs": "01", "max_concurrency": "2"}),
 			reply: "changed server=process closed_until=@5250",
-			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000"},
+			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000 period=1"},
 		},
 		{name: "SomethingIsLeftOfWhatWasThere", seed: with(nothing, state{"opens": "0=@4000"}), call: args{"fresh": "1"}, reply: "seeded closed_until=@5250",
 			after: state{
@@ -138,7 +138,7 @@ func TestPermitsAgreeOnTheLongestWindow(t *testing.T) {
 	t.Run("Identified", func(t *testing.T) {
 		identified.run(t, []contract{{
 			name: "TheWindowIsThatOfAll", seed: longer, reply: "identified",
-			after: with(after, state{"slot:0": "00001@a#1 ttl=6050", "opens": "0=@6050", "paid:00001@a#1": "identified ttl=60000"}),
+			after: with(after, state{"slot:0": "00001@a#1 ttl=6050", "opens": "0=@6050", "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000"}),
 		}})
 	})
 	t.Run("Renew", func(t *testing.T) {

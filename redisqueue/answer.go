@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 // hear takes in the answer to a claim. It returns what is to be observed, once
 // mu is free.
-func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqueue.Event {
+func (l *line) hear(s step, sent elapsed.Moment, r claimReply, err error) []gatewayqueue.Event {
 	q := l.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -93,7 +94,7 @@ func (l *line) hear(s step, sent time.Time, r claimReply, err error) []gatewayqu
 	return events
 }
 
-func (l *line) grant(s step, sent time.Time, now int64) {
+func (l *line) grant(s step, sent elapsed.Moment, now int64) {
 	w := s.first
 	if w.state != waiting {
 		l.ask = time.Time{} // it has left; once its ticket is given up the bucket is as open as before

@@ -34,7 +34,7 @@ func Decode(answer any) []error {
 	ctx := context.Background()
 	_, claim := s.claim(ctx, claimCall{})
 	_, identified := s.identified(ctx, &permit{})
-	_, renew := s.renew(ctx, &permit{}, 0, true)
+	_, renew := s.renew(ctx, []renewal{{permit: &permit{}}})
 	_, beat := s.beat(ctx, view{}, 0, make([]beatLine, 3))
 	_, sync := s.sync(ctx, false, view{}, 2, nil, false)
 	_, status := s.status(ctx, 2)

@@ -26,7 +26,7 @@ const (
 )
 
 // keep starts the keeper, the one goroutine that does what a pod does whatever
-// its buckets: it meets the queue, renews leases and permits, and refreshes the
+// its buckets: it meets the queue, renews the pod's lease, and refreshes the
 // limits. It runs while the pod has waiters or permits. The caller holds mu.
 func (q *RedisQueue) keep() {
 	if q.keeping || q.closed {
@@ -64,25 +64,16 @@ func (q *RedisQueue) keeper() {
 		case arriving:
 			q.arrive()
 		}
-		if !q.pause(min(wait, time.Until(q.due())), q.poke) {
-			continue
+		if q.pause(min(wait, q.untilBeat()), q.poke) {
+			q.beatIfDue()
 		}
-		q.renewPermits()
-		q.beatIfDue()
 	}
 }
 
-// due is when the keeper next has a permit to renew, or to beat.
-func (q *RedisQueue) due() time.Time {
+func (q *RedisQueue) untilBeat() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	due := q.beatDue()
-	for p := range q.permits {
-		if p.renewal.Before(due) {
-			due = p.renewal
-		}
-	}
-	return due
+	return time.Until(q.beatDue())
 }
 
 // beatDue is when the next beat is: at half of the pod's lease, and when the

@@ -33,7 +33,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 	}
 	r, err := q.store.sync(q.ctx, false, known, 0, limit, q.asks())
 	if code := r.code; err == nil && (code == "ask" || code == "over") {
-		if limit, err = q.askAndRenew(r.now); err != nil {
+		if limit, err = q.ask(r.now); err != nil {
 			q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 			return sourceWait, nil //nolint:nilerr // it is not due to Redis, and has been reported
 		}
@@ -135,26 +135,6 @@ func (q *RedisQueue) ask(now int64) (*report, error) {
 		q.config.log.Debug("could not note in Redis that the limit source failed", "error", err) // this pod keeps to it
 	}
 	return nil, err
-}
-
-// askAndRenew is ask for the keeper: the source may take longer than permits are
-// good for.
-func (q *RedisQueue) askAndRenew(now int64) (limit *report, err error) {
-	asked := make(chan struct{})
-	q.work.Go(func() {
-		limit, err = q.ask(now)
-		close(asked)
-	})
-	often := time.NewTicker(q.config.renewEvery() / 2)
-	defer often.Stop()
-	for {
-		select {
-		case <-asked:
-			return limit, err
-		case <-often.C:
-			q.renewPermits()
-		}
-	}
 }
 
 // refresh brings Discord's figures into the queue; now is on Redis's clock.

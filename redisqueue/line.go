@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 // Bounds on the tickets in one claim and in one abandon, and so on the length of
@@ -185,7 +186,7 @@ func (l *line) run() {
 		case s.ghosts != nil:
 			q.heard(nil, q.store.forget(q.ctx, l.bucket, s.ghosts...)) // those that stay are met again
 		case s.claim != nil:
-			sent := time.Now()
+			sent := elapsed.Now()
 			reply, err := q.store.claim(q.ctx, *s.claim)
 			q.heard(l.hear(s, sent, reply, err), err)
 			if err == nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 // permit is a granted ticket whose shard has not identified yet.
@@ -14,16 +15,17 @@ type permit struct {
 	ticket         string
 	shard          int
 	bucket         int
-	maxConcurrency int       // at the grant
-	granted        time.Time // for events, where it was imported
-	grantedAt      int64     // the same, in ms on Redis's clock
-	bound          time.Time // when it ends, whoever renews it
+	maxConcurrency int            // at the grant
+	granted        time.Time      // for events, where it was imported
+	grantedAt      int64          // the same, in ms on Redis's clock
+	made           elapsed.Moment // at this pod: it ends a PermitBound later, whoever renews it
 
 	// Under the queue's mu.
-	deadline time.Time
+	life     lifetime
 	imported bool          // from a record: its holder is somewhere else
 	within   time.Duration // until when after the report its IDENTIFY may leave
 	renewal  time.Time     // when it is due
+	renewing bool          // a renewal is under way
 	settled  bool
 }
 
@@ -31,16 +33,13 @@ type permit struct {
 func (q *RedisQueue) newPermit(w *waiter) *permit {
 	p := &permit{
 		queue: q, ticket: w.ticket, shard: w.shard, bucket: w.bucket, maxConcurrency: w.maxConcurrency,
-		granted: w.sent, grantedAt: w.granted, bound: w.sent.Add(gatewayqueue.PermitBound),
-		deadline: w.sent.Add(q.config.permitGood()),
+		granted: w.sent.Time(), grantedAt: w.granted, made: w.sent, life: lifetime{w.sent, q.config.permitGood()},
 	}
 	if !q.closed {
-		p.renewal = w.sent.Add(q.config.renewEvery())
+		p.renewal = w.sent.Time().Add(q.config.renewEvery())
 		q.permits[p] = struct{}{}
 		q.keep()
-		if p.renewal.Before(q.beatDue()) {
-			q.look() // the keeper sleeps until then
-		}
+		q.startRenewer()
 	}
 	return p
 }
@@ -64,7 +63,7 @@ func (q *RedisQueue) seeTo(f func()) {
 func (p *permit) Deadline() time.Time {
 	p.queue.mu.Lock()
 	defer p.queue.mu.Unlock()
-	return p.deadline
+	return p.life.deadline()
 }
 
 func (p *permit) Identified(ctx context.Context) error {
@@ -160,78 +159,4 @@ func (p *permit) abandon(ctx context.Context) error {
 	}
 	q.unitsCame()
 	return nil
-}
-
-// renewPermits renews those permits of this pod that are due. It runs in the
-// keeper.
-func (q *RedisQueue) renewPermits() {
-	now := time.Now()
-	var permits []*permit
-	q.mu.Lock()
-	for p := range q.permits {
-		if !now.Before(p.renewal) {
-			p.renewal = now.Add(q.config.renewEvery())
-			permits = append(permits, p)
-		}
-	}
-	q.mu.Unlock()
-	for _, p := range permits {
-		renewed, err := p.renew(q.ctx)
-		if err != nil {
-			return // the others would fare no better; it is tried again when they are next due
-		}
-		if !renewed {
-			q.expire(p)
-		}
-	}
-}
-
-// renew renews the permit, once. It returns false if the permit has ended: it
-// was settled, its lease is over, or it is as old as a permit may be, on Redis's
-// clock or by what has passed at this pod.
-func (p *permit) renew(ctx context.Context) (renewed bool, err error) {
-	q := p.queue
-	sent, before := time.Now(), p.Deadline()
-	good := min(q.config.permitGood(), p.bound.Sub(sent))
-	if good <= 0 {
-		return false, nil
-	}
-	r, err := q.store.renew(ctx, p, q.config.permitLease-q.config.permitGood()+good, sent.Before(before))
-	q.heard(nil, err)
-	if err != nil {
-		return false, err
-	}
-	age := time.Duration(r.now-p.grantedAt) * time.Millisecond
-	good = min(good, gatewayqueue.PermitBound-age)
-	// An answer that comes too late counts no more: the bucket may have had another
-	// holder before the renewal was executed, whose slot was lost since.
-	tooLate := time.Since(before) > q.config.window
-	if r.code == "gone" || good <= 0 || tooLate {
-		return false, nil
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	p.deadline = sent.Add(good)
-	return true, nil
-}
-
-// expire ends a permit that can be renewed no more.
-func (q *RedisQueue) expire(p *permit) {
-	q.mu.Lock()
-	_, held := q.permits[p]
-	delete(q.permits, p)
-	if now := time.Now(); now.Before(p.deadline) {
-		p.deadline = now
-	}
-	if l := q.lines[p.bucket]; l != nil {
-		l.askNow()
-	}
-	q.mu.Unlock()
-	if !held {
-		return // it was settled meanwhile
-	}
-	q.config.observe(gatewayqueue.Event{
-		Kind: gatewayqueue.EventExpired, ShardID: p.shard, Bucket: p.bucket, Elapsed: time.Since(p.granted),
-	})
-	q.config.log.Warn("a permit ended unreported: its bucket opens a window later", "ticket", p.ticket)
 }

@@ -26,6 +26,8 @@ type RedisQueue struct {
 	work   sync.WaitGroup // goroutines of the queue
 	poke   chan struct{}  // wakes the keeper
 
+	renewSoon chan struct{} // wakes the renewer
+
 	tickets atomic.Uint64
 
 	mu        sync.Mutex // never held across a call to Redis
@@ -33,6 +35,7 @@ type RedisQueue struct {
 	view      view
 	ready     bool      // view is Redis's, as far as is known
 	keeping   bool      // the keeper runs
+	renewing  bool      // the renewer runs
 	arriving  bool      // it tells of newcomers: the lines are silent
 	beaten    time.Time // when the last beat was sent; zero if one is due
 	lapse     time.Time // when the lease of a pod ends that stands before this one; zero for none
@@ -71,10 +74,13 @@ func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
 	config.log = config.log.With("app", config.app, "pod", config.pod)
 	ctx, cancel := context.WithCancel(context.Background())
 	q := &RedisQueue{
-		config:  config,
-		ctx:     ctx,
-		cancel:  cancel,
-		poke:    make(chan struct{}, 1),
+		config: config,
+		ctx:    ctx,
+		cancel: cancel,
+		poke:   make(chan struct{}, 1),
+
+		renewSoon: make(chan struct{}, 1),
+
 		lines:   make(map[int]*line),
 		resting: make(map[*waiter]struct{}),
 		permits: make(map[*permit]struct{}),
@@ -198,7 +204,7 @@ const leastPatience = 100 * time.Millisecond
 func (q *RedisQueue) accept(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	late := time.Since(w.sent)
+	late := w.sent.Since()
 	if w.wantsPermit {
 		if late < q.config.permitGood()/2 {
 			w.permit = q.newPermit(w)
@@ -280,21 +286,36 @@ func (q *RedisQueue) Close() error {
 	return nil
 }
 
-// depart gives up the tickets of a pod that closes, and its lease.
+// departAtATime is how many calls a pod that closes makes at a time: it may have
+// places in hundreds of lines, and Redis may be some way off.
+const departAtATime = 16
+
+// depart gives up the lease of a pod that closes: from then on nobody waits for
+// its places. Then it gives these up.
 func (q *RedisQueue) depart(ctx context.Context, left map[int][]string) {
+	if err := q.giveUp(ctx, 0, q.config.pod); err != nil {
+		q.config.log.Warn("could not end the pod's lease: it lapses by itself, and its places with it", "error", err)
+		return
+	}
+	var work sync.WaitGroup
+	var once sync.Once
+	room := make(chan struct{}, departAtATime)
 	for bucket, tickets := range left {
 		for len(tickets) > 0 && ctx.Err() == nil {
-			n := min(len(tickets), leaveBatch)
-			if err := q.giveUp(ctx, bucket, "", tickets[:n]...); err != nil {
-				q.config.log.Warn("could not give up places: they lapse with the pod's lease", "error", err)
-				return
-			}
-			tickets = tickets[n:]
+			some := tickets[:min(len(tickets), leaveBatch)]
+			tickets = tickets[len(some):]
+			room <- struct{}{}
+			work.Go(func() {
+				defer func() { <-room }()
+				if err := q.giveUp(ctx, bucket, "", some...); err != nil {
+					once.Do(func() {
+						q.config.log.Warn("could not give up places: they are passed over", "error", err)
+					})
+				}
+			})
 		}
 	}
-	if err := q.giveUp(ctx, 0, q.config.pod); err != nil {
-		q.config.log.Warn("could not end the pod's lease: it lapses by itself", "error", err)
-	}
+	work.Wait()
 }
 
 // giveUp gives up tickets, trying until ctx ends.

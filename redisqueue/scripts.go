@@ -18,6 +18,7 @@ var (
 	claimScript      = redis.NewScript(lua.Claim)
 	identifiedScript = redis.NewScript(lua.Identified)
 	renewScript      = redis.NewScript(lua.Renew)
+	renewManyScript  = redis.NewScript(lua.RenewMany)
 	abandonScript    = redis.NewScript(lua.Abandon)
 	beatScript       = redis.NewScript(lua.Beat)
 	syncScript       = redis.NewScript(lua.Sync)
@@ -95,6 +96,39 @@ func (s *store) run(ctx context.Context, script *redis.Script, keys []string, ar
 	defer cancel()
 	raw, err := script.Run(ctx, s.client, keys, args...).Result()
 	return newReply(raw, s.moving(err))
+}
+
+// call is what a script is run on.
+type call struct {
+	keys []string
+	args []any
+}
+
+// runMany runs a script on several calls, in one if there are several. It returns
+// the list of their replies, and where that matters how many replicas have them.
+func (s *store) runMany(ctx context.Context, one, many *redis.Script, calls []call) (list *reply, acked int) {
+	script, keys, args := one, calls[0].keys, calls[0].args
+	if len(calls) > 1 {
+		script, keys, args = many, nil, []any{len(calls)}
+		for _, c := range calls {
+			args = append(args, len(c.keys), len(c.args))
+			keys = append(keys, c.keys...)
+		}
+		for _, c := range calls {
+			args = append(args, c.args...)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	raw, acked, err := s.eval(ctx, false, script, keys, args)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		raw, acked, err = s.eval(ctx, true, script, keys, args)
+	}
+	list = newReply(raw, s.moving(err))
+	if len(calls) == 1 && list.err == nil {
+		list = &reply{values: []any{list.values}}
+	}
+	return list, acked
 }
 
 // moving is err, but that of a redirection that a cluster's client gave up to
@@ -235,36 +269,54 @@ func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
 	return s.settle(ctx, identifiedScript, p, s.config.step(true)+p.within)
 }
 
-// renew closes the permit's bucket for longer; good says that the permit's
-// deadline has not passed, so that nobody else can have had the bucket.
-func (s *store) renew(ctx context.Context, p *permit, closes time.Duration, good bool) (settled, error) {
-	latest := p.grantedAt + (gatewayqueue.PermitBound + s.config.permitLease - s.config.permitGood()).Milliseconds()
-	return s.settle(ctx, renewScript, p, closes, flag(good), latest)
+// renewal is a permit to be renewed.
+type renewal struct {
+	permit *permit
+	good   time.Duration // for how long it shall then be good
+	inTime bool          // its deadline has not passed, so that nobody else can have had the bucket
 }
 
-func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration, more ...any) (settled, error) {
-	keys := []string{
-		s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket),
-		s.keys.remaining(), s.keys.spent(), s.keys.out(),
+// renew closes the permits' buckets for longer.
+func (s *store) renew(ctx context.Context, renewals []renewal) ([]settled, error) {
+	calls := make([]call, len(renewals))
+	for i, r := range renewals {
+		tail := s.config.permitLease - s.config.permitGood() // it is not for the holder
+		latest := r.permit.grantedAt + (gatewayqueue.PermitBound + tail).Milliseconds()
+		calls[i] = s.settleCall(r.permit, tail+r.good,
+			flag(r.inTime), latest, ms(s.config.window), ms(r.good), ms(gatewayqueue.LimitPeriod))
 	}
-	args := append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, append(more, ms(s.config.window))...)
-	if script == renewScript {
-		args = append(args, ms(s.config.permitGood()))
-	}
-	args = append(args, ms(gatewayqueue.LimitPeriod))
 	defer s.reports.enter()()
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	raw, acked, err := s.eval(ctx, false, script, keys, args)
-	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		raw, acked, err = s.eval(ctx, true, script, keys, args)
+	list, acked := s.runMany(ctx, renewScript, renewManyScript, calls)
+	replies := make([]settled, len(renewals))
+	for i := range replies {
+		r := list.list()
+		replies[i] = settled{code: r.text(), now: r.int64(), seq: r.int64()}
+		if err := r.done(); err != nil {
+			return nil, err
+		}
 	}
-	r := newReply(raw, s.moving(err))
+	if err := list.done(); err != nil {
+		return nil, err
+	}
+	return replies, s.acknowledged(acked) // of what is identified the successor's hold takes care
+}
+
+func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration) (settled, error) {
+	c := s.settleCall(p, closes, ms(s.config.window), ms(gatewayqueue.LimitPeriod))
+	defer s.reports.enter()()
+	r := s.run(ctx, script, c.keys, c.args...)
 	reply := settled{code: r.text(), now: r.int64(), seq: r.int64()}
-	if r.done() == nil && reply.code == "renewed" { // of what is identified the successor's hold takes care
-		return reply, s.acknowledged(acked)
-	}
 	return reply, r.done()
+}
+
+func (s *store) settleCall(p *permit, closes time.Duration, more ...any) call {
+	return call{
+		keys: []string{
+			s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket),
+			s.keys.remaining(), s.keys.spent(), s.keys.out(),
+		},
+		args: append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, more...),
+	}
 }
 
 // abandon gives up the tickets' places, slot and units; pod is not empty if the

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 // WaitSince is Wait for a caller that comes and goes. With since, which placed
@@ -139,23 +140,23 @@ func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 	if !ok || errors.Join(err1, err2, err3) != nil || mc < 1 || mc > maxConcurrencyBound || bucket != shard%mc || at < 0 {
 		return nil, bad
 	}
-	now := time.Now()
-	age := now.Sub(time.UnixMilli(at)) // on two clocks: for events only
+	now := elapsed.Now()
+	age := time.Since(time.UnixMilli(at)) // on two clocks: for events only
 	return &permit{
 		queue: q, imported: true, ticket: fields[0], shard: shard, bucket: bucket, maxConcurrency: mc,
-		granted: now.Add(-min(max(0, age), gatewayqueue.PermitBound)), grantedAt: at, bound: now.Add(gatewayqueue.PermitBound), deadline: now,
+		granted: now.Time().Add(-min(max(0, age), gatewayqueue.PermitBound)), grantedAt: at, made: now, life: lifetime{from: now},
 	}, nil
 }
 
 // Renew renews an imported permit, once. See [RedisQueue.Import].
 func (p *permit) Renew(ctx context.Context) error {
-	renewed, err := p.renew(ctx)
+	renewed, err := p.queue.renew(ctx, []*permit{p})
 	switch {
 	case err != nil && classify(err) == returned:
 		return explain(err, p.queue.store.keys)
 	case err != nil:
 		return err
-	case renewed:
+	case renewed[0]:
 		return nil
 	}
 	if settled, err := p.queue.store.settled(ctx, p); err == nil && settled {

@@ -3,6 +3,8 @@ package redisqueue
 import (
 	"cmp"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 // state is where a waiter stands.
@@ -35,8 +37,8 @@ type waiter struct {
 	patience time.Duration // what a window needs on top because replies are slow
 
 	// Of its grant.
-	sent           time.Time // when the call that got it was sent
-	granted        int64     // ms on Redis's clock
+	sent           elapsed.Moment // when the call that got it was sent
+	granted        int64          // ms on Redis's clock
 	closes         time.Duration
 	bucket         int
 	maxConcurrency int

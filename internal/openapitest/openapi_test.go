@@ -150,9 +150,22 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 	for _, method := range []string{"GET", "PUT", "DELETE"} {
 		free.do(true, 410, method, at, "")
 	}
-	free.do(true, 410, "POST", at+"/identified", "")
+	free.do(true, 204, "POST", at+"/identified", `{"within_ms":200}`) // reports may be repeated
+	free.do(true, 410, "POST", "/v1/permits", `{"shard":0,"key":"a-b_c"}`)
+	free.do(true, 410, "POST", "/v1/identifies", `{"shard":0,"key":"a-b_c"}`)
 	at = free.do(true, 201, "POST", "/v1/permits?shard=1&max_wait_ms=5", "").Get("Location")
 	free.do(true, 204, "DELETE", at, "")
+	free.do(true, 410, "POST", at+"/identified", "")
+	free.do(false, 400, "POST", at+"/identified", `{"within_ms":-1}`)
+	free.do(false, 415, "POST", at+"/identified", `{"within_ms":1}`, "Content-Type: text/plain")
+	free.do(false, 413, "POST", at+"/identified", `{"x":"`+strings.Repeat("x", 20000)+`"}`)
+	for _, r := range []struct{ method, path, body string }{
+		{"POST", "/v1/permits", `{"shard":0}`}, {"POST", "/v1/identifies", `{"shard":0}`}, {"POST", "/v1/sandwich", `{"shard_id":0}`},
+		{"PUT", at, ""}, {"DELETE", at, ""}, {"POST", at + "/identified", ""}, {"DELETE", "/v1/waits/x", ""},
+		{"PUT", "/v1/limits", `{"total":10,"remaining":5,"reset_after":0,"max_concurrency":1}`},
+	} {
+		free.do(true, 403, r.method, r.path, r.body, "Origin: https://elsewhere.example")
+	}
 	free.do(true, 200, "POST", "/v1/identifies", `{"shard":2}`)
 	free.do(true, 204, "POST", "/v1/sandwich", `{"shard_id":3,"shard_count":4,"max_concurrency":1,"token":"x","token_hash":"y"}`)
 	free.do(true, 202, "POST", "/v1/permits", `{"shard":0,"max_wait_ms":0}`)
