@@ -230,17 +230,6 @@ func TestLimitsAreDiscordsAndAreRefreshed(t *testing.T) {
 	}
 }
 
-func TestATokenThatDiscordRefusesEndsTheServer(t *testing.T) {
-	t.Parallel()
-	var limit atomic.Pointer[gatewayqueue.SessionStartLimit]
-	cmd := command(t, "serve", "--discord-api", discord(t, &limit))
-	cmd.Env = append(cmd.Env, "DISCORD_TOKEN=wr0ng-t0ken")
-	got := finish(t, cmd, func() {})
-	assert.Equal(t, 1, got.code)
-	assert.Contains(t, got.err, "401: Discord refuses the bot token")
-	assert.NotContains(t, got.err, "wr0ng")
-}
-
 func TestNotReadyWhileRedisIsAwayButHealthy(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -5,10 +5,7 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
-	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
@@ -45,14 +42,6 @@ func open(ctx context.Context, c *config, log *slog.Logger, observe func(gateway
 	return inMemory(ctx, c, log, observe)
 }
 
-// source asks Discord for the limits.
-func (c *config) source() redisqueue.LimitSource {
-	if c.discord != "" {
-		return redisqueue.DiscordLimitsAt(c.discord, nil, c.token)
-	}
-	return redisqueue.DiscordLimits(nil, c.token)
-}
-
 // --- Redis ----------------------------------------------------------------------
 
 func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gatewayqueue.Event)) (*backend, error) {
@@ -72,8 +61,9 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 	if c.Pod != "" {
 		options = append(options, redisqueue.WithPod(c.Pod))
 	}
-	if c.token != "" {
-		options = append(options, redisqueue.WithLimitSource(c.source()))
+	discord := newSource(c, log)
+	if discord != nil {
+		options = append(options, redisqueue.WithLimitSource(discord.limits))
 	} else if c.limitGiven {
 		options = append(options, redisqueue.WithLimit(c.limit()))
 	}
@@ -87,21 +77,27 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 	if err != nil {
 		return nil, errors.Join(err, redis.Close())
 	}
-	return &backend{
+	b := &backend{
 		queue: q, shared: q, name: redis.String(), explain: redis.Explain,
 		close:   func() error { return errors.Join(q.Close(), redis.Close()) },
-		refresh: func(context.Context) {}, // the queue does, while somebody waits
-		ready:   q.Ready, files: redis.Connections(),
-	}, nil
+		refresh: discord.comeBack, // the queue refreshes them itself, while somebody waits
+		ready:   func(ctx context.Context) error { return discord.ready(q.Ready(ctx)) },
+		files:   redis.Connections(),
+	}
+	if err := discord.try(ctx, q); err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return b, nil
 }
 
 // --- memory ---------------------------------------------------------------------
 
 func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gatewayqueue.Event)) (*backend, error) {
 	limit := c.limit()
-	if c.token != "" {
+	discord := newSource(c, log)
+	if discord != nil {
 		var err error
-		if limit, err = firstAnswer(ctx, c.source(), log); err != nil {
+		if limit, err = discord.first(ctx); err != nil {
 			return nil, err
 		}
 		log.Info("read the limits from Discord", "remaining", limit.Remaining, "total", limit.Total,
@@ -117,11 +113,8 @@ func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gat
 	b := &backend{
 		queue: q, name: "in memory", close: q.Close,
 		explain: func(err error) error { return err },
-		refresh: func(context.Context) {},
-		ready:   func(ctx context.Context) error { return inMemoryReady(ctx, q) },
-	}
-	if c.token != "" {
-		b.refresh = func(ctx context.Context) { keepFresh(ctx, c, q, log) }
+		refresh: func(ctx context.Context) { discord.keepFresh(ctx, c.Refresh, q) },
+		ready:   func(ctx context.Context) error { return discord.ready(inMemoryReady(ctx, q)) },
 	}
 	return b, nil
 }
@@ -149,46 +142,4 @@ func newInMemory(c *config, limit gatewayqueue.SessionStartLimit, observe func(g
 		return gatewayqueue.NewUnlimited(options...)
 	}
 	return gatewayqueue.NewInMemory(limit, options...)
-}
-
-// patience is how long Discord may take to answer at the start.
-const patience = time.Minute
-
-// refusedToken is what the source says of a token that Discord does not know.
-const refusedToken = "Discord refuses the bot token"
-
-// firstAnswer asks until Discord answers, or refuses the token.
-func firstAnswer(ctx context.Context, ask redisqueue.LimitSource, log *slog.Logger) (gatewayqueue.SessionStartLimit, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
-		limit, err := ask(ctx)
-		if err == nil || strings.Contains(err.Error(), "401") {
-			return limit, err
-		}
-		log.Warn("cannot read the limits from Discord yet", "error", err, "again_in", pause)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-				return limit, fmt.Errorf("cannot read the limits from Discord: %w", err)
-			}
-			return limit, context.Cause(ctx)
-		}
-	}
-}
-
-// keepFresh asks Discord from time to time.
-func keepFresh(ctx context.Context, c *config, q *gatewayqueue.InMemoryQueue, log *slog.Logger) {
-	ask := c.source()
-	for {
-		select {
-		case <-time.After(c.Refresh):
-		case <-ctx.Done():
-			return
-		}
-		if err := q.Refresh(ctx, ask); err != nil && ctx.Err() == nil {
-			log.Warn("could not refresh the limits: those in force stay", "error", err)
-		}
-	}
 }

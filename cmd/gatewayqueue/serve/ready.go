@@ -75,12 +75,12 @@ var words = []struct {
 	{redisqueue.ErrNeverGrants, "under these limits nothing is ever granted"},
 	{redisqueue.ErrLimitMismatch, "max_concurrency differs from the queue's"},
 	{redisqueue.ErrBadValue, "a value in Redis cannot be used"},
+	{redisqueue.ErrUnauthorized, "Discord refuses the bot token"},
 	{gatewayqueue.ErrClosed, "stopping"},
 }
 
-// codes are for what Redis and Discord say, wherever it stands in the text.
+// codes are for what Redis says, wherever it stands in the text.
 var codes = []struct{ code, text string }{
-	{refusedToken, refusedToken},
 	{"READONLY", "Redis is a replica"},
 	{"MASTERDOWN", "Redis is a replica"},
 	{"MOVED ", "Redis is a node of a Cluster"},
