@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -134,7 +135,27 @@ func (c *quietConn) Write(b []byte) (int, error) {
 	if !c.timed.Swap(true) {
 		_ = c.Conn.SetWriteDeadline(time.Now().Add(answerTimeout)) // if that fails, so does Write
 	}
-	return c.Conn.Write(b)
+	n, err := c.Conn.Write(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		reset(c.Conn)
+	}
+	return n, err
+}
+
+// reset has the system forget what a client has not read, when the connection is
+// closed: megabytes, which it would else keep for minutes.
+func reset(conn net.Conn) {
+	for {
+		switch c := conn.(type) {
+		case interface{ SetLinger(int) error }:
+			_ = c.SetLinger(0) // it is as good as closed
+			return
+		case interface{ NetConn() net.Conn }:
+			conn = c.NetConn()
+		default:
+			return
+		}
+	}
 }
 
 // SetWriteDeadline is a handler's own deadline, or net/http's end of one.

@@ -47,7 +47,14 @@ func serve(t *testing.T, env []string, args ...string) *served {
 // serveWith is serve on whatever port the settings say.
 func serveWith(t *testing.T, env []string, args ...string) *served {
 	t.Helper()
+	return serveBy(t, program, env, args...)
+}
+
+// serveBy is serveWith by another program, which runs ours.
+func serveBy(t *testing.T, program string, env []string, args ...string) *served {
+	t.Helper()
 	cmd := command(t, append([]string{"serve", "--window", "300ms"}, args...)...)
+	cmd.Path, cmd.Args[0] = program, program
 	cmd.Env = append(cmd.Env, env...)
 	errs, err := cmd.StderrPipe()
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ import (
 // bounds are how many connections there may be.
 type bounds struct {
 	connections int // of anybody
-	spare       int // more, for probes: of others the oldest has to go
+	spare       int // more, for probes: others have to go there when somebody comes
 	files       int // the limit that they follow from; 0 for none
 }
 
@@ -53,30 +53,56 @@ func within(files, forRedis, waiters int) (bounds, error) {
 // listener accepts no more than that.
 type listener struct {
 	net.Listener
-	bounds bounds
-	log    *slog.Logger
+	bounds  bounds
+	log     *slog.Logger
+	changed chan struct{} // holds a value when a spare place may have become free
+	closing chan struct{}
+	close   func() error
 
 	mu      sync.Mutex
 	open    int
 	probes  []*conn // in spare places, the oldest first
-	refused quota   // connections that had to go
+	refused quota   // connections beyond all others
 	failed  quota   // accepts that failed
 }
 
 func newListener(l net.Listener, b bounds, log *slog.Logger) *listener {
-	return &listener{Listener: l, bounds: b, log: log}
+	own := &listener{Listener: l, bounds: b, log: log, changed: make(chan struct{}, 1), closing: make(chan struct{})}
+	own.close = sync.OnceValue(func() error { close(own.closing); return l.Close() })
+	return own
 }
+
+// Close implements [net.Listener].
+func (l *listener) Close() error { return l.close() }
 
 // conn is one connection.
 type conn struct {
 	net.Conn
-	from  *listener
+	from *listener
+	once sync.Once
+
+	// Of those in a spare place, under from.mu.
 	spare bool
-	once  sync.Once
+	since time.Time
+	role  role
 }
 
+// role is what the first request of a spare connection was.
+type role int
+
+const (
+	unknown role = iota
+	probe
+	other
+)
+
+// silentFor is how long a spare connection may say nothing when somebody else
+// needs its place.
+const silentFor = time.Second
+
 // Accept implements [net.Listener]. net/http comes again after an error that
-// passes.
+// passes. Where nobody can go it blocks: those who come then wait in the system's
+// queue, where they need no descriptor.
 func (l *listener) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
@@ -87,32 +113,68 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		return nil, err
 	}
-	c := &conn{Conn: accepted, from: l}
-	if oldest := l.admit(c); oldest != nil {
-		_ = oldest.Close() // Nothing was promised to it.
+	c := &conn{Conn: accepted, from: l, since: time.Now()}
+	for {
+		placed, leaver := l.admit(c)
+		if leaver != nil {
+			_ = leaver.Close() // Nothing was promised to it.
+		}
+		if placed {
+			return c, nil
+		}
+		select {
+		case <-l.changed:
+		case <-time.After(silentFor / 4):
+		case <-l.closing:
+			_ = accepted.Close() // As above.
+			return nil, net.ErrClosed
+		}
 	}
-	return c, nil
 }
 
-// admit gives c a place, and returns who has to go for it.
-func (l *listener) admit(c *conn) (oldest *conn) {
+// admit gives c a place if there is one, and says who has to go for it.
+func (l *listener) admit(c *conn) (placed bool, leaver *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open < l.bounds.connections {
 		l.open++
-		return nil
-	}
-	c.spare = true
-	l.probes = append(l.probes, c)
-	if len(l.probes) > l.bounds.spare {
-		oldest = l.probes[0]
-		l.probes = l.probes[1:]
+		return true, nil
 	}
 	if n := l.refused.count(time.Now()); n > 0 {
 		l.log.Warn("all connections are in use: only probes are answered until some end",
 			"connections", l.bounds.connections, "beyond", n)
 	}
-	return oldest
+	if len(l.probes) >= l.bounds.spare {
+		i := slices.IndexFunc(l.probes, func(p *conn) bool {
+			return p.role == other || p.role == unknown && time.Since(p.since) >= silentFor
+		})
+		if i < 0 {
+			return false, nil
+		}
+		leaver = l.probes[i]
+		l.probes = slices.Delete(l.probes, i, i+1)
+	}
+	c.spare, c.since = true, time.Now()
+	l.probes = append(l.probes, c)
+	return true, leaver
+}
+
+// NetConn is the connection below.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
+// is notes what a spare connection turns out to be.
+func (c *conn) is(r role) {
+	c.from.mu.Lock()
+	c.role = r
+	c.from.mu.Unlock()
+	c.from.wake()
+}
+
+func (l *listener) wake() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
 }
 
 // Close implements [net.Conn].
@@ -121,12 +183,13 @@ func (c *conn) Close() error {
 	c.once.Do(func() {
 		l := c.from
 		l.mu.Lock()
-		defer l.mu.Unlock()
 		if !c.spare {
 			l.open--
 		} else if i := slices.Index(l.probes, c); i >= 0 {
 			l.probes = slices.Delete(l.probes, i, i+1)
 		}
+		l.mu.Unlock()
+		l.wake()
 	})
 	return err
 }
@@ -162,11 +225,11 @@ func newServer(front *httpqueue.Handler) *http.Server {
 		if own != nil {
 			ctx = own(ctx, c)
 		}
-		if wrapped, ok := c.(interface{ NetConn() net.Conn }); ok {
-			c = wrapped.NetConn()
+		if quiet, ok := c.(interface{ NetConn() net.Conn }); ok {
+			c = quiet.NetConn()
 		}
 		if mine, ok := c.(*conn); ok && mine.spare {
-			ctx = context.WithValue(ctx, spareKey{}, true)
+			ctx = context.WithValue(ctx, spareKey{}, mine)
 		}
 		return ctx
 	}
@@ -179,17 +242,20 @@ func newServer(front *httpqueue.Handler) *http.Server {
 func sparing(next http.Handler) http.Handler {
 	const pause = 100 * time.Millisecond
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Context().Value(spareKey{}) == nil {
+		spare, ok := r.Context().Value(spareKey{}).(*conn)
+		if !ok {
 			next.ServeHTTP(w, r)
 			return
 		}
 		if !slices.Contains(probes, r.URL.Path) {
+			spare.is(other)
 			select {
 			case <-time.After(pause):
 			case <-r.Context().Done():
 			}
 			panic(http.ErrAbortHandler) // a legacy client takes any answer for permission
 		}
+		spare.is(probe)
 		w.Header().Set("Connection", "close")
 		next.ServeHTTP(w, r)
 	})
