@@ -135,7 +135,10 @@ func (p *permit) identified(ctx context.Context) error {
 	defer q.mu.Unlock()
 	if l := q.lines[p.bucket]; l != nil {
 		step := q.config.step(true)
-		l.ask = time.Now().Add(step + time.Duration(l.ahead)*(step+handoff))
+		l.ask = time.Now().Add(p.within + step + time.Duration(l.ahead)*(step+handoff))
+		if q.view.maxConcurrency > 0 && q.view.remaining <= q.config.reserveOf(q.view) {
+			l.askNow() // it may have been the last unit: those who cannot wait for the reset are told
+		}
 		l.poke()
 	}
 	return nil
