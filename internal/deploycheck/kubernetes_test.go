@@ -168,3 +168,14 @@ func TestFlagsInDeployedCommandsExist(t *testing.T) {
 		assert.True(t, strings.Contains(flags, `"`+f+`"`) || f == "app", "there is no flag --%s", f) //nolint:testifylint // Contains would print the source.
 	}
 }
+
+func TestPods_TakeNoServiceForASetting(t *testing.T) {
+	each(t, func(d *apps.Deployment) {
+		require.NotNil(t, d.Spec.Template.Spec.EnableServiceLinks, d.Name)
+		assert.False(t, *d.Spec.Template.Spec.EnableServiceLinks, d.Name)
+	})
+	each(t, func(s *apps.StatefulSet) {
+		require.NotNil(t, s.Spec.Template.Spec.EnableServiceLinks, s.Name)
+		assert.False(t, *s.Spec.Template.Spec.EnableServiceLinks, s.Name)
+	})
+}
