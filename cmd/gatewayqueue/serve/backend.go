@@ -56,7 +56,7 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 	options := []redisqueue.Option{
 		redisqueue.WithApp(c.App), redisqueue.WithLogger(log), redisqueue.WithObserver(observe),
 		redisqueue.WithRefresh(c.Refresh), redisqueue.WithMargin(c.Margin), redisqueue.WithWindow(c.window),
-		redisqueue.WithBreaker(c.Breaker),
+		redisqueue.WithBreaker(c.Breaker), redisqueue.WithReplicas(c.Replicas),
 	}
 	if c.Pod != "" {
 		options = append(options, redisqueue.WithPod(c.Pod))
