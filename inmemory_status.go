@@ -36,6 +36,10 @@ func (q *InMemoryQueue) Status(ctx context.Context) (Status, error) {
 		Hold:    max(0, later(q.before.hold, q.beforeOpens(now)).Sub(now)),
 		Seq:     q.grants,
 	}
+	s.SpentBy = len(s.Spent)
+	for _, n := range s.Spent {
+		s.SpentAll += n
+	}
 	if q.maxConcurrency > 0 && q.budget.total == 0 {
 		s.Budget.Never = "gatewayqueue: under these limits nothing is ever granted: the total is 0"
 	}

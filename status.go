@@ -17,8 +17,17 @@ type Status struct {
 	Budget  BudgetStatus   `json:"budget"`
 	Buckets []BucketStatus `json:"buckets"` // one per bucket, in order
 	Pods    []PodStatus    `json:"pods,omitempty"`
-	// Spent is how many identifies each shard has spent in this period.
+	// Spent is how many identifies each shard has spent in this period. A queue
+	// of thousands of shards may list only those that rest: SpentBy then exceeds
+	// its length.
 	Spent map[int]int `json:"spent,omitempty"`
+	// SpentBy is how many shards have spent any, SpentAll what they have spent
+	// together; where Spent does not list them all, it is what is gone from the
+	// budget.
+	SpentBy  int `json:"spent_by,omitempty"`
+	SpentAll int `json:"spent_all,omitempty"`
+	// Resting says until when shards that identify too often are not granted.
+	Resting map[int]time.Time `json:"resting,omitempty"`
 	// Hold is how long every bucket stays closed after a change of limits or
 	// a loss of state; 0 where none is in force.
 	Hold time.Duration `json:"hold_ns,omitempty"`

@@ -141,7 +141,7 @@ function newCell(list) {
 function drawSpent() {
   const rows = state.spent || [], body = $('spent'), most = Math.max(10, ...rows.map(s => s.count)); // one or two are no cause for a long bar
   put($('spent-sum'), state.shards ? many(state.identifies, 'identify', 'identifies') + ' by ' + many(state.shards, 'shard') +
-    (state.shards > rows.length ? ', the first ' + rows.length + ' shown' : '') : 'nobody yet in this period');
+    (state.shards > rows.length ? ', the first ' + rows.length + ' shown' : '') + (state.resting ? '; ' + many(state.resting, 'shard') + ' at rest: identified too often' : '') : 'nobody yet in this period');
   while (body.rows.length > rows.length) body.deleteRow(-1);
   while (body.rows.length < rows.length) {
     const row = body.insertRow();

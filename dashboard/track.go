@@ -37,6 +37,7 @@ type state struct {
 	Spent    []spent  `json:"spent"`
 	Shards   int      `json:"shards"`     // that have identified this period
 	SpentAll int      `json:"identifies"` // of all of them
+	Resting  int      `json:"resting,omitempty"`
 	Progress progress `json:"progress"`
 }
 
@@ -175,7 +176,8 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 		out.Spent = append(out.Spent, spent{shard, n})
 		out.SpentAll += n
 	}
-	out.Shards = len(out.Spent)
+	out.Shards, out.SpentAll = max(len(out.Spent), s.SpentBy), max(out.SpentAll, s.SpentAll)
+	out.Resting = len(s.Resting)
 	slices.SortFunc(out.Spent, func(a, b spent) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Shard, b.Shard))
 	})

@@ -179,10 +179,10 @@ func TestStatusReadsAllAndWritesNothing(t *testing.T) {
 	status := script{
 		text: lua.Status, bare: true,
 		keys: func(args) []string {
-			return []string{"limits", "remaining", "spent", "pods", "opens", "slot:0", "queue:0", "slot:1", "queue:1"}
+			return []string{"limits", "remaining", "spent", "pods", "opens", "rests", "slot:0", "queue:0", "slot:1", "queue:1"}
 		},
-		args:  []string{"places=1"},
-		reply: []string{"at", "limits", "remaining", "ttl", "spent", "pods", "opens", "buckets"},
+		args:  []string{"places=1", "listed=2"},
+		reply: []string{"at", "limits", "remaining", "ttl", "shards", "spent", "rests", "pods", "opens", "buckets"},
 		state: state{},
 	}
 	full := state{
@@ -190,14 +190,18 @@ func TestStatusReadsAllAndWritesNothing(t *testing.T) {
 		"slot:1": "00001@a#1 permit", "queue:1": "00003@a#3=5 00005@a#4=6",
 	}
 	status.run(t, []contract{
-		{name: "NothingAtAll", reply: "@0 limits=[] remaining= ttl=-2 spent=[] pods=[] opens=[] buckets=[,-2,0],[,-2,0]"},
+		{name: "NothingAtAll", reply: "@0 limits=[] remaining= ttl=-2 shards=0 spent=[] rests=[] pods=[] opens=[] buckets=[,-2,0],[,-2,0]"},
 		{
 			name: "AFullQueue", seed: full,
-			reply: "@0 limits=[epoch,e] remaining=7 ttl=-1 spent=[4,2] pods=[a,10] opens=[0,77] buckets=[,-2,0],[00001@a#1,permit,-1,2,00003@a#3,5]",
+			reply: "@0 limits=[epoch,e] remaining=7 ttl=-1 shards=1 spent=[4,2] rests=[] pods=[a,10] opens=[0,77] buckets=[,-2,0],[00001@a#1,permit,-1,2,00003@a#3,5]",
 		},
 		{
 			name: "OnlyTheLengthOfLines", seed: full, call: args{"places": "0"},
 			reply: "@0 buckets=[,-2,0],[00001@a#1,permit,-1,2]",
+		},
+		{
+			name: "OfMoreShardsOnlyThoseThatRest", seed: with(full, state{"spent": "4=2 5=30 6=1", "rests": "5=99"}),
+			reply: "@0 shards=3 spent=[5,30] rests=[5,99]",
 		},
 		{name: "SlotOfAWrongType", seed: state{"slot:0": "!list"}, reply: "WRONGTYPE"},
 	})

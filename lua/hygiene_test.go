@@ -28,7 +28,7 @@ var hashes = map[string]string{
 	"abandon":    "da4ad80634b9fe09d2fab00a6405726ccf0e80e7",
 	"beat":       "51de5031387dd0763f67416fc62ba2424bc09454",
 	"sync":       "4c1311fd2fe96da23ec2a036a15a4f8acc920e65",
-	"status":     "3894cc3f367c6bb6f0fcb7323b11f2706248691c",
+	"status":     "fe05621c46c92f86e1e18621b4e1026b7248a90e",
 	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",
 	"postpone":   "c3f26b6e86957194f8f476a6e5a01fc54cfd0a0f",

@@ -1,24 +1,35 @@
 -- status: one consistent snapshot. It writes nothing.
 --
--- KEYS  1 limits  2 remaining  3 spent  4 pods  5 opens  6... slot and queue of each bucket
--- ARGV  1 how many places of each line to return
--- Reply {now, limits (field, value, ...), remaining, {its PTTL}, spent (shard, count, ...), pods (pod, lease, ...),
---        opens (bucket, time, ...), {slot, PTTL, length, ticket, arrival, ...} for each bucket}; '' for what is missing
+-- KEYS  1 limits  2 remaining  3 spent  4 pods  5 opens  6 rests  7... slot and queue of each bucket
+-- ARGV  1 how many places of each line to return  2 of how many shards at most to tell what each has spent; where
+--       more have, that is told only of those that rest
+-- Reply {now, limits (field, value, ...), remaining, {its PTTL}, how many shards have spent, spent (shard, count, ...),
+--        rests (shard, until, ...), pods (pod, lease, ...), opens (bucket, time, ...), {slot, PTTL, length, ticket, arrival, ...} for each bucket}; '' for what is missing
 
 local limits_key, remaining_key, spent_key, pods_key, opens_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local places = ARGV[1]
+local rests_key, places, listed = KEYS[6], ARGV[1], tonumber(ARGV[2])
 
 local clock = redis.call('TIME')
+local shards, rests, spent = redis.call('HLEN', spent_key), redis.call('HGETALL', rests_key), {}
+if shards <= listed then
+  spent = redis.call('HGETALL', spent_key)
+else -- thousands would take milliseconds, and each look at the page or the metrics pays for them
+  for i = 1, #rests, 2 do
+    spent[i], spent[i + 1] = rests[i], redis.call('HGET', spent_key, rests[i]) or '0'
+  end
+end
 local reply = {
   string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)),
   redis.call('HGETALL', limits_key),
   redis.call('GET', remaining_key) or '',
   redis.call('PTTL', remaining_key),
-  redis.call('HGETALL', spent_key),
+  shards,
+  spent,
+  rests,
   redis.call('ZRANGE', pods_key, 0, -1, 'WITHSCORES'),
   redis.call('HGETALL', opens_key),
 }
-for i = 6, #KEYS, 2 do
+for i = 7, #KEYS, 2 do
   local slot_key, queue_key = KEYS[i], KEYS[i + 1]
   local bucket = {
     redis.call('GET', slot_key) or '',

@@ -13,6 +13,7 @@ import (
 type fleet struct {
 	up, waiting, closed, hold, permits, pods, buckets       *prometheus.Desc
 	remaining, limit, unknown, reset, spent, spentByOneMost *prometheus.Desc
+	resting                                                 *prometheus.Desc
 }
 
 func newFleet(labels prometheus.Labels) fleet {
@@ -32,14 +33,15 @@ func newFleet(labels prometheus.Labels) fleet {
 		unknown:        desc("budget_unknown", "Whether it is unknown what is left of the budget; nothing is granted then."),
 		reset:          desc("budget_reset_timestamp_seconds", "When the budget is full again, on the queue's clock. Missing while no period has begun."),
 		spent:          desc("budget_spent", "Identifies of all shards in this period."),
-		spentByOneMost: desc("shard_spent_max", "Identifies in this period of the shard that has spent most: a shard in a crash loop."),
+		spentByOneMost: desc("shard_spent_max", "Identifies in this period of the shard that has spent most: a shard in a crash loop. Missing where more than 1,024 shards have identified and none rests."),
+		resting:        desc("shards_resting", "Shards that have identified so often in this period that they are not granted for now."),
 	}
 }
 
 func (f fleet) describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		f.up, f.waiting, f.closed, f.hold, f.permits, f.pods, f.buckets,
-		f.remaining, f.limit, f.unknown, f.reset, f.spent, f.spentByOneMost,
+		f.remaining, f.limit, f.unknown, f.reset, f.spent, f.spentByOneMost, f.resting,
 	} {
 		to <- d
 	}
@@ -73,6 +75,7 @@ func (f fleet) collect(to chan<- prometheus.Metric, s gatewayqueue.Status, err e
 		spent += n
 		most = max(most, n)
 	}
+	all := s.SpentBy <= len(s.Spent) // of thousands of shards only those that rest are listed
 	gauge(f.hold, s.Hold.Seconds())
 	gauge(f.permits, float64(permits))
 	gauge(f.pods, float64(pods))
@@ -85,8 +88,11 @@ func (f fleet) collect(to chan<- prometheus.Metric, s gatewayqueue.Status, err e
 	if !s.Budget.Reset.IsZero() {
 		gauge(f.reset, float64(s.Budget.Reset.UnixMilli())/1000)
 	}
-	gauge(f.spent, float64(spent))
-	gauge(f.spentByOneMost, float64(most))
+	gauge(f.spent, float64(max(spent, s.SpentAll)))
+	if all || most > 0 {
+		gauge(f.spentByOneMost, float64(most))
+	}
+	gauge(f.resting, float64(len(s.Resting)))
 }
 
 func yes(b bool) float64 {

@@ -10,12 +10,17 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// statusPlaces is how many places of each line a status shows.
-const statusPlaces = 10
+// Bounds on what one status shows, and so on for how long Redis serves nobody else:
+// places of each line, and shards by what they have spent.
+const (
+	statusPlaces   = 10
+	statusSpenders = 1024
+)
 
 // Status returns one consistent snapshot of the whole queue, of all pods. It
 // reads only, and works without any Wait before. Where Redis has no queue of
-// this application, Budget.Unknown is set and there are no buckets. It blocks
+// this application, Budget.Unknown is set and there are no buckets. What each
+// shard has spent is listed while 1,024 shards or fewer have spent anything. It blocks
 // for one call, two the first time, and does not try again.
 func (q *RedisQueue) Status(ctx context.Context) (gatewayqueue.Status, error) {
 	q.mu.Lock()
@@ -41,11 +46,11 @@ func (q *RedisQueue) Status(ctx context.Context) (gatewayqueue.Status, error) {
 }
 
 func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, error) {
-	keys := []string{s.keys.limits(), s.keys.remaining(), s.keys.spent(), s.keys.pods(), s.keys.opens()}
+	keys := []string{s.keys.limits(), s.keys.remaining(), s.keys.spent(), s.keys.pods(), s.keys.opens(), s.keys.rests()}
 	for b := range buckets {
 		keys = append(keys, s.keys.slot(b), s.keys.queue(b))
 	}
-	r := s.run(ctx, statusScript, keys, statusPlaces)
+	r := s.run(ctx, statusScript, keys, statusPlaces, statusSpenders)
 	now := r.int64()
 	limits := r.list().pairs()
 	status := gatewayqueue.Status{App: s.config.app, Time: time.UnixMilli(now), Epoch: limits["epoch"]}
@@ -84,12 +89,29 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 	case reset > 0: // the period is over, and the next begins with its first grant
 		status.Budget.Remaining = status.Budget.Total
 	}
-	status.Spent = make(map[int]int)
+	status.Spent, status.SpentBy = make(map[int]int), r.int()
 	for shard, n := range r.list().pairs() {
 		id, err1 := strconv.Atoi(shard)
 		count, err2 := strconv.Atoi(n)
 		if err1 == nil && err2 == nil && count != 0 {
 			status.Spent[id] = count
+		}
+	}
+	for shard, end := range r.list().pairs() {
+		id, err1 := strconv.Atoi(shard)
+		at, err2 := strconv.ParseInt(end, 10, 64)
+		if err1 == nil && err2 == nil && at > now && status.Spent[id] > 0 {
+			if status.Resting == nil {
+				status.Resting = make(map[int]time.Time)
+			}
+			status.Resting[id] = time.UnixMilli(at)
+		}
+	}
+	if status.SpentBy > statusSpenders {
+		status.SpentAll = max(0, status.Budget.Total-status.Budget.Remaining) // so much is gone from the budget
+	} else {
+		for _, n := range status.Spent {
+			status.SpentAll += n
 		}
 	}
 	for pods := r.list(); len(pods.values) > 0 && pods.err == nil; {
