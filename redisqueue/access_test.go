@@ -39,7 +39,10 @@ var minimalACL string
 
 func TestTheMinimalACLNamesWhatTheScriptsCallAndNothingElse(t *testing.T) {
 	want := []string{"+eval", "+evalsha"}
-	for _, text := range []string{lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync, lua.Status} {
+	for _, text := range []string{
+		lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync,
+		lua.Status, lua.Ready, lua.Postpone, lua.Remember, lua.RenewMany, lua.AbandonMany,
+	} {
 		for _, call := range regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`).FindAllStringSubmatch(text, -1) {
 			want = append(want, "+"+strings.ToLower(call[1]))
 		}
@@ -65,15 +68,15 @@ func TestTheMinimalACLSuffices(t *testing.T) {
 			line = append(line, word)
 		}
 		require.NoError(t, admin.Do(t.Context(), line...).Err())
-		wholeLife(t, admin, server.Client(t, func(o *redis.Options) {
+		wholeLife(t, server.Client(t, func(o *redis.Options) {
 			o.Username, o.Password = "gatewayqueue", "secret"
 			o.DisableIdentity = true
 			o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-		}))
+		}), admin)
 		denied, err := admin.Do(t.Context(), "ACL", "LOG").Slice()
 		require.NoError(t, err)
 		require.Empty(t, denied, "nothing was tried that is not allowed")
-		wholeLife(t, admin, server.Client(t, func(o *redis.Options) { o.Username, o.Password = "gatewayqueue", "secret" }))
+		wholeLife(t, server.Client(t, func(o *redis.Options) { o.Username, o.Password = "gatewayqueue", "secret" }), admin)
 	})
 }
 
@@ -83,7 +86,7 @@ func TestBothProtocolsOfRedis(t *testing.T) {
 		server := b.Start(t)
 		for _, protocol := range []int{2, 3} {
 			t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
-				wholeLife(t, server.Client(t), server.Client(t, func(o *redis.Options) { o.Protocol = protocol }))
+				wholeLife(t, server.Client(t, func(o *redis.Options) { o.Protocol = protocol }), server.Client(t))
 			})
 		}
 	})
@@ -112,12 +115,14 @@ func TestTLSAndAPassword(t *testing.T) {
 	})
 }
 
-// wholeLife runs every script, as a bot would.
-func wholeLife(t *testing.T, admin, client *redis.Client) {
+// wholeLife runs every script, as a bot would, on masters that admins flush.
+func wholeLife(t *testing.T, client redis.Scripter, admins ...*redis.Client) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	require.NoError(t, admin.FlushAll(ctx).Err())
+	for _, admin := range admins {
+		require.NoError(t, admin.FlushAll(ctx).Err())
+	}
 	q := open(t, client, brief(redisqueue.WithPermitLease(3*time.Second), redisqueue.WithPodLease(time.Second))...)
 	require.NoError(t, q.Update(ctx, full(2)))
 	require.NoError(t, q.Wait(ctx, 0))
@@ -125,7 +130,9 @@ func wholeLife(t *testing.T, admin, client *redis.Client) {
 	require.NoError(t, err)
 	deadline := permit.Deadline()
 	require.Eventually(t, func() bool { return permit.Deadline().After(deadline) }, 10*time.Second, 5*time.Millisecond, "it is renewed")
-	require.NoError(t, admin.Do(ctx, "SCRIPT", "FLUSH").Err())
+	for _, admin := range admins {
+		require.NoError(t, admin.Do(ctx, "SCRIPT", "FLUSH").Err())
+	}
 	require.NoError(t, permit.Identified(ctx))
 	permit, err = q.Acquire(ctx, 2)
 	require.NoError(t, err)
