@@ -330,3 +330,30 @@ func unique(all []string) map[string]bool {
 	}
 	return set
 }
+
+// While Redis is away nothing is granted, and nobody loses a place.
+func TestAcross_WhileRedisIsAwayTicketsStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2)
+		require.NoError(t, f.queues[0].Wait(t.Context(), 0))
+		r := f.sites[0].do(t, "POST", "/v1/permits", `{"shard":1,"max_wait_ms":100,"key":"k"}`)
+		require.Equal(t, http.StatusAccepted, r.status)
+		ticket := r.body["ticket"].(string)
+		left := f.left(t)
+		f.redis.SetError("LOADING Redis is loading the dataset in memory")
+		for _, s := range f.sites {
+			r := s.do(t, "POST", "/v1/permits", `{"shard":1,"max_wait_ms":100,"key":"k","ticket":"`+ticket+`"}`)
+			require.Equal(t, http.StatusServiceUnavailable, r.status, r.text)
+			require.NotEmpty(t, r.header.Get("Retry-After"))
+		}
+		f.redis.SetError("")
+		r = f.sites[1].do(t, "POST", "/v1/permits", `{"shard":1,"key":"k","ticket":"`+ticket+`"}`)
+		require.Equal(t, http.StatusCreated, r.status, r.text)
+		require.Equal(t, left-1, f.left(t))
+		f.redis.SetError("NOPERM this user has no permissions to run the 'evalsha' command")
+		r = f.sites[1].do(t, "POST", "/v1/permits", `{"shard":2,"key":"other"}`)
+		require.Equal(t, http.StatusInternalServerError, r.status, "no waiting helps")
+		require.NotContains(t, r.text, "NOPERM", "it is the operator's business")
+		f.redis.SetError("")
+	})
+}

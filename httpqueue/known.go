@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -40,6 +39,8 @@ const (
 // recognise finds out which wait a poll is for, and what is known of it. It
 // returns a permit that the wait has had, if that still holds.
 func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Permit, id string, _ *problem) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
 	fresh := p.wait == "" // no ticket
 	if fresh {
 		p.wait = randomID()
@@ -50,7 +51,7 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 		}
 		known, _, err := h.notes.Remember(ctx, grantName(p.wait), "", 0, false)
 		if err != nil {
-			return nil, "", h.away(err)
+			return nil, "", h.problemOf(err)
 		}
 		if known != "" { // the ticket has had its grant: whoever comes with it comes anew
 			p.wait, p.since = randomID(), time.Time{}
@@ -59,7 +60,7 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 	}
 	wait, _, err := h.notes.Remember(ctx, keyName(p.shard, p.key), p.wait, knownFor, false)
 	if err != nil {
-		return nil, "", h.away(err)
+		return nil, "", h.problemOf(err)
 	}
 	if fresh && wait == p.wait {
 		return nil, "", nil
@@ -67,7 +68,7 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 	p.wait = wait
 	known, left, err := h.notes.Remember(ctx, grantName(wait), "", 0, false)
 	if err != nil {
-		return nil, "", h.away(err)
+		return nil, "", h.problemOf(err)
 	}
 	p.before = known != ""
 	switch {
@@ -100,15 +101,6 @@ func usedKey() *problem {
 	p := newProblem(http.StatusGone, "gone", "this key has had its grant, and that was settled: a new wait takes a new key")
 	p.Reason = reasonSettled
 	return p
-}
-
-// away is the problem that the store is.
-func (h *Handler) away(err error) *problem {
-	if isContext(err) || errors.Is(err, gatewayqueue.ErrClosed) {
-		return h.problemOf(err)
-	}
-	h.options.log.Warn("the queue's store does not answer", "error", err)
-	return h.problemOf(context.DeadlineExceeded)
 }
 
 // note tells the other servers of a grant.

@@ -40,7 +40,7 @@ func (h *Handler) handOut(w http.ResponseWriter, p *poll) *problem {
 	seal, err := h.seals.seal(context.Background())
 	if err != nil {
 		h.giveBack(permit)
-		return h.away(err)
+		return h.problemOf(err)
 	}
 	if h.shared != nil {
 		record, err := h.shared.Export(permit)
@@ -84,7 +84,7 @@ func bucketOf(permit gatewayqueue.Permit) *int {
 func (h *Handler) permitOf(ctx context.Context, id string) (gatewayqueue.Permit, *problem) {
 	kind, text, ok, err := h.seals.open(ctx, id)
 	if err != nil {
-		return nil, h.away(err)
+		return nil, h.problemOf(err)
 	}
 	switch {
 	case ok && kind == recordKind && h.shared != nil:

@@ -75,6 +75,9 @@ func (h *Handler) readPoll(w http.ResponseWriter, r *http.Request, permit bool) 
 		if p, bad = h.readPollHere(w, r); bad == nil {
 			p.permit = permit
 			p.had, p.hadID, bad = h.recognise(r.Context(), p)
+			if bad != nil && bad.Status == http.StatusServiceUnavailable {
+				bad.Ticket = h.ticket(p)
+			}
 		}
 	}()
 	if panicked := <-done; panicked != nil {
@@ -120,7 +123,7 @@ func (h *Handler) readPollHere(w http.ResponseWriter, r *http.Request) (*poll, *
 	case errors.Is(err, gatewayqueue.ErrInvalid):
 		return nil, h.problemOf(err)
 	case err != nil:
-		bad := h.away(err)
+		bad := h.problemOf(err)
 		bad.Ticket = body.Ticket
 		return nil, bad
 	case !known:

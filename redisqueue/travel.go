@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
@@ -195,10 +196,17 @@ func (p *permit) Held(ctx context.Context) (time.Duration, error) {
 // returns the one in force and for how long it is kept yet: keep counts from when
 // the name first had a value, and is for ever if it is 0; left is negative then.
 func (q *RedisQueue) Remember(ctx context.Context, name, value string, keep time.Duration, replace bool) (inForce string, left time.Duration, err error) {
-	inForce, left, err = q.store.remember(ctx, q.store.keys.shared(name), value, keep, replace)
-	q.heard(nil, err)
-	if err != nil && classify(err) == returned {
-		err = explain(err, q.store.keys)
+	for n := 1; ; n++ {
+		inForce, left, err = q.store.remember(ctx, q.store.keys.shared(name), value, keep, replace)
+		q.heard(nil, err)
+		switch {
+		case err == nil:
+			return inForce, left, nil
+		case classify(err) == returned:
+			return "", 0, explain(err, q.store.keys)
+		}
+		if ctxerr.Sleep(ctx, retryIn(err, n)) != nil {
+			return "", 0, ctxerr.Ended(ctx, err)
+		}
 	}
-	return inForce, left, err
 }
