@@ -31,6 +31,7 @@ type config struct {
 	reserve       int // or reserveByTotal
 	freshStart    bool
 	failExhausted bool
+	confirm       bool
 	breaker       int
 	replicas      int
 	log           *slog.Logger
@@ -150,6 +151,14 @@ func WithReplicas(n int) Option { return func(c *config) { c.replicas = n } }
 // [gatewayqueue.ExhaustedError] when the budget is exhausted; by default they
 // wait for the reset.
 func WithFailExhausted() Option { return func(c *config) { c.failExhausted = true } }
+
+// WithConfirmedPermits makes [gatewayqueue.Identify] ask Redis right before each
+// IDENTIFY whether the permit still stands; by default it asks only where
+// something is in doubt: the clocks disagree, or Redis has confirmed the permit a
+// while ago. It costs one command for each grant, and is for guests that may be
+// paused (snapshots, live migration) without any clock of theirs being set right
+// afterwards: only Redis can know then.
+func WithConfirmedPermits() Option { return func(c *config) { c.confirm = true } }
 
 // WithFreshStart says that no shard of this application can have identified
 // within the last window, so that a Redis with nothing of it is new and not lost:

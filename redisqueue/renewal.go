@@ -185,3 +185,32 @@ func (q *RedisQueue) expire(p *permit) {
 	})
 	q.config.log.Warn("a permit ended unreported: its bucket opens a window later", "ticket", p.ticket)
 }
+
+// Confirm returns nil if the permit may be used now. Where that is in doubt it
+// asks Redis: the machine was suspended, or its wall clock set forwards, since
+// Redis has confirmed the permit; that was a while ago; or [WithConfirmedPermits]
+// says so. While Redis is away a permit is good up to its Deadline, unless the
+// clocks disagree.
+func (p *permit) Confirm(ctx context.Context) error {
+	q := p.queue
+	q.mu.Lock()
+	life, settled := p.life, p.settled
+	q.mu.Unlock()
+	jumped := life.from.Jumped() > 0
+	if settled || !q.config.confirm && !jumped && life.from.Since() <= q.config.permitGood()/2 {
+		return nil
+	}
+	renewed, err := q.renew(ctx, []*permit{p})
+	switch {
+	case err == nil && renewed[0]:
+		return nil
+	case err == nil:
+		q.expire(p)
+		return gatewayqueue.ErrPermitExpired
+	case classify(err) == returned:
+		return explain(err, q.store.keys)
+	case jumped || q.config.confirm:
+		return err
+	}
+	return nil // the caller looks at the deadline
+}

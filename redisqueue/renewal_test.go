@@ -153,3 +153,52 @@ func TestASuspendedMachine_TakesNoPermitForGood(t *testing.T) {
 		})
 	}
 }
+
+// A machine that is suspended in a dial, while another one has its bucket: no
+// clock may show it, as in a guest that is paused.
+func TestIdentify_AfterASuspensionInTheDial(t *testing.T) {
+	for name, row := range map[string]struct {
+		suspended time.Duration // by the clocks of the pod
+		opts      []redisqueue.Option
+	}{
+		"that its clocks tell of":      {suspended: 12 * time.Second},
+		"of a guest, which asks Redis": {opts: []redisqueue.Option{redisqueue.WithConfirmedPermits()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := miniredis.RunT(t)
+			clock := time.Now()
+			server.SetTime(clock)
+			pod := func(opts ...redisqueue.Option) *redisqueue.RedisQueue {
+				client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+				t.Cleanup(func() { require.NoError(t, client.Close()) })
+				return open(t, client, append(opts, redisqueue.WithFreshStart())...)
+			}
+			laptop, other := pod(row.opts...), pod()
+			err := gatewayqueue.Identify(t.Context(), laptop, 0, func(ctx context.Context) error {
+				server.SetTime(clock.Add(12 * time.Second))
+				server.FastForward(12 * time.Second)
+				elapsed.Simulate(row.suspended, 0)
+				return other.Wait(ctx, 1)
+			}, func(context.Context) error {
+				assert.Fail(t, "IDENTIFY less than a window after that of the other pod")
+				return nil
+			})
+			require.ErrorIs(t, err, gatewayqueue.ErrPermitExpired)
+		})
+	}
+}
+
+// What is not in doubt is not asked.
+func TestIdentify_AsksNothingMoreAsARule(t *testing.T) {
+	within(t, func(t *testing.T, server *miniredis.Miniredis, _ *redis.Client) {
+		hook, client := new(away), virtualClient(t, server)
+		client.AddHook(hook)
+		q := open(t, client, fresh(1)...)
+		require.NoError(t, q.Wait(t.Context(), 0))
+		var before, after int
+		require.NoError(t, gatewayqueue.Identify(t.Context(), q, 1,
+			func(context.Context) error { before = hook.calls(); return nil },
+			func(context.Context) error { after = hook.calls(); return nil }))
+		require.Equal(t, before, after)
+	})
+}
