@@ -1,0 +1,134 @@
+package serve
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWithin_FilesAreDividedAmongThoseWhoNeedThem(t *testing.T) {
+	for _, c := range []struct {
+		files, redis, waiters int
+		want                  bounds
+		refused               string
+	}{
+		{0, 40, 16384, bounds{2*16384 + 256, mostSpare, 0}, ""},
+		{1 << 20, 40, 16384, bounds{2*16384 + 256, mostSpare, 1 << 20}, ""},
+		{1 << 20, 40, 1, bounds{258, mostSpare, 1 << 20}, ""},
+		{1024, 40, 16384, bounds{1024 - 40 - forDiscord - forProcess - mostSpare, mostSpare, 1024}, ""},
+		{256, 34, 16384, bounds{256 - 34 - forDiscord - forProcess - 16, 16, 256}, ""},
+		{64, 0, 16384, bounds{64 - forDiscord - forProcess - 4, 4, 64}, ""},
+		{64, 34, 16384, bounds{}, "only 64 files may be open: want 78 or more"},
+	} {
+		got, err := within(c.files, c.redis, c.waiters)
+		if c.refused != "" {
+			assert.ErrorContains(t, err, c.refused)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, c.want, got)
+		if c.files > 0 {
+			assert.LessOrEqual(t, got.connections+got.spare+c.redis+forDiscord+forProcess, c.files)
+		}
+	}
+}
+
+// pipes is a listener without a network.
+type pipes struct{ next chan net.Conn }
+
+func (p pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p.next
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	if conn == nil {
+		return nil, errors.New("too many open files")
+	}
+	return conn, nil
+}
+func (p pipes) Close() error   { close(p.next); return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func TestListener_WhoHasToGoForWhom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		below := pipes{make(chan net.Conn)}
+		l := newListener(below, bounds{connections: 1, spare: 2}, slog.New(slog.DiscardHandler))
+		accepted := make(chan *conn, 10)
+		go func() {
+			for {
+				c, err := l.Accept()
+				if errors.Is(err, net.ErrClosed) {
+					close(accepted)
+					return
+				}
+				if err == nil {
+					accepted <- c.(*conn)
+				}
+			}
+		}()
+		come := func() net.Conn {
+			here, there := net.Pipe()
+			below.next <- there
+			synctest.Wait()
+			return here
+		}
+		closed := func(c net.Conn) bool {
+			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond)) // It may be closed.
+			_, err := c.Read(make([]byte, 1))
+			return !errors.Is(err, os.ErrDeadlineExceeded)
+		}
+		first := come()
+		a := <-accepted
+		assert.False(t, a.spare)
+		probing, silent := come(), come()
+		p, s := <-accepted, <-accepted
+		assert.True(t, p.spare)
+		assert.True(t, s.spare)
+		p.is(probe)
+
+		late := come()
+		assert.Empty(t, accepted, "nobody can go: it waits in the system's queue")
+		time.Sleep(2 * silentFor)
+		synctest.Wait()
+		require.Len(t, accepted, 1)
+		<-accepted
+		assert.True(t, closed(silent), "who said nothing had to go")
+		assert.False(t, closed(probing), "who is answered stays")
+
+		below.next <- nil // an error that passes
+		require.NoError(t, a.Close())
+		require.NoError(t, a.Close(), "twice is once")
+		require.Equal(t, 0, l.open)
+		come()
+		b := <-accepted
+		assert.False(t, b.spare, "a place of everybody is free again")
+		for _, c := range []net.Conn{first, late} {
+			_ = c.Close() // Of the test.
+		}
+		require.NoError(t, l.Close())
+		require.NoError(t, l.Close())
+		synctest.Wait()
+		_, open := <-accepted
+		assert.False(t, open)
+		for _, c := range []*conn{p, b} {
+			require.NoError(t, c.Close())
+		}
+	})
+}
+
+func TestQuota_SaysOnceInAWhileHowOften(t *testing.T) {
+	var q quota
+	start := time.Now()
+	assert.Equal(t, 1, q.count(start))
+	for i := range 5 {
+		assert.Zero(t, q.count(start.Add(time.Duration(i)*time.Second)))
+	}
+	assert.Equal(t, 6, q.count(start.Add(sayEvery)))
+}
