@@ -76,7 +76,7 @@ func run(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.queue.close()) }()
-	metrics.Watch(s.queue)
+	metrics.Watch(&snapshot{queue: s.queue})
 	s.ready = &readiness{ask: s.queue.ready}
 	s.board = dashboard.New(s.queue, dashboard.WithStep(c.window+c.Margin), dashboard.WithExplain(s.queue.trouble))
 	defer s.board.Close()

@@ -4,11 +4,13 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,6 +62,31 @@ const scrapes = 4
 
 // probes are the paths that have places of their own.
 var probes = []string{"/healthz", "/readyz", "/metrics"}
+
+// snapshot is the queue as it was within the last second: a status blocks Redis
+// for the longer the more shards there are, and any number may scrape.
+type snapshot struct {
+	queue gatewayqueue.Statuser
+
+	mu     sync.Mutex
+	taken  time.Time
+	status gatewayqueue.Status
+	err    error
+}
+
+const freshFor = time.Second
+
+// Status implements [gatewayqueue.Statuser]. Who comes while it is taken waits
+// for it.
+func (s *snapshot) Status(ctx context.Context) (gatewayqueue.Status, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.taken) >= freshFor {
+		s.status, s.err = s.queue.Status(ctx)
+		s.taken = time.Now()
+	}
+	return s.status, s.err
+}
 
 // buffered has an answer made before it is sent, so that a client that does not
 // read it keeps nobody else from having one made.
