@@ -26,6 +26,7 @@ type clientOptions struct {
 	token   string
 	client  *http.Client
 	maxWait time.Duration
+	margin  time.Duration
 }
 
 // WithToken sends "Authorization: Bearer token" with every request. The token
@@ -41,6 +42,13 @@ func WithHTTPClient(c *http.Client) ClientOption { return func(o *clientOptions)
 // again, 1 s to 10 minutes; 50 s by default. It does not bound the whole wait,
 // and has no meaning for a [LegacyClient].
 func WithMaxWait(d time.Duration) ClientOption { return func(o *clientOptions) { o.maxWait = d } }
+
+// WithWaitMargin sets how much longer than 100 ms it may take from the return of
+// [Client.Wait] until IDENTIFY, such as for a program that starts in between; 0
+// to 50 s, 0 by default. The bucket's window begins as much later, unless the
+// server has a larger margin of its own. It has no meaning for a [LegacyClient],
+// whose server decides.
+func WithWaitMargin(d time.Duration) ClientOption { return func(o *clientOptions) { o.margin = d } }
 
 // Client is a queue behind a server's /v1. It implements
 // [gatewayqueue.PermitQueue], and its methods may be called from any number of
@@ -220,10 +228,12 @@ func newWire(address string, opts []ClientOption) (wire, error) {
 		return bad("address", "none of a server", "one such as http://queue:8080")
 	case o.maxWait < time.Second || o.maxWait > maxPoll:
 		return bad("max wait", o.maxWait, "1s to 10m")
+	case o.margin < 0 || o.margin > longestMargin:
+		return bad("wait margin", o.margin, "0s to 50s")
 	case strings.ContainsAny(o.token, " \t\r\n"):
 		return bad("token", "one with blanks", "no blanks")
 	}
-	w := wire{base: u, token: o.token, maxWait: o.maxWait, client: o.client}
+	w := wire{base: u, token: o.token, maxWait: o.maxWait, margin: o.margin, client: o.client}
 	if w.client == nil {
 		w.own = &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,

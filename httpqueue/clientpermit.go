@@ -29,6 +29,9 @@ const (
 	// IDENTIFY, and usedAnswer how much of that Wait itself may take.
 	usedWithin = DefaultGrantMargin
 	usedAnswer = usedWithin / 2
+
+	// longestMargin, with usedWithin, is less than the most a report may ask for.
+	longestMargin = 50 * time.Second
 )
 
 // clientPermit implements [gatewayqueue.Permit].
@@ -73,18 +76,20 @@ func (p *clientPermit) renew(ctx context.Context) error {
 // use reports that IDENTIFY is about to leave. It returns false if that is too
 // late: nothing may be sent then. told says that the server may think otherwise.
 //
-// The window begins usedWithin after the server has heard of it, which it cannot
-// before it was told. So an answer that takes long does not matter, nor one that
-// is lost: a permit that nobody settles keeps its bucket closed for longer yet.
+// The window begins usedWithin, and the margin of the client, after the server
+// has heard of it, which it cannot before it was told. So an answer that takes
+// long does not matter, nor one that is lost: a permit that nobody settles keeps
+// its bucket closed for longer yet.
 func (p *clientPermit) use(ctx context.Context) (used, told bool) {
-	if time.Until(p.Deadline()) < 2*usedWithin && !p.confirm(ctx) {
+	margin := p.client.wire.margin
+	if time.Until(p.Deadline()) < 2*usedWithin+min(margin, time.Second) && !p.confirm(ctx) {
 		p.settle(func() {}) // it lapses, or is had again by its key
 		return false, false
 	}
 	said := elapsed.Now()
 	answer := make(chan error, 1)
 	p.settle(func() {
-		answer <- p.tell(http.MethodPost, p.path()+"/identified", identifiedRequest{Within: usedWithin.Milliseconds()})
+		answer <- p.tell(http.MethodPost, p.path()+"/identified", identifiedRequest{Within: (usedWithin + margin).Milliseconds()})
 	})
 	select {
 	case err := <-answer:

@@ -24,6 +24,7 @@ type wire struct {
 	base    *url.URL
 	token   string
 	maxWait time.Duration
+	margin  time.Duration // of Wait
 	client  *http.Client
 	own     *http.Transport // nil if the caller has brought a client
 }

@@ -106,7 +106,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	c.Define(flags, "`URL` of a Redis rather than of a server,\nredis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket,\nredis-sentinel://host:port,host:port/mymaster,\nredis-cluster://host:port,host:port")
 	cli.App(flags, &c.App, "with --redis: application ID")
 	flags.StringVar(&c.TokenFile, "discord-token-file", "", "with --redis: `FILE` with the bot token, to read\nthe limits from Discord (or in $DISCORD_TOKEN);\nwithout, those in Redis are used")
-	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "with --redis: added to the 5 s after the grant; a\nserver has its own")
+	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "with --redis: added to the 5 s after the grant. A\nserver has its own, and adds 1 s at the least; one\nof --legacy is told by serve --margin")
 	cli.Duration(flags, &c.Timeout, "timeout", 0, 7*24*time.Hour, "wait no longer than that (default: for ever)")
 	flags.BoolVar(&c.Quiet, "quiet", false, "say nothing on standard error but what went wrong")
 	for _, name := range []string{"shard", "timeout"} {
@@ -235,7 +235,7 @@ func (c *config) open(ctx context.Context) (opened, error) {
 	case c.Legacy:
 		o.queue, err = httpqueue.NewLegacyClient(c.URL, c.options()...)
 	default:
-		o.queue, err = httpqueue.NewClient(c.URL, c.options()...)
+		o.queue, err = httpqueue.NewClient(c.URL, append(c.options(), httpqueue.WithWaitMargin(c.Margin))...)
 	}
 	return o, err
 }
