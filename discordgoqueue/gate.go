@@ -37,8 +37,8 @@
 // reads what it sends:
 //
 //   - Until the first READY every connection will identify. It is dialled under
-//     a permit. The window starts when IDENTIFY has left; if the connection
-//     fails before, slot and unit go back at once.
+//     a permit. The window starts when IDENTIFY has arrived; if the connection
+//     fails before it has left, slot and unit go back at once.
 //
 //   - After it, discordgo begins each connection with RESUME, and that passes
 //     without a permit. So does voice at any time, which dials the same way.

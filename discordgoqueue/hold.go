@@ -40,7 +40,7 @@ const (
 )
 
 var (
-	errTooSoon     = errors.New("discordgoqueue: the connection before ended at its IDENTIFY: the next one is refused once, or discordgo would close it in place of that one (https://github.com/bwmarrin/discordgo/issues/406)")
+	errTooSoon     = errors.New("discordgoqueue: this connection is refused once, because the one before ended at its IDENTIFY and discordgo would close this one for it: try again (https://github.com/bwmarrin/discordgo/issues/406)")
 	errHeldTooLong = errors.New("discordgoqueue: IDENTIFY was held for so long that discordgo would take the connection for dead: it keeps its place for the next one")
 	errSilent      = fmt.Errorf("%w: heartbeats are not answered", gatewayconn.ErrLost)
 )

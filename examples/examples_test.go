@@ -21,7 +21,7 @@ func TestThePlaysEndWithoutAViolation(t *testing.T) {
 			if out, err := exec.Command("go", "build", "-o", program, "./"+bot).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, program, "-pods", "2", "-shards", "4")
 			cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // its pods end with it
