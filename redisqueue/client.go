@@ -118,12 +118,15 @@ func (s *store) acknowledged(acked int) error {
 	if acked >= s.config.replicas {
 		return nil
 	}
-	return &unacknowledgedError{acked, s.config.replicas}
+	return &unacknowledgedError{acked, s.config.replicas, time.Now()}
 }
 
 // unacknowledgedError is NOREPLICAS, as a server says it by itself that has been
 // told to want some. Other calls are answered as ever.
-type unacknowledgedError struct{ acked, want int }
+type unacknowledgedError struct {
+	acked, want int
+	at          time.Time
+}
 
 func (e *unacknowledgedError) Error() string {
 	return fmt.Sprintf("NOREPLICAS %d of %d replicas have acknowledged the grant within %v (WithReplicas)", e.acked, e.want, replicaTimeout)
@@ -131,7 +134,7 @@ func (e *unacknowledgedError) Error() string {
 
 // unacknowledged notes that a grant does not count, or with nil that one does.
 func (q *RedisQueue) unacknowledged(err *unacknowledgedError) {
-	if before := q.known.alone.Swap(err); (before == nil) == (err == nil) {
+	if before := q.known.alone.Swap(err); (before == nil) == (err == nil) { // said already
 		return
 	}
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
@@ -24,7 +25,8 @@ var ErrNeverGrants = errors.New("redisqueue: under these limits nothing is ever 
 // Otherwise the error says what stands in the way: [gatewayqueue.ErrClosed],
 // [ErrNeverGrants], [ErrLimitMismatch], [ErrBadValue], the limit source's error
 // where Redis has no limits yet and the source gave none when it was last
-// asked, or Redis's own with advice, such as that the server is a replica. It
+// asked, that no replicas acknowledge ([WithReplicas]), or Redis's own with
+// advice, such as that the server is a replica. It
 // sends one short call that reads one key, whatever the size of the fleet, and
 // blocks until that is answered or ctx ends.
 func (q *RedisQueue) Ready(ctx context.Context) error {
@@ -54,8 +56,16 @@ func (q *RedisQueue) Ready(ctx context.Context) error {
 			return q.mismatch(r.maxConcurrency)
 		}
 	}
+	if alone := q.known.alone.Load(); alone != nil && time.Since(alone.at) < aloneFor {
+		return explain(alone, q.store.keys)
+	}
 	return q.config.grantsEver(r)
 }
+
+// aloneFor is for how long a grant that was not acknowledged says that the next
+// would not be: those who wait ask again before, and if nobody waits somebody has
+// to be let in to ask.
+const aloneFor = 10 * time.Second
 
 // canSeed says if the first who waits can fill an empty Redis.
 func (q *RedisQueue) canSeed() error {
