@@ -1,6 +1,7 @@
 package gatewayqueue_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -23,6 +24,12 @@ func TestInMemoryQueueConforms(t *testing.T) {
 				t.Fatal(err)
 			}
 			return q
+		},
+		Refresh: func(t testing.TB, q queuetest.Queue, limit gatewayqueue.SessionStartLimit) {
+			err := q.(*gatewayqueue.InMemoryQueue).Refresh(t.Context(), func(context.Context) (gatewayqueue.SessionStartLimit, error) { return limit, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
 		},
 		Virtual:      true,
 		Window:       gatewayqueue.IdentifyDelay,

@@ -50,6 +50,10 @@ type Harness struct {
 	// Unlimited makes a queue without a limit. Nil skips the scenarios for it.
 	Unlimited func(t testing.TB) Queue
 
+	// Refresh has a queue ask for its limits, and get this answer at once. Nil
+	// skips the scenarios for it.
+	Refresh func(t testing.TB, q Queue, limit gatewayqueue.SessionStartLimit)
+
 	// Shared says that what one caller does, others may hear of later.
 	Shared bool
 
@@ -85,6 +89,7 @@ const (
 	shared                      // one that is
 	pods                        // several queues on one state
 	unlimited                   // one without a limit
+	refresh                     // one that can be told what Discord answers
 )
 
 type scenario struct {
@@ -96,7 +101,7 @@ type scenario struct {
 // Run runs every scenario that fits the harness as a subtest.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
-	for _, s := range slices.Concat(twilight, lines, cancels, budgets, permits, limits, refusals, helper) {
+	for _, s := range slices.Concat(twilight, lines, cancels, budgets, periods, permits, limits, refusals, helper) {
 		if !h.offers(s.needs) {
 			continue
 		}
@@ -116,5 +121,6 @@ func (h Harness) offers(n needs) bool {
 		(n&alone == 0 || !h.Shared) &&
 		(n&shared == 0 || h.Shared) &&
 		(n&pods == 0 || h.Pods != nil) &&
-		(n&unlimited == 0 || h.Unlimited != nil)
+		(n&unlimited == 0 || h.Unlimited != nil) &&
+		(n&refresh == 0 || h.Refresh != nil)
 }

@@ -29,6 +29,7 @@ func TestConformanceOnMiniredisInVirtualTime(t *testing.T) {
 			return newPods(t, 1, limit)[0]
 		},
 		Pods:         newPods,
+		Refresh:      refreshed,
 		Shared:       true,
 		Virtual:      true,
 		Window:       gatewayqueue.IdentifyDelay,
@@ -53,6 +54,7 @@ func TestConformanceOnRealRedis(t *testing.T) {
 			return newPods(t, 1, limit)[0]
 		},
 		Pods:         newPods,
+		Refresh:      refreshed,
 		Shared:       true,
 		Window:       window,
 		Margin:       gatewayqueue.GrantMargin,
@@ -61,6 +63,11 @@ func TestConformanceOnRealRedis(t *testing.T) {
 		Notice:       window,
 		Drain:        2 * window,
 	})
+}
+
+// refreshed has a queue hear an answer of Discord that was asked for now.
+func refreshed(t testing.TB, q queuetest.Queue, limit gatewayqueue.SessionStartLimit) {
+	require.NoError(t, redisqueue.Refreshed(t.Context(), q.(*redisqueue.RedisQueue), limit))
 }
 
 // podsOn makes n queues of one application, each with a client of its own.

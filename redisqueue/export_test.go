@@ -2,6 +2,7 @@ package redisqueue
 
 import (
 	"context"
+	"github.com/gatewayqueue/gatewayqueue"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -39,4 +40,13 @@ func Decode(answer any) []error {
 	_, sync := s.sync(ctx, false, view{}, 2, nil, false)
 	_, status := s.status(ctx, 2)
 	return []error{claim, identified, renew, s.abandon(ctx, 0, "", "00001@a#1"), beat, sync, status}
+}
+
+// Refreshed takes over what Discord has answered, asked just now.
+func Refreshed(ctx context.Context, q *RedisQueue, limit gatewayqueue.SessionStartLimit) error {
+	status, err := q.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return q.update(ctx, &report{limit, status.Time.UnixMilli()})
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -31,6 +32,8 @@ type model struct {
 	permits []*caller
 	mc      int
 	plain   bool // no pod was killed and the limits are those of the start
+	counted bool // and they were never taken over anew
+	server  *miniredis.Miniredis
 	came    int
 	log     []string
 }
@@ -152,7 +155,11 @@ func schedule(t *testing.T, rt *rapid.T) {
 	mc := rapid.IntRange(1, 3).Draw(rt, "max_concurrency")
 	total := rapid.IntRange(1, 20).Draw(rt, "total")
 	limit := gatewayqueue.SessionStartLimit{Total: total, Remaining: total, MaxConcurrency: mc}
-	m := &model{T: rt, outer: t, judge: gatewaytest.NewJudge(limit, gatewayqueue.IdentifyDelay), mc: mc, plain: true}
+	resets := rapid.IntRange(0, 2).Draw(rt, "resets") == 0 // within the schedule
+	if resets {
+		limit.Remaining, limit.ResetAfter = total-1, time.Duration(rapid.IntRange(1, 120).Draw(rt, "reset"))*time.Second
+	}
+	m := &model{T: rt, outer: t, judge: gatewaytest.NewJudge(limit, gatewayqueue.IdentifyDelay), mc: mc, plain: true, counted: !resets, server: server}
 	for i := range rapid.IntRange(1, 3).Draw(rt, "pods") {
 		hook, client := new(away), virtualClient(t, server)
 		client.AddHook(hook)
@@ -185,7 +192,7 @@ func schedule(t *testing.T, rt *rapid.T) {
 	}
 	time.Sleep(30 * time.Second)
 	m.look()
-	if m.plain {
+	if m.plain && m.counted {
 		for len(m.permits) > 0 {
 			m.settle(false)
 		}
@@ -201,6 +208,7 @@ func schedule(t *testing.T, rt *rapid.T) {
 func (m *model) step() {
 	switch rapid.SampledFrom([]string{
 		"wait", "wait", "wait", "acquire", "acquire", "identified", "abandon", "leave", "pass", "pass", "pass", "update", "kill",
+		"refresh", "raise", "lose",
 	}).Draw(m.T, "step") {
 	case "wait":
 		m.enter(false)
@@ -229,6 +237,25 @@ func (m *model) step() {
 		if rapid.IntRange(0, 3).Draw(m.T, "now") == 0 {
 			m.update()
 		}
+	case "refresh": // whatever is out
+		m.note("refresh")
+		m.counted = false
+		m.refresh(m.judge.Limit())
+	case "raise":
+		more := m.judge.Limit()
+		n := rapid.IntRange(1, 5).Draw(m.T, "more")
+		m.note("the total rises by %d", n)
+		m.counted = false
+		more.Total, more.Remaining = more.Total+n, more.Remaining+n
+		m.judge.SetLimit(more)
+		m.refresh(more)
+	case "lose":
+		if rapid.IntRange(0, 3).Draw(m.T, "now") == 0 {
+			key := rapid.SampledFrom([]string{"remaining", "spent", "out", "limits"}).Draw(m.T, "key")
+			m.note("%s is lost", key)
+			m.plain, m.counted = false, false
+			m.server.Del(at + key)
+		}
 	case "kill":
 		if len(m.pods) > 1 && rapid.IntRange(0, 3).Draw(m.T, "now") == 0 {
 			i := rapid.IntRange(1, len(m.pods)-1).Draw(m.T, "which")
@@ -237,6 +264,14 @@ func (m *model) step() {
 			m.plain = false
 		}
 	}
+}
+
+// refresh has the first pod hear what Discord says, if Redis still knows the queue.
+func (m *model) refresh(limit gatewayqueue.SessionStartLimit) {
+	if err := redisqueue.Refreshed(context.Background(), m.pods[0], limit); err != nil {
+		m.Fatal(err)
+	}
+	m.look()
 }
 
 // update changes max_concurrency. A permit that is out was granted by the old
