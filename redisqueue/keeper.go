@@ -34,6 +34,7 @@ func (q *RedisQueue) keep() {
 	}
 	q.keeping = true
 	q.beaten, q.lapse = time.Now(), time.Time{} // the first claim gives the pod its lease
+	q.leased = q.config.podLease
 	q.run(q.keeper)
 }
 
@@ -79,7 +80,7 @@ func (q *RedisQueue) untilBeat() time.Duration {
 // beatDue is when the next beat is: at half of the pod's lease, and when the
 // lease of a pod ends that stands before this one. The caller holds mu.
 func (q *RedisQueue) beatDue() time.Time {
-	due := q.beaten.Add(q.lease() / 2)
+	due := q.beaten.Add(min(q.lease(), q.leased) / 2)
 	switch {
 	case !q.ready: // the first is when Redis has been met
 		return time.Now().Add(maxSleep)
@@ -184,6 +185,7 @@ func (q *RedisQueue) lookedAt() (lines []beatLine, all bool) {
 func (q *RedisQueue) beat(lines []beatLine, all bool) (r beatReply, ok bool) {
 	q.mu.Lock()
 	known, ready, lease := q.view, q.ready, q.lease()
+	q.leased = lease
 	q.mu.Unlock()
 	if !ready {
 		return r, false

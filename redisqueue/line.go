@@ -250,6 +250,10 @@ func (l *line) plan() step {
 	if first.wantsPermit {
 		s.claim.closes = q.config.permitLease
 	}
+	if s.claim.lease < q.leased {
+		q.look() // the keeper sleeps by the longer one
+	}
+	q.leased = s.claim.lease
 	if len(l.waiters) > 1 {
 		s.claim.next = l.waiters[1].ticket
 	}

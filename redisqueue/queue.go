@@ -33,16 +33,17 @@ type RedisQueue struct {
 	mu        sync.Mutex // never held across a call to Redis
 	closed    bool
 	view      view
-	ready     bool      // view is Redis's, as far as is known
-	keeping   bool      // the keeper runs
-	renewing  bool      // the renewer runs
-	arriving  bool      // it tells of newcomers: the lines are silent
-	beaten    time.Time // when the last beat was sent; zero if one is due
-	lapse     time.Time // when the lease of a pod ends that stands before this one; zero for none
-	farthest  int       // the bucket of the far line that was looked at last
-	died      int       // when the lease of a pod has ended last, as last heard: ms on Redis's clock
-	held      int       // the same: when the last hold of a pod ends
-	surprised bool      // a line was much shorter than expected: the next beat looks at all
+	ready     bool          // view is Redis's, as far as is known
+	keeping   bool          // the keeper runs
+	renewing  bool          // the renewer runs
+	arriving  bool          // it tells of newcomers: the lines are silent
+	beaten    time.Time     // when the last beat was sent; zero if one is due
+	lapse     time.Time     // when the lease of a pod ends that stands before this one; zero for none
+	leased    time.Duration // the lease that the pod gave itself last
+	farthest  int           // the bucket of the far line that was looked at last
+	died      int           // when the lease of a pod has ended last, as last heard: ms on Redis's clock
+	held      int           // the same: when the last hold of a pod ends
+	surprised bool          // a line was much shorter than expected: the next beat looks at all
 	lines     map[int]*line
 	lobby     []*waiter            // those who came before the first contact
 	resting   map[*waiter]struct{} // those whose shard identifies too often
