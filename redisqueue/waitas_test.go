@@ -22,7 +22,7 @@ func remaining(t *testing.T, q *redisqueue.RedisQueue) int {
 }
 
 func TestWaitAs_AGrantThatIsLostIsPaidOnce(t *testing.T) {
-	for _, pause := range []time.Duration{0, time.Second, 7 * time.Second, 30 * time.Second} {
+	for _, pause := range []time.Duration{0, time.Second, 7 * time.Second, 30 * time.Second, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := twoPods(t, 1)
 			require.NoError(t, a.WaitAs(t.Context(), 0, gatewayqueue.Visit{Wait: "one"}))
