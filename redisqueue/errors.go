@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -137,4 +139,31 @@ func backoff(c class, n int, jitter float64) time.Duration {
 	}
 	d := min(base<<min(n-1, 10), most)
 	return d/2 + time.Duration(jitter*float64(d/2))
+}
+
+// briefTimeout is a ReadTimeout that a busy server, or a long script, may exceed.
+const briefTimeout = 100 * time.Millisecond
+
+// advise names what of the client's own stands in the way of a call, if anything
+// does: its pool, its Limiter or a hook, or a brief ReadTimeout. Redis may be as
+// well as ever then. Other errors are returned as they are.
+func (s *store) advise(err error) error {
+	if errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted) {
+		return explain(err, s.keys)
+	}
+	client, ok := s.client.(interface{ Options() *redis.Options })
+	if !ok {
+		return err
+	}
+	opts := client.Options()
+	var network net.Error
+	var answer redis.Error
+	switch isNetwork := errors.As(err, &network); {
+	case isNetwork && network.Timeout() && opts.ReadTimeout > 0 && opts.ReadTimeout < briefTimeout:
+		return fmt.Errorf("redisqueue: the Redis client gives up after its ReadTimeout of %v: give the queue a client with a longer one: %w", opts.ReadTimeout, err)
+	case opts.Limiter == nil, isNetwork, errors.As(err, &answer), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	return fmt.Errorf("redisqueue: the Redis client refuses the call by itself, by its Limiter or a hook: give the queue a client without: %w", err)
 }

@@ -36,6 +36,7 @@ const softOutage = time.Second
 var hardSigns = []string{"refused", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "all sentinels"}
 
 func (h *health) failed(err error) {
+	err = h.queue.store.advise(err)
 	if strings.Contains(err.Error(), "TRYAGAIN") {
 		h.moves(err)
 		return
