@@ -19,6 +19,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed/elapsedtest"
 )
 
 func post(ctx context.Context, s *site, path, body string) (*http.Response, error) {
@@ -257,4 +258,34 @@ func onlyIf(yes bool, d time.Duration) time.Duration {
 		return d
 	}
 	return 0
+}
+
+// A machine that sleeps knows so from other clocks than the one its timers go by.
+func TestClient_ASuspensionCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, inMemory(t, full(1)))
+		var sleeps, renewed bool
+		c, err := httpqueue.NewClient(s.url, httpqueue.WithHTTPClient(&http.Client{
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				resp, err := s.client.Transport.RoundTrip(r)
+				if sleeps && isPoll(r) {
+					sleeps = false
+					elapsedtest.Suspend(t, 12*time.Second)
+				}
+				renewed = renewed || r.Method == http.MethodPut
+				return resp, err
+			}),
+		}))
+		require.NoError(t, err)
+		defer c.Close()
+		permit, err := c.Acquire(t.Context(), 0)
+		require.NoError(t, err)
+		require.True(t, time.Now().Before(permit.Deadline()))
+		elapsedtest.Suspend(t, 12*time.Second)
+		require.False(t, time.Now().Before(permit.Deadline()), "it is renewed before it is used")
+		require.NoError(t, permit.Abandon(t.Context()))
+		renewed, sleeps = false, true
+		require.NoError(t, c.Wait(t.Context(), 0))
+		require.True(t, renewed, "how it stands is asked first")
+	})
 }
