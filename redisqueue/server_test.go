@@ -266,3 +266,42 @@ func TestAServerThatDoesNotSayWhoItIsIsNamedOnce(t *testing.T) {
 		require.Equal(t, 1, log.said("it did not know the claim script"), log.all())
 	})
 }
+
+// A cluster's slot that has moved to another node loses nothing, but cannot be
+// told from a node that has taken over.
+func TestASlotThatMoves_CostsOneHold(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, binary redistest.Binary) {
+		cluster, log := binary.StartCluster(t, 2, 0), newLogbook()
+		q := open(t, cluster.Client(t), brief(log.option())...)
+		require.NoError(t, q.Wait(t.Context(), 0))
+		owner := cluster.Owner(t, at+"limits")
+		other := cluster.Servers[0]
+		if other == owner {
+			other = cluster.Servers[1]
+		}
+		moving(t, owner, other)
+		source, target := owner.Client(t), other.Client(t)
+		slot := source.ClusterKeySlot(t.Context(), at+"limits").Val()
+		for {
+			keys, err := source.ClusterGetKeysInSlot(t.Context(), int(slot), 100).Result()
+			require.NoError(t, err)
+			if len(keys) == 0 {
+				break
+			}
+			move := []any{"MIGRATE", "127.0.0.1", other.Port, "", 0, 5000, "KEYS"}
+			for _, key := range keys {
+				move = append(move, key)
+			}
+			require.NoError(t, source.Do(t.Context(), move...).Err())
+		}
+		node := target.ClusterMyID(t.Context()).Val()
+		do("CLUSTER", "SETSLOT", slot, "NODE", node)(t, target)
+		do("CLUSTER", "SETSLOT", slot, "NODE", node)(t, source)
+		for range 3 {
+			require.NoError(t, q.Wait(t.Context(), 0))
+		}
+		require.Equal(t, 1, log.said("another Redis server answers than before"), log.all())
+		require.Equal(t, 1, log.said("now serves the queue's slot of a cluster"), log.all())
+	})
+}
