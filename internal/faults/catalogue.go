@@ -22,7 +22,7 @@ type fault struct {
 	needsAOF, needsNoAOF, needsSource, needsReplicas bool
 
 	loses     bool // state may get lost: some grants, and so some units, are known to nobody
-	uncounted bool // units are spent that no pod spends, or given
+	uncounted bool // units are spent that no pod spends, or figures are given by hand: what is granted in that moment is not in them
 	once      bool // at most once in a run
 }
 
@@ -53,7 +53,7 @@ var podFaults = map[string]fault{
 	"pod closed":     {do: closePod, servers: "server pair http", anywhere: true},
 	"clocks moved":   {do: moveClocks, servers: "server pair http", anywhere: true},
 	"suspended":      {do: suspend, servers: "server pair http", anywhere: true},
-	"limits changed": {do: changeLimits, servers: "server pair sentinel cluster", needsSource: true},
+	"limits changed": {do: changeLimits, servers: "server pair sentinel cluster", needsSource: true, uncounted: true},
 	"nothing":        {do: func(_ *run, _ *rand.Rand, length time.Duration) { time.Sleep(length) }, servers: "server pair http", anywhere: true},
 }
 
@@ -163,7 +163,7 @@ func suspend(r *run, random *rand.Rand, length time.Duration) {
 }
 
 // changeLimits lets some pods at once write new limits, a part of them with
-// figures that have grown old.
+// a max_concurrency that has grown old.
 func changeLimits(r *run, random *rand.Rand, length time.Duration) {
 	d := r.someDiscord(random)
 	berths := slices.DeleteFunc(slices.Clone(r.fleet.berths), func(b *berth) bool { return b.discord != d })
@@ -175,8 +175,7 @@ func changeLimits(r *run, random *rand.Rand, length time.Duration) {
 		for range 1 + random.IntN(len(berths)) {
 			limit := now
 			if random.IntN(3) == 0 {
-				limit = old
-				limit.Remaining = min(limit.Total, limit.Remaining+random.IntN(20))
+				limit.MaxConcurrency = old.MaxConcurrency
 			}
 			r.orderLimit(some(), limit)
 		}

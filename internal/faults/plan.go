@@ -67,6 +67,10 @@ func (p plan) String() string {
 		p.Servers, p.AOF, p.Source, p.Waits, p.ReadTimeout, max(1, p.Bots), p.Period, p.Reserve, p.Versions, p.Replicas, strings.Join(faults, " "))
 }
 
+// unbegun lets the first period begin with the first IDENTIFY: without a limit source
+// nobody can know when one ends that began before.
+func (p *plan) unbegun() { p.Limit.Remaining, p.Limit.ResetAfter = p.Limit.Total, 0 }
+
 // bounded says that waiters wait for no budget.
 func (p plan) bounded() bool { return p.Period == 0 && p.Limit.Remaining > 10*p.Shards+p.Reserve }
 
@@ -106,9 +110,11 @@ func single(name string, seed uint64, length time.Duration) plan {
 	if _, ok := budgetFaults[name]; ok {
 		p = p.inPeriods(12, 9, 1500*time.Millisecond, 4*time.Second)
 		if f.uncounted { // there must be something to spend
-			p.Limit.Total, p.Limit.Remaining = 20, 16
+			p.Limit.Total, p.Limit.Remaining, p.Reserve = 20, 16, p.Limit.MaxConcurrency
 		}
-		p.Source = f.needsSource
+		if p.Source = f.needsSource; !p.Source {
+			p.unbegun()
+		}
 		at, length = 500*time.Millisecond, 4*length
 		p.Faults = append(p.Faults, scheduled{Name: "nothing", At: at, For: 8 * time.Second}) // some periods more
 	}
@@ -151,9 +157,8 @@ func core(b redistest.Binary, servers string, seed uint64) plan {
 }
 
 // random is a plan drawn from a seed. Each run has its own subset of all faults, and
-// draws from that: so some meet often that would meet seldom among all. all is with
-// those that are awaited.
-func random(seed uint64, all bool) plan {
+// draws from that: so some meet often that would meet seldom among all.
+func random(seed uint64) plan {
 	r := rand.New(rand.NewPCG(seed, 20))
 	p := quiet(seed)
 	p.Servers = [20]string{"sentinel", "cluster", "pair", "pair", "pair", "pair", "pair", "http", "http", "http"}[r.IntN(20)]
@@ -163,6 +168,9 @@ func random(seed uint64, all bool) plan {
 	p.Pods = 3 + r.IntN(3)
 	p.Limit.MaxConcurrency = 1 + r.IntN(4)
 	p.Shards = p.Limit.MaxConcurrency*(3+r.IntN(3)) + r.IntN(2)
+	if r.IntN(15) == 0 { // a large bot
+		p.Limit.MaxConcurrency, p.Shards, p.Reserve = 16, 32, 16
+	}
 	p.AOF, p.Source = p.Servers == "server" && r.IntN(2) == 0, r.IntN(3) > 0
 	if r.IntN(2) == 0 {
 		p.Refresh = time.Second
@@ -179,10 +187,8 @@ func random(seed uint64, all bool) plan {
 	if p.Servers == "pair" && r.IntN(2) == 0 {
 		p.Replicas = 1 + r.IntN(2) // of two
 	}
-	if !awaited["periods"] || all {
-		p.drawBudget(r)
-	}
-	p.drawFaults(r, all)
+	p.drawBudget(r)
+	p.drawFaults(r)
 	return p
 }
 
@@ -196,13 +202,16 @@ func (p *plan) drawBudget(r *rand.Rand) {
 	total := capacity/2 + 1 + r.IntN(capacity)
 	reset := time.Duration(1000+r.IntN(3000)) * time.Millisecond
 	*p = p.inPeriods(total, 1+r.IntN(total), reset, time.Duration(2000+r.IntN(4000))*time.Millisecond)
+	if !p.Source {
+		p.unbegun()
+	}
 }
 
 // drawFaults draws up to six faults that fit.
-func (p *plan) drawFaults(r *rand.Rand, all bool) {
+func (p *plan) drawFaults(r *rand.Rand) {
 	var mine []string
 	for _, name := range slices.Sorted(maps.Keys(catalogue)) {
-		if f := catalogue[name]; r.IntN(3) == 0 && p.fits(f) && (all || !awaited[name]) {
+		if f := catalogue[name]; r.IntN(3) == 0 && p.fits(f) {
 			mine = append(mine, name)
 		}
 	}
@@ -224,7 +233,10 @@ func (p *plan) drawFaults(r *rand.Rand, all bool) {
 		if strings.HasPrefix(name, "forgotten") {
 			p.Window = 1200 * time.Millisecond
 		}
-		if f.loses && p.Period > 0 && p.Reserve == 0 { // the reserve is for what nobody knows of
+		if f.uncounted && p.Period > 0 { // for what is granted while somebody types
+			p.Reserve = max(p.Reserve, p.Limit.MaxConcurrency)
+		}
+		if f.loses && p.Period > 0 && p.Reserve < 10 { // the reserve is for what nobody knows of
 			p.Reserve = 10
 			p.Limit.Total += 10
 			p.Limit.Remaining += 10

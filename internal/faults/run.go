@@ -256,7 +256,10 @@ func (r *run) judge(resumed time.Duration) verdict {
 			v.Errors = append(v.Errors, fmt.Sprintf("remaining is %q: %v", text, err))
 		}
 		v.Units = r.plan.Limit.Remaining - left
-		v.Unused, v.Uncounted = max(0, v.Units-v.Identifies), max(0, v.Identifies-v.Units)
+		if r.plan.Source { // a refresh counts what it cannot know to be in its figure, until the next
+			v.Units = r.spent()
+		}
+		v.Unused, v.Uncounted = max(0, v.Units-v.Identifies), max(0, v.Identifies-v.Units, left-(r.plan.Limit.Remaining-v.Identifies))
 		v.Explained = int(r.explained.Load())
 		if v.Unused > v.Explained || v.Uncounted > 0 {
 			r.notePaid()
@@ -270,6 +273,16 @@ func (r *run) judge(resumed time.Duration) verdict {
 	}
 	r.write(events, v)
 	return v
+}
+
+// spent is the sum of what Redis has of each shard.
+func (r *run) spent() int {
+	sum := 0
+	for _, text := range r.admin.HGetAll(context.Background(), keyPrefix+"spent").Val() {
+		n, _ := strconv.Atoi(text) // the queue refuses what is no number
+		sum += n
+	}
+	return sum
 }
 
 // notePaid notes what became of tickets: a unit that nobody used belongs to one of them.

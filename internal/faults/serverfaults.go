@@ -37,7 +37,7 @@ var serverFaults = map[string]fault{
 	"delete opens":               {do: deleteKeys("opens"), servers: "server"},
 	"delete queue":               {do: deleteKeys("queue:*"), servers: "server"},
 	"delete pods":                {do: deleteKeys("pods"), servers: "server"},
-	"delete spent":               {do: deleteKeys("spent"), servers: "server"},
+	"delete spent":               {do: deleteKeys("spent"), servers: "server", uncounted: true},
 	"delete paid":                {do: deleteKeys("paid:*"), servers: "server", loses: true},
 	"delete limits":              {do: deleteKeys("limits"), servers: "server", loses: true, needsSource: true},
 	"delete remaining":           {do: deleteKeys("remaining"), servers: "server", loses: true, needsSource: true},

@@ -17,9 +17,6 @@ func TestNoFaultAloneBreaksARule(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(catalogue)) {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			if _, budget := budgetFaults[name]; (awaited[name] || budget && awaited["periods"]) && !*soakAwaited {
-				t.Skip("awaited")
-			}
 			seed := fnv.New32()
 			_, _ = seed.Write([]byte(name)) // never fails
 			check(t, single(name, uint64(seed.Sum32())+*soakSeed, 900*time.Millisecond))

@@ -16,13 +16,12 @@ import (
 )
 
 var (
-	soakFor     = flag.Duration("soak.for", 0, "how long to run random faults; 0 is a few runs")
-	soakSeed    = flag.Uint64("soak.seed", 0, "the first seed; 0 draws one")
-	soakRuns    = flag.Int("soak.runs", 0, "how many runs at the most; 0 is no bound")
-	soakMany    = flag.Int("soak.parallel", 0, "runs at once; 0 is as go test has it")
-	soakAwaited = flag.Bool("soak.awaited", false, "also what the queue does not hold against yet")
-	soakKeep    = flag.Bool("soak.keep", false, "keep the logs of all runs")
-	soakLogs    = flag.String("soak.logs", "", "where logs of failing runs are kept; nowhere if empty")
+	soakFor  = flag.Duration("soak.for", 0, "how long to run random faults; 0 is a few runs")
+	soakSeed = flag.Uint64("soak.seed", 0, "the first seed; 0 draws one")
+	soakRuns = flag.Int("soak.runs", 0, "how many runs at the most; 0 is no bound")
+	soakMany = flag.Int("soak.parallel", 0, "runs at once; 0 is as go test has it")
+	soakKeep = flag.Bool("soak.keep", false, "keep the logs of all runs")
+	soakLogs = flag.String("soak.logs", "", "where logs of failing runs are kept; nowhere if empty")
 )
 
 func TestFaultsInAnyCombinationBreakNoRule(t *testing.T) {
@@ -33,7 +32,7 @@ func TestFaultsInAnyCombinationBreakNoRule(t *testing.T) {
 	for i := range uint64(10) {
 		t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
 			t.Parallel()
-			check(t, random(seed+i, *soakAwaited))
+			check(t, random(seed+i))
 		})
 	}
 }
@@ -76,7 +75,7 @@ func TestSoak(t *testing.T) {
 	for range max(1, *soakMany) {
 		all.Go(func() {
 			for seed, ok := draw(); ok; seed, ok = draw() {
-				p := random(seed, *soakAwaited)
+				p := random(seed)
 				var v verdict
 				good := t.Run(fmt.Sprint(seed), func(t *testing.T) { v = check(t, p) })
 				mu.Lock()
