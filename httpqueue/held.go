@@ -123,6 +123,10 @@ func (p *heldPermit) lapse() {
 		return
 	}
 	h.mu.Unlock()
+	if !now.Before(bound) { // it has ended there long ago, and may have been used or not
+		h.remove(p, reasonLapsed)
+		return
+	}
 	if h.remove(p, reasonLapsed) {
 		h.log.Warn("a permit's client is not heard of any more: its bucket opens a window from now")
 		_ = p.Permit.Identified(context.Background()) // in this process, so it does not fail
