@@ -321,7 +321,7 @@ func TestNothingIsLostInACrowd(t *testing.T) {
 	assert.EqualValues(t, spent.Load(), s.Budget.Total-s.Budget.Remaining)
 	assert.Zero(t, s.Waiting())
 	assert.Zero(t, q.armed())
-	assert.Zero(t, len(q.budget.out))
+	assert.Empty(t, q.budget.out)
 	assert.Zero(t, q.peek(&q.hasty.length))
 }
 

@@ -147,13 +147,14 @@ func twice(object []byte) string {
 	for dec.More() {
 		name, _ := dec.Token()
 		var value json.RawMessage
-		if text, ok := name.(string); !ok || dec.Decode(&value) != nil {
+		text, ok := name.(string)
+		if !ok || dec.Decode(&value) != nil {
 			return ""
-		} else if text = strings.ToLower(text); seen[text] {
-			return text
-		} else {
-			seen[text] = true
 		}
+		if text = strings.ToLower(text); seen[text] {
+			return text
+		}
+		seen[text] = true
 	}
 	return ""
 }

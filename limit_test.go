@@ -64,7 +64,7 @@ func TestSessionStartLimit_AbsentFieldIsNoFigure(t *testing.T) {
 		`{"total":1000,"remaining":999,"reset_after":14400000,"max_concurrency":null}`:                   "gatewayqueue: max_concurrency is missing: want 1 to 65536",
 		`{"total":1000,"remaining":999,"reset_after":14400000,"maxConcurrency":1}`:                       "gatewayqueue: max_concurrency is missing: want 1 to 65536",
 		`{"total":1000,"remaining":999,"reset_after":14400000,"max_concurrency":1,"max_concurrency":16}`: "gatewayqueue: max_concurrency is given twice: want one value",
-		` null `: "gatewayqueue: session_start_limit is null: want an object",
+		"\tnull\n": "gatewayqueue: session_start_limit is null: want an object",
 	} {
 		limit := gatewayqueue.DefaultLimit()
 		err := limit.UnmarshalJSON([]byte(text))

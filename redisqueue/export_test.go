@@ -2,9 +2,10 @@ package redisqueue
 
 import (
 	"context"
-	"github.com/gatewayqueue/gatewayqueue"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/gatewayqueue/gatewayqueue"
 )
 
 // What the tests reach inside for.

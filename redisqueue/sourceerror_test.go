@@ -71,7 +71,7 @@ func TestDiscordLimits_RefusalSaysWhyAndUntilWhen(t *testing.T) {
 			assert.InDelta(t, c.want, failed.RetryAfter, float64(time.Microsecond))
 			assert.ErrorContains(t, err, c.text)
 			for _, kind := range []error{redisqueue.ErrRateLimited, redisqueue.ErrUnauthorized} {
-				assert.Equal(t, kind == c.is, errors.Is(err, kind), "%v is %v", err, kind)
+				assert.Equal(t, errors.Is(kind, c.is), errors.Is(err, kind), "%v is %v", err, kind)
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func TestSourceBackoff_GrowsAndIsBounded(t *testing.T) {
 				require.GreaterOrEqual(t, last, c.most/2)
 				require.Positive(t, told, "it is told hourly")
 				_, tell := b.Failed(errors.New("another kind"))
-				require.Equal(t, c.err != error(unreachable), tell)
+				require.Equal(t, !errors.Is(c.err, unreachable), tell)
 				require.True(t, b.Answered())
 				require.False(t, b.Answered())
 				_, tell = b.Failed(c.err)

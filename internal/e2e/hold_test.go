@@ -5,7 +5,6 @@ package e2e
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -133,7 +132,7 @@ func openDisgo(t *testing.T, queue gatewayqueue.PermitQueue, srv *gatewaytest.Se
 	bot := gateway.New(srv.Token(), func(gateway.Gateway, gateway.EventType, int, gateway.EventData) {},
 		gateway.WithURL(strings.SplitN(srv.GatewayURL(), "?", 2)[0]),
 		gateway.WithCompression(gateway.CompressionNone),
-		gateway.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))),
+		gateway.WithLogger(slog.New(slog.DiscardHandler)),
 		gateway.WithIdentifyRateLimiter(limiter),
 		gateway.WithDialer(&websocket.Dialer{NetDialContext: limiter.DialContext, NetDialTLSContext: limiter.DialTLSContext}),
 	)

@@ -43,14 +43,14 @@ func Now() Moment {
 // clocks says, and never less than [time.Since].
 func (m Moment) Since() time.Duration {
 	now := Now()
-	return now.at.Sub(m.at) + now.ahead(m)
+	return now.at.Sub(m.at) + m.ahead(now)
 }
 
 // Jumped returns how much of Since the monotonic clock knows nothing of:
 // greater than zero after a suspension, or after a step of the wall clock
 // forwards. A step backwards is no jump.
 func (m Moment) Jumped() time.Duration {
-	return Now().ahead(m)
+	return m.ahead(Now())
 }
 
 // IsZero reports whether m is the zero Moment.
@@ -61,7 +61,7 @@ func (m Moment) Time() time.Time { return m.at }
 
 // ahead returns how much more passed between m and now than the monotonic clock
 // says.
-func (now Moment) ahead(m Moment) time.Duration {
+func (m Moment) ahead(now Moment) time.Duration {
 	if m.IsZero() {
 		return 0
 	}

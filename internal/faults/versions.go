@@ -58,7 +58,7 @@ func (h *scriptHook) change(cmd redis.Cmder) error {
 	text := fmt.Sprint(args[1])
 	if name == "evalsha" {
 		if h.known[text] == "" {
-			return noScript{errors.New("NOSCRIPT No matching script.")}
+			return noScript{errors.New("NOSCRIPT No matching script")}
 		}
 		args[1] = h.known[text]
 		return nil

@@ -147,17 +147,20 @@ func hosts(list, port string) ([]string, error) {
 		if i := strings.LastIndexByte(one, ':'); i > strings.LastIndexByte(one, ']') {
 			host, p = one[:i], one[i+1:]
 		}
-		if inner, ok := strings.CutPrefix(host, "["); ok {
-			host, ok = strings.CutSuffix(inner, "]")
+		inner, bracket := strings.CutPrefix(host, "[")
+		switch {
+		case bracket:
+			var closed bool
+			host, closed = strings.CutSuffix(inner, "]")
 			host = strings.Replace(host, "%25", "%", 1) // as a zone is written in a URL
-			if ip, err := netip.ParseAddr(host); !ok || err != nil || !ip.Is6() {
+			if ip, err := netip.ParseAddr(host); !closed || err != nil || !ip.Is6() {
 				return nil, errors.New("there is a [ without an IPv6 address and a ]")
 			}
-		} else if host == "" {
+		case host == "":
 			return nil, errors.New("a host is missing")
-		} else if strings.Contains(host, ":") {
+		case strings.Contains(host, ":"):
 			return nil, fmt.Errorf("a host holds a colon: an IPv6 address needs brackets, [::1]:%s", port)
-		} else if !hostname.MatchString(host) {
+		case !hostname.MatchString(host):
 			return nil, errors.New("there is a host that is no name and no address")
 		}
 		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
