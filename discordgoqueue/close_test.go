@@ -153,8 +153,8 @@ func TestAHeldIdentify_KeepsItsPlaceForTheNextConnection(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, theirs.SeesIdentify(), "it did not wait again")
 	select {
-	case <-behind:
-		t.Error("the next in line was let in before")
+	case err := <-behind:
+		t.Error("the next in line was let in before", err)
 	default:
 	}
 	_ = ours.Close()
