@@ -11,12 +11,6 @@ import (
 // became of a permit. The queue goes on trying after it.
 const settleTimeout = 5 * time.Second
 
-// confirmer is a permit that can ask its queue whether it still stands. Where
-// nothing is in doubt Confirm asks nothing.
-type confirmer interface {
-	Confirm(ctx context.Context) error
-}
-
 // Identify brings up one shard under a permit: it acquires one for shardID,
 // calls dial, and then identify.
 //
@@ -25,7 +19,13 @@ type confirmer interface {
 // whatever identify returns, because an IDENTIFY that failed half-way may have
 // reached Discord. A dial that outlives the permit's Deadline is answered with
 // [ErrPermitExpired], and identify is not called. So is one in which the machine
-// was suspended for too long, as far as any of its clocks knows.
+// was suspended or paused for too long: where the permit is an [Announcer], its
+// queue is asked right before identify, for 1 s at most; else by what any of this
+// machine's clocks knows.
+//
+// The window starts right before identify; where that takes longer than half the
+// margin of permits (25 ms by default) it starts again when it returns, which
+// takes a command more. So identify should return once IDENTIFY was written.
 //
 // Identify returns the error of the queue, of dial or of identify. An error of
 // the queue after identify has run is not one: the bucket then stays closed
@@ -47,10 +47,8 @@ func Identify(ctx context.Context, q PermitQueue, shardID int, dial, identify fu
 	if err := ctxerr.Ended(ctx); err != nil {
 		return err
 	}
-	if permit, ok := permit.(confirmer); ok {
-		if err := permit.Confirm(ctx); err != nil {
-			return err
-		}
+	if err := Announce(ctx, permit); err != nil {
+		return err
 	}
 	if !time.Now().Before(permit.Deadline()) {
 		return ErrPermitExpired

@@ -98,6 +98,33 @@ type Permit interface {
 	Deadline() time.Time
 }
 
+// Announcer is a [Permit] whose queue is asked right before IDENTIFY whether it
+// still stands. Deadline tells by this machine's clocks, and of a guest that was
+// paused (a snapshot, a live migration) all of them may have stood still.
+// [Identify] and the packages for bot libraries look for it. Without it, such as
+// behind a wrapper of the permit that hides it, they go by Deadline alone. So they
+// do with an [InMemoryQueue]: whoever could have the bucket was paused as well.
+type Announcer interface {
+	Permit
+
+	// Announce says that IDENTIFY is about to leave: the window starts now,
+	// unless the permit has ended. After nil look at Deadline, send at once, and
+	// say Identified right after it: that sends nothing more unless IDENTIFY took
+	// so long that the window has to start again. An error means that IDENTIFY
+	// must not be sent: abandon the permit, and what was paid goes back. It is
+	// [ErrPermitExpired] where another may have the bucket, or where the queue
+	// has not answered, and [ErrPermitSettled] where the permit was settled.
+	Announce(ctx context.Context) error
+}
+
+// Announce announces a permit that can be; of any other it returns nil.
+func Announce(ctx context.Context, permit Permit) error {
+	if a, ok := permit.(Announcer); ok {
+		return a.Announce(ctx)
+	}
+	return nil
+}
+
 // Visit is one of several calls that are for one grant, by a caller that comes
 // and goes: a client of a server that polls, and may come back to another one.
 type Visit struct {

@@ -89,7 +89,7 @@ local spent = whole(redis.call('HGET', spent_key, shard) or '0')
 if not spent then return redis.error_reply('BADVALUE ' .. spent_key) end
 
 local paid = redis.call('GET', paid_key)
-if paid == 'left' or paid == 'identified' then return reply('gone', 0) end
+if over_with(paid) then return reply('gone', 0) end
 local entry = out_of(ticket) .. (mode == 'permit' and '' or '/wait')
 local usable_until = paid and tonumber(redis.call('ZSCORE', out_key, entry) or '')
 if over and not (usable_until and usable_until > reset) or not usable_until and not charged(paid, limits[1], era, now) then

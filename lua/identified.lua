@@ -1,17 +1,21 @@
--- identified: IDENTIFY was sent under a permit; the window starts now, and with the first the period.
+-- identified: the window of a permit starts now, and with a bot's first IDENTIFY the period: it was sent, or, announced,
+-- is about to be.
 --
 -- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>  5 remaining  6 spent  7 out
 -- ARGV  1 ticket  2 bucket  3 window and margin (ms)  4 max_concurrency at the grant  5 least TTL of paid (ms)
 --       6 window (ms)  7 period (ms)
+--       8 0 or none if it was sent; n if it is about to be, said for the nth time  9 and for how long it may yet be (ms)
 -- Reply {code, now, seq}
 --   identified   the bucket is closed for the window
 --   late         the permit had ended and its bucket may have another holder, or belong to other limits:
 --                every bucket is closed for the window
+--   gone         of an announcement: the permit was settled, or its bucket has or may have had another holder. Nothing
+--                was written
 
 local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ticket, bucket, window, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local remaining_key, spent_key, out_key = KEYS[5], KEYS[6], KEYS[7]
-local own_window, period = ARGV[6], ARGV[7]
+local own_window, period, nth, usable = ARGV[6], ARGV[7], tonumber(ARGV[8] or '0'), ARGV[9]
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -24,13 +28,26 @@ local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency'
   'total', 'reset_at', 'period', 'first')
 local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
 local seq, total, reset, era = whole(limits[2]), whole(limits[6]), whole(limits[7] or '0'), limits[8] or '0'
-if paid == 'identified' then return {'identified', ms(now), ms(seq or 0)} end
-local mine = not slot or slot == ticket or slot == ticket .. ' permit'
+local said = announced(paid)
+if paid == 'identified' or nth > 0 and said and said >= nth then -- this is a late copy
+  return {'identified', ms(now), ms(seq or 0)}
+end
 local entry, code = out_of(ticket), 'identified'
 local left, usable_until = whole(redis.call('GET', remaining_key)), redis.call('ZSCORE', out_key, entry)
 window = window + math.max(0, tonumber(string.match(limits[5] or '', '^%d+') or '0') - own_window) -- other pods' is longer
-
 local over = reset and reset > 0 and reset <= now
+
+local mine = slot == ticket or slot == ticket .. ' permit'
+if nth > 0 then -- not a moment's doubt: the pod may have stood still for longer than its clocks know
+  if not slot and paid and limits[3] == granted_buckets and (whole(limits[4] or '0') or now + 1) <= now then
+    mine = (tonumber(redis.call('HGET', opens_key, bucket) or '') or exact + 1) <= exact -- all windows are over
+  end
+  local unpaid = limits[1] and left and not over and not usable_until and not charged(paid, limits[1], era, now)
+  if not mine or paid == 'left' or unpaid and left <= 0 then return {'gone', ms(now), ms(seq or 0)} end
+elseif not slot then -- nobody else's; but what was announced has left at a moment that nobody knows
+  mine = not said
+end
+
 if limits[1] and total and reset and (left or over) then -- else claim reports them
   if over then
     left, era = turn(limits_key, remaining_key, spent_key, out_key, total, reset)
@@ -41,15 +58,17 @@ if limits[1] and total and reset and (left or over) then -- else claim reports t
     redis.call('SET', remaining_key, ms(math.max(left - 1, 0)), 'KEEPTTL')
     redis.call('HINCRBY', spent_key, shard_of(ticket), 1)
   end
-  if reset == 0 or limits[9] == '?' then
+  if reset == 0 or limits[9] == '?' or limits[9] == entry then
     reset = now + period
     redis.call('HDEL', limits_key, 'first')
     begin(limits_key, remaining_key, spent_key, reset, now)
+    if nth > 0 then redis.call('HSET', limits_key, 'first', entry) end -- it may yet be abandoned
   end
 end
-redis.call('ZADD', out_key, ms(now), entry)
+redis.call('ZADD', out_key, ms(nth > 0 and now + usable or now), entry)
 redis.call('PEXPIRE', out_key, period)
-redis.call('SET', paid_key, 'identified', 'PX', ms(math.max(paid_ttl, (reset or 0) - now)))
+paid = nth > 0 and table.concat({'announced', limits[1] or '-', era, nth}, ' ') or 'identified'
+redis.call('SET', paid_key, paid, 'PX', ms(math.max(paid_ttl, (reset or 0) - now)))
 if mine then
   redis.call('SET', slot_key, ticket, 'PX', ms(window))
   redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + window))

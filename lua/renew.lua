@@ -7,7 +7,7 @@
 --       9 for how long its holder may identify then (ms)  10 period (ms)
 -- Reply {code, now, seq}
 --   renewed   the slot is the permit's for another lease, also where it was lost while the permit was good
---   gone      the permit was settled, is too old, or its bucket has or may have had another holder: it is good no more
+--   gone      the permit was settled or announced, is too old, or its bucket has or may have had another holder: it is good no more
 
 local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ticket, bucket, permit_lease, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -29,7 +29,7 @@ local entry, left = out_of(ticket), whole(redis.call('GET', remaining_key))
 local longer = math.max(0, tonumber(string.match(limits[5] or '', '^%d+') or '0') - own_window) -- other pods' window
 local lease = math.min(permit_lease, latest - now)
 local mine = not slot and good == '1' or slot == ticket or slot == ticket .. ' permit'
-if not mine or lease <= 0 or paid == 'left' or paid == 'identified' then return {'gone', ms(now), ms(seq or 0)} end
+if not mine or lease <= 0 or over_with(paid) then return {'gone', ms(now), ms(seq or 0)} end
 -- Not sooner than it was to open: a pod with a longer lease may have told the holder so.
 lease = math.min(math.max(permit_lease + longer, redis.call('PTTL', slot_key)), latest + longer - now)
 

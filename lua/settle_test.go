@@ -28,6 +28,10 @@ var (
 		text: lua.Identified, keys: settleKeys, reply: settleReply, state: held,
 		args: []string{"ticket=00001@a#1", "bucket=0", "window=5050", "max_concurrency=1", "paid=60000", "own=5000", "period=86400000"},
 	}
+	announce = script{ // the same, before IDENTIFY leaves
+		text: lua.Identified, keys: settleKeys, reply: settleReply, state: held,
+		args: []string{"ticket=00001@a#1", "bucket=0", "window=5050", "max_concurrency=1", "paid=60000", "own=5000", "period=86400000", "nth=1", "usable=25"},
+	}
 	renew = script{
 		text: lua.Renew, keys: settleKeys, reply: settleReply, state: held,
 		args: []string{"ticket=00001@a#1", "bucket=0", "lease=10000", "max_concurrency=1", "paid=60000", "good=1", "latest=@125000", "own=5000", "usable=4950", "period=86400000"},
@@ -121,6 +125,142 @@ func TestIdentified(t *testing.T) {
 		{name: "ASlotOfAWrongType", seed: state{"slot:0": "!list"}, reply: "WRONGTYPE"},
 		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
 		{name: "WhateverTheLimitsSay", seed: state{"limits": limitsWith("seq=abc closed_until=x")}, reply: "identified seq=0", after: with(told, state{"limits": limitsWith("seq=abc closed_until=x")})},
+	})
+}
+
+var (
+	announcedNow = state{
+		"slot:0": "00001@a#1 ttl=5050", "opens": "0=@5050", "paid:00001@a#1": "announced e 0 1 ttl=60000",
+		"limits": limitsWith("seq=7"), "out": "00001@a#1=@25 ttl=86400000",
+	}
+	said = state{ // as the announcement left it, 3 s ago
+		"slot:0": "00001@a#1 ttl=20000", "opens": "0=@20000", "paid:00001@a#1": "announced e 0 1 ttl=57000", "out": "00001@a#1=@-2975 ttl=86400000",
+	}
+	lapsed = state{"slot:0": "", "opens": "0=@-9"}
+)
+
+// What a pod hears that is about to send IDENTIFY, and whose clocks may have stood
+// still for any time.
+func TestAnnounced(t *testing.T) {
+	announce.run(t, []contract{
+		{name: "StartsTheWindow", reply: "identified seq=7", after: announcedNow},
+		{name: "StartsItOnce", times: 3, reply: "identified seq=7", after: announcedNow},
+		{name: "ALateCopyStartsNoOther", seed: said, reply: "identified seq=6"},
+		{name: "ALateCopyIsHarmlessAlsoOnceAnotherHasTheBucket", seed: with(said, state{"slot:0": "00002@b#1 ttl=4000"}), reply: "identified seq=6"},
+		{name: "ALateCopyIsHarmlessOnceItIdentified", seed: with(said, state{"paid:00001@a#1": "identified ttl=30000"}), reply: "identified seq=6"},
+		{
+			name: "StartsAgainWhereTheAnswerCameTooLate", call: args{"nth": "2", "window": "5500", "usable": "475"}, seed: said, reply: "identified seq=7",
+			after: with(announcedNow, state{
+				"slot:0": "00001@a#1 ttl=5500", "opens": "0=@5500", "paid:00001@a#1": "announced e 0 2 ttl=60000", "out": "00001@a#1=@475 ttl=86400000",
+			}),
+		},
+		{name: "IsGoneOnceAnotherHasTheBucket", seed: state{"slot:0": "00002@b#1 ttl=4000", "opens": "0=@4000"}, reply: "gone seq=6"},
+		{name: "IsGoneOnceAnotherHasAPermit", seed: state{"slot:0": "00002@b#1 permit ttl=4000", "opens": "0=@4000"}, reply: "gone seq=6"},
+		{name: "IsGoneOnceAnotherHasHadItSinceTheLast", call: args{"nth": "2"}, seed: with(said, state{"slot:0": "00002@b#1 ttl=4000"}), reply: "gone seq=6"},
+		{name: "IsGoneOnceItWasAbandoned", seed: state{"paid:00001@a#1": "left ttl=30000", "slot:0": "", "opens": "0=@-9"}, reply: "gone seq=6"},
+		{
+			name: "WhereTheLeaseHasEndedAndTheBucketIsOpen", seed: lapsed, reply: "identified seq=7", after: announcedNow,
+		},
+		{name: "IsGoneWhereTheBucketIsClosedByWhatWasDeleted", seed: state{"slot:0": "", "opens": "0=@300"}, reply: "gone seq=6"},
+		{name: "IsGoneWhereNobodyKnowsWhenTheBucketOpens", seed: state{"slot:0": "", "opens": ""}, reply: "gone seq=6"},
+		{name: "IsGoneWhereThatIsNoTime", seed: state{"slot:0": "", "opens": "0=soon"}, reply: "gone seq=6"},
+		{name: "IsGoneWhereEveryBucketIsClosed", seed: with(lapsed, state{"limits": limitsWith("seq=6 closed_until=@900")}), reply: "gone seq=6"},
+		{name: "IsGoneWhereItsBucketBelongsToOtherLimits", call: args{"max_concurrency": "2"}, seed: lapsed, reply: "gone seq=6"},
+		{name: "IsGoneWhereItsTicketIsForgotten", seed: with(lapsed, state{"paid:00001@a#1": ""}), reply: "gone seq=6"},
+		{
+			name:  "IsGoneWhereAllStateWasLost",
+			seed:  state{"limits": "", "remaining": "", "slot:0": "", "opens": "", "paid:00001@a#1": "", "spent": "", "out": ""},
+			reply: "gone seq=0",
+		},
+		{
+			name:  "StandsWhereAllStateWasLostAndItWasRenewedSince",
+			seed:  state{"limits": "", "remaining": "", "paid:00001@a#1": "granted ttl=60000", "spent": "", "out": "00001@a#1=@4950 ttl=86400000"},
+			reply: "identified seq=0",
+			after: with(announcedNow, state{"limits": "", "paid:00001@a#1": "announced - 0 1 ttl=60000"}),
+		},
+		{
+			name:  "StandsThoughEveryBucketIsClosed", // by others: its slot says that this one is its own
+			seed:  state{"limits": limitsWith("seq=6 closed_until=@9000")},
+			reply: "identified seq=7", after: with(announcedNow, state{"limits": limitsWith("seq=7 closed_until=@9000")}),
+		},
+		{
+			name: "UnderOtherLimitsClosesEveryBucket", call: args{"max_concurrency": "2"},
+			reply: "late seq=7", after: with(announcedNow, state{"limits": limitsWith("seq=7 closed_until=@5050")}),
+		},
+		{
+			name: "IsPaidByTheStateThatHasLostIt", seed: state{"out": "", "paid:00001@a#1": "granted d 0 ttl=30000"}, reply: "identified seq=7",
+			after: with(announcedNow, state{"remaining": "8 ttl=60000", "spent": "1=2 ttl=60000"}),
+		},
+		{
+			name: "IsGoneWhereNothingIsLeftToPayWith",
+			seed: state{"out": "", "paid:00001@a#1": "granted d 0 ttl=30000", "remaining": "0 ttl=60000"}, reply: "gone seq=6",
+		},
+		{
+			name: "BeginsThePeriod", seed: state{"limits": "epoch=e seq=6 max_concurrency=1 total=10", "remaining": "9", "spent": "1=1"},
+			reply: "identified seq=7",
+			after: with(announcedNow, state{
+				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "announced e 0 1 ttl=86400000",
+			}),
+		},
+		{
+			name: "IsPaidByThePeriodInWhichItIs",
+			seed: state{
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@-500",
+				"remaining": "", "spent": "",
+			},
+			reply: "identified seq=7",
+			after: with(announcedNow, state{
+				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400000 since=@0 period=1 first=00001@a#1",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "announced e 1 1 ttl=86400000",
+			}),
+		},
+	})
+}
+
+// What comes after an announcement.
+func TestAnnouncedThenIdentified(t *testing.T) {
+	identified.run(t, []contract{
+		{
+			name: "LaterThanAnnouncedStartsTheWindowAgain", seed: said, reply: "identified seq=7",
+			after: with(announcedNow, state{"paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000"}),
+		},
+		{
+			name: "LaterThanAnnouncedMakesThePeriodCertain", seed: with(said, state{"limits": limitsWith("seq=6 first=00001@a#1")}), reply: "identified seq=7",
+			after: with(announcedNow, state{
+				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400000 since=@0",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "identified ttl=86400000", "out": "00001@a#1=@0 ttl=86400000",
+			}),
+		},
+		{
+			name: "AWindowLaterThanAnnouncedClosesEveryBucket", seed: with(said, lapsed), reply: "late seq=7",
+			after: state{"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000"},
+		},
+		{
+			name: "LaterThanAnnouncedInAnothersWindowClosesEveryBucket",
+			seed: with(said, state{"slot:0": "00002@b#1 ttl=4000", "opens": "0=@4000"}), reply: "late seq=7",
+			after: state{"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000"},
+		},
+	})
+}
+
+func TestAnnouncedThenRenewed(t *testing.T) {
+	renew.run(t, []contract{
+		{name: "IsGoneOnceItWasAnnounced", seed: said, reply: "gone seq=6"},
+	})
+}
+
+func TestAnnouncedThenAbandoned(t *testing.T) {
+	abandon.run(t, []contract{
+		{
+			name: "GivesBackWhatWasAnnouncedAndNotSent", call: args{"others": "00001@a#1"}, seed: said, reply: "left units=1",
+			after: state{"slot:0": "", "opens": "0=@0", "paid:00001@a#1": "left ttl=60000", "remaining": "10 ttl=60000", "spent": "1=0 ttl=60000", "out": ""},
+		},
+		{
+			name: "GivesTheUnitBackAlsoOnceItsWindowIsOver", call: args{"others": "00001@a#1"},
+			seed: with(said, state{"slot:0": "00002@b#1 ttl=4000", "out": ""}), reply: "left units=1",
+			after: state{"paid:00001@a#1": "left ttl=60000", "remaining": "10 ttl=60000", "spent": "1=0 ttl=60000"},
+		},
 	})
 }
 

@@ -113,10 +113,23 @@ func (h *health) answered() {
 // untilNow is until when no grant is wanted, by what is known now: in an outage
 // the very first answer may be the other server's. The caller holds mu.
 func (h *health) untilNow() time.Time {
-	if h.count > 0 && (h.hard || time.Since(h.since) >= softOutage) {
+	if h.outage() {
 		return h.since.Add(h.queue.config.stateHold())
 	}
 	return h.until
+}
+
+// outage says that Redis has not answered since the last failure, which counts
+// as an outage. The caller holds mu.
+func (h *health) outage() bool {
+	return h.count > 0 && (h.hard || time.Since(h.since) >= softOutage)
+}
+
+// away says that Redis is, as far as is known.
+func (h *health) away() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.outage()
 }
 
 // hold is for how long this pod wants no grant.

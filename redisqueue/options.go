@@ -31,7 +31,6 @@ type config struct {
 	reserve       int // or reserveByTotal
 	freshStart    bool
 	failExhausted bool
-	confirm       bool
 	breaker       int
 	replicas      int
 	log           *slog.Logger
@@ -104,7 +103,9 @@ func WithMargin(d time.Duration) Option { return func(c *config) { c.margin = d 
 func WithMarginLeft(d time.Duration) Option { return func(c *config) { c.marginLeft = d } }
 
 // WithPermitMargin sets what is added to a window that starts when a permit is
-// reported identified; 50 ms by default.
+// reported identified; 50 ms by default. Where IDENTIFY is announced, half of it
+// is for what passes between the sending of that and the return from IDENTIFY:
+// with less, each IDENTIFY may take a command more.
 func WithPermitMargin(d time.Duration) Option { return func(c *config) { c.permitMargin = d } }
 
 // WithPermitLease sets for how long Redis keeps a bucket closed for a permit
@@ -151,14 +152,6 @@ func WithReplicas(n int) Option { return func(c *config) { c.replicas = n } }
 // [gatewayqueue.ExhaustedError] when the budget is exhausted; by default they
 // wait for the reset.
 func WithFailExhausted() Option { return func(c *config) { c.failExhausted = true } }
-
-// WithConfirmedPermits makes [gatewayqueue.Identify] ask Redis right before each
-// IDENTIFY whether the permit still stands; by default it asks only where
-// something is in doubt: the clocks disagree, or Redis has confirmed the permit a
-// while ago. It costs one command for each grant, and is for guests that may be
-// paused (snapshots, live migration) without any clock of theirs being set right
-// afterwards: only Redis can know then.
-func WithConfirmedPermits() Option { return func(c *config) { c.confirm = true } }
 
 // WithFreshStart says that no shard of this application can have identified
 // within the last window, so that a Redis with nothing of it is new and not lost:
@@ -289,6 +282,10 @@ func (c *config) longestMargin() time.Duration { return max(c.margin, c.permitGo
 // lease's last window is there for the window that an IDENTIFY sent at the
 // last moment needs.
 func (c *config) permitGood() time.Duration { return c.permitLease - c.window - c.permitMargin }
+
+// announced is for how long after an announcement its IDENTIFY may leave where
+// Redis answers quickly: the rest of the margin is for the way to Discord.
+func (c *config) announced() time.Duration { return c.permitMargin / 2 }
 
 // step is the time between two grants of a bucket: with permits, from IDENTIFY to
 // the next grant.

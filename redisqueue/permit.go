@@ -27,6 +27,9 @@ type permit struct {
 	renewal  time.Time     // when it is due
 	renewing bool          // a renewal is under way
 	settled  bool
+
+	announced int      // how often it was said that IDENTIFY is about to leave
+	leaves    lifetime // until when it may, so that nobody need hear of it again
 }
 
 // newPermit makes the permit of a granted waiter. The caller holds mu.
@@ -67,6 +70,12 @@ func (p *permit) Deadline() time.Time {
 }
 
 func (p *permit) Identified(ctx context.Context) error {
+	p.queue.mu.Lock()
+	inTime := p.leaves.left() >= 0
+	p.queue.mu.Unlock()
+	if inTime { // the window that began with the announcement is its own
+		return p.settle(ctx, gatewayqueue.EventIdentified, func(context.Context) error { return nil })
+	}
 	return p.settle(ctx, gatewayqueue.EventIdentified, p.identified)
 }
 
@@ -133,15 +142,20 @@ func (p *permit) identified(ctx context.Context) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	p.opens(q.config.step(true) + p.within)
+	return nil
+}
+
+// opens tells the permit's line when its bucket opens. The caller holds mu.
+func (p *permit) opens(in time.Duration) {
+	q := p.queue
 	if l := q.lines[p.bucket]; l != nil {
-		step := q.config.step(true)
-		l.ask = time.Now().Add(p.within + step + time.Duration(l.ahead)*(step+handoff))
+		l.ask = time.Now().Add(in + time.Duration(l.ahead)*(q.config.step(true)+handoff))
 		if q.view.maxConcurrency > 0 && q.view.remaining <= q.config.reserveOf(q.view) {
 			l.askNow() // it may have been the last unit: those who cannot wait for the reset are told
 		}
 		l.poke()
 	}
-	return nil
 }
 
 func (p *permit) abandon(ctx context.Context) error {

@@ -45,6 +45,7 @@ type RedisQueue struct {
 	held      int           // the same: when the last hold of a pod ends
 	surprised bool          // a line was much shorter than expected: the next beat looks at all
 	lines     map[int]*line
+	answer    time.Duration        // how long the last announcement waited for it
 	lobby     []*waiter            // those who came before the first contact
 	resting   map[*waiter]struct{} // those whose shard identifies too often
 	permits   map[*permit]struct{}

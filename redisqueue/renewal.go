@@ -31,7 +31,7 @@ func (q *RedisQueue) renewer() {
 		q.mu.Lock()
 		due := time.Now().Add(maxSleep)
 		for p := range q.permits {
-			if !p.renewing && p.renewal.Before(due) {
+			if !p.renewing && p.announced == 0 && p.renewal.Before(due) {
 				due = p.renewal
 			}
 		}
@@ -55,7 +55,7 @@ func (q *RedisQueue) renewPermits() {
 	some := false
 	q.mu.Lock()
 	for p := range q.permits {
-		if !p.renewing && now.Add(soon).After(p.renewal) {
+		if !p.renewing && p.announced == 0 && now.Add(soon).After(p.renewal) {
 			due = append(due, p)
 			some = some || !now.Before(p.renewal)
 		}
@@ -154,6 +154,10 @@ func (q *RedisQueue) renew(ctx context.Context, permits []*permit) (renewed []bo
 	defer q.mu.Unlock()
 	for n, r := range replies {
 		p, was := asked[n].permit, before[places[n]]
+		if p.announced > 0 { // meanwhile: it needs none any more
+			renewed[places[n]] = true
+			continue
+		}
 		age := time.Duration(r.now-p.grantedAt) * time.Millisecond
 		good := min(asked[n].good, gatewayqueue.PermitBound-age)
 		// An answer that comes too late counts no more: the bucket may have had another
@@ -184,33 +188,4 @@ func (q *RedisQueue) expire(p *permit) {
 		Kind: gatewayqueue.EventExpired, ShardID: p.shard, Bucket: p.bucket, Elapsed: time.Since(p.granted),
 	})
 	q.config.log.Warn("a permit ended unreported: its bucket opens a window later", "ticket", p.ticket)
-}
-
-// Confirm returns nil if the permit may be used now. Where that is in doubt it
-// asks Redis: the machine was suspended, or its wall clock set forwards, since
-// Redis has confirmed the permit; that was a while ago; or [WithConfirmedPermits]
-// says so. While Redis is away a permit is good up to its Deadline, unless the
-// clocks disagree.
-func (p *permit) Confirm(ctx context.Context) error {
-	q := p.queue
-	q.mu.Lock()
-	life, settled := p.life, p.settled
-	q.mu.Unlock()
-	jumped := life.from.Jumped() > 0
-	if settled || !q.config.confirm && !jumped && life.from.Since() <= q.config.permitGood()/2 {
-		return nil
-	}
-	renewed, err := q.renew(ctx, []*permit{p})
-	switch {
-	case err == nil && renewed[0]:
-		return nil
-	case err == nil:
-		q.expire(p)
-		return gatewayqueue.ErrPermitExpired
-	case classify(err) == returned:
-		return explain(err, q.store.keys)
-	case jumped || q.config.confirm:
-		return err
-	}
-	return nil // the caller looks at the deadline
 }

@@ -266,7 +266,14 @@ type settled struct {
 }
 
 func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
-	return s.settle(ctx, identifiedScript, p, s.config.step(true)+p.within)
+	return s.settle(ctx, p, s.config.step(true)+p.within)
+}
+
+// announce says for the nth time that IDENTIFY is about to leave, within usable
+// of the sending of this call.
+func (s *store) announce(ctx context.Context, p *permit, nth int, usable time.Duration) (settled, error) {
+	closes := s.config.window + s.config.permitMargin - s.config.announced() + usable
+	return s.settle(ctx, p, closes, nth, ms(usable))
 }
 
 // renewal is a permit to be renewed.
@@ -301,10 +308,10 @@ func (s *store) renew(ctx context.Context, renewals []renewal) ([]settled, error
 	return replies, s.acknowledged(acked) // of what is identified the successor's hold takes care
 }
 
-func (s *store) settle(ctx context.Context, script *redis.Script, p *permit, closes time.Duration) (settled, error) {
-	c := s.settleCall(p, closes, ms(s.config.window), ms(gatewayqueue.LimitPeriod))
+func (s *store) settle(ctx context.Context, p *permit, closes time.Duration, more ...any) (settled, error) {
+	c := s.settleCall(p, closes, append([]any{ms(s.config.window), ms(gatewayqueue.LimitPeriod)}, more...)...)
 	defer s.reports.enter()()
-	r := s.run(ctx, script, c.keys, c.args...)
+	r := s.run(ctx, identifiedScript, c.keys, c.args...)
 	reply := settled{code: r.text(), now: r.int64(), seq: r.int64()}
 	return reply, r.done()
 }

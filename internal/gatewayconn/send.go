@@ -30,9 +30,16 @@ const (
 // past is a deadline that ends a write which blocks.
 var past = time.Unix(1, 0)
 
-// send is [Send] for one IDENTIFY.
+// send is [Send] for one IDENTIFY. Its window begins right before the write, where
+// the permit can be announced; else with the report.
 func (c *Conn) send(ctx context.Context, permit gatewayqueue.Permit, raw []byte) (bool, error) {
 	if err := c.dead(); err != nil {
+		return false, err
+	}
+	if err := gatewayqueue.Announce(ctx, permit); err != nil {
+		return false, err
+	}
+	if err := c.dead(); err != nil { // meanwhile
 		return false, err
 	}
 	limit := permit.Deadline()

@@ -28,9 +28,15 @@ end
 
 -- charged: whether a ticket's unit is one of the period in force, where `out` does not say so.
 local function charged(paid, epoch, era, now)
-  local of, which = string.match(paid or '', '^granted (%S+) (%d+)$')
+  local of, which = string.match(paid or '', '^%l+ (%S+) (%d+)')
   return of == epoch and (which == era or tonumber(which) > now) -- a former version wrote the reset
 end
+
+-- announced: how often it was said, and executed, that a ticket's IDENTIFY is about to leave; false for never.
+local function announced(paid) return tonumber(string.match(paid or '', '^announced %S+ %d+ (%d+)$') or '') or false end
+
+-- over_with: the ticket was settled, or its IDENTIFY announced: nothing is granted to it, and no permit renewed.
+local function over_with(paid) return paid == 'left' or paid == 'identified' or announced(paid) end
 
 -- recount: another period is in force, and has paid for these tickets alone.
 local function recount(limits_key, spent_key, tickets)
