@@ -82,6 +82,9 @@ func (p *pod) bringUp(ctx context.Context, shard int) (bool, error) {
 		p.identify(clock(), shard)
 		return true, nil
 	}
+	if p.chance() < 0.5 { // the library's own way, and not a caller's
+		return p.identifies(ctx, shard)
+	}
 	permit, err := p.queue.Acquire(ctx, shard)
 	if err != nil {
 		return false, err
@@ -103,6 +106,30 @@ func (p *pod) bringUp(ctx context.Context, shard int) (bool, error) {
 	p.identify(at, shard)
 	_ = permit.Identified(settle) // as above
 	return true, nil
+}
+
+// identifies brings the shard up by Identify, which announces the IDENTIFY.
+func (p *pod) identifies(ctx context.Context, shard int) (up bool, err error) {
+	err = gatewayqueue.Identify(ctx, p.queue, shard, func(context.Context) error {
+		p.dial()
+		if p.below(0.05) || p.unreachable() {
+			p.say("abandoned", shard, p.bucketOf(shard), "")
+			return errCancelled
+		}
+		return nil
+	}, func(context.Context) error {
+		p.identify(clock(), shard)
+		up = true
+		if p.below(0.1) { // it takes its time to return
+			time.Sleep(p.upTo(p.config.Window / 4))
+		}
+		return nil
+	})
+	if !up && errors.Is(err, gatewayqueue.ErrPermitExpired) {
+		p.say("expired", shard, p.bucketOf(shard), "")
+		err = errCancelled
+	}
+	return up, err
 }
 
 // badContext is a context that some callers would give: cancelled after a
