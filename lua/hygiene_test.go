@@ -22,12 +22,12 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "90d5223dbff6ff7da4c502082b400dbac93f3335",
-	"identified": "4e5bb00b223d5890f7361026e51deb46fc3f57d2",
-	"renew":      "cdda87ff97c4597f5532583225f3686642fe0878",
-	"abandon":    "da4ad80634b9fe09d2fab00a6405726ccf0e80e7",
+	"claim":      "d65640afd71866ffec0c91881cf585463b28442f",
+	"identified": "8fcff583b1501a8af047634d4801f97d80e1a7e3",
+	"renew":      "f363f52bbe17ce0de49a0965c78aae77a332517a",
+	"abandon":    "f3e0f95cad1ff24a8a374d0674bb4fc0fa563e8f",
 	"beat":       "51de5031387dd0763f67416fc62ba2424bc09454",
-	"sync":       "4c1311fd2fe96da23ec2a036a15a4f8acc920e65",
+	"sync":       "292dd35e3d78b84deeb3feaf7d23ef93c799ff4a",
 	"status":     "fe05621c46c92f86e1e18621b4e1026b7248a90e",
 	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",
