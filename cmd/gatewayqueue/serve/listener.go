@@ -96,9 +96,11 @@ const (
 	other
 )
 
-// silentFor is how long a spare connection may say nothing when somebody else
-// needs its place.
-const silentFor = time.Second
+// silentFor is how long a spare connection may have no whole request when somebody
+// else needs its place. Probers send theirs as they come; and who is kept waiting
+// by us, because what it sent is still unread, is not silent. So thousands who say
+// nothing, or half a line, pass through the spare places in a second or two.
+const silentFor = 20 * time.Millisecond
 
 // Accept implements [net.Listener]. net/http comes again after an error that
 // passes. Where nobody can go it blocks: those who come then wait in the system's
@@ -124,7 +126,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		select {
 		case <-l.changed:
-		case <-time.After(silentFor / 4):
+		case <-time.After(silentFor / 2):
 		case <-l.closing:
 			_ = accepted.Close() // As above.
 			return nil, net.ErrClosed
@@ -146,7 +148,7 @@ func (l *listener) admit(c *conn) (placed bool, leaver *conn) {
 	}
 	if len(l.probes) >= l.bounds.spare {
 		i := slices.IndexFunc(l.probes, func(p *conn) bool {
-			return p.role == other || p.role == unknown && time.Since(p.since) >= silentFor
+			return p.role == other || p.role == unknown && time.Since(p.since) >= silentFor && !unread(p.Conn)
 		})
 		if i < 0 {
 			return false, nil

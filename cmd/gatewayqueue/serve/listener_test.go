@@ -123,6 +123,57 @@ func TestListener_WhoHasToGoForWhom(t *testing.T) {
 	})
 }
 
+func TestListener_AnyNumberOfSilentConnectionsHoldUpNoProbe(t *testing.T) {
+	const crowd = 2000
+	synctest.Test(t, func(t *testing.T) {
+		below := pipes{make(chan net.Conn, crowd+1)}
+		l := newListener(below, bounds{connections: 1, spare: 4}, slog.New(slog.DiscardHandler))
+		var ends []net.Conn
+		for range crowd + 1 { // the last is the prober's
+			here, there := net.Pipe()
+			ends = append(ends, here)
+			below.next <- there
+		}
+		began := time.Now()
+		for range crowd + 1 {
+			c, err := l.Accept()
+			require.NoError(t, err)
+			defer c.Close()
+		}
+		assert.Less(t, time.Since(began), 20*time.Second, "each spare place is free again after a moment")
+		for _, c := range ends {
+			_ = c.Close() // Of the test.
+		}
+		require.NoError(t, l.Close())
+	})
+}
+
+func TestUnread_IsWhatNobodyHasReadYet(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	server, err := l.Accept()
+	require.NoError(t, err)
+	defer server.Close()
+	assert.False(t, unread(server))
+	_, err = client.Write([]byte("GET"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return unread(server) }, time.Minute, time.Millisecond)
+	_, err = server.Read(make([]byte, 3))
+	require.NoError(t, err)
+	assert.False(t, unread(server))
+	require.NoError(t, client.Close())
+	_, err = server.Read(make([]byte, 1))
+	require.Error(t, err)
+	assert.False(t, unread(server), "who has gone says no more")
+	here, there := net.Pipe()
+	defer here.Close()
+	assert.False(t, unread(there), "what cannot be looked at")
+}
+
 func TestQuota_SaysOnceInAWhileHowOften(t *testing.T) {
 	var q quota
 	start := time.Now()
