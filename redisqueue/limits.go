@@ -33,7 +33,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 	}
 	r, err := q.store.sync(q.ctx, false, known, 0, limit, q.asks())
 	if code := r.code; err == nil && (code == "ask" || code == "over") {
-		if limit, err = q.ask(r.now); err != nil {
+		if limit, err = q.ask(q.ctx, r.now); err != nil {
 			q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 			return sourceWait, nil //nolint:nilerr // it is not due to Redis, and has been reported
 		}
@@ -106,15 +106,15 @@ func (q *RedisQueue) guess(known view) gatewayqueue.SessionStartLimit {
 // ask calls the limit source; now is a moment before, on Redis's clock. Where that
 // fails, Redis keeps why, and until when no pod may ask. The log says so at first
 // and then hourly, and once that it answers again.
-func (q *RedisQueue) ask(now int64) (*report, error) {
-	ctx, cancel := context.WithTimeout(q.ctx, sourceTimeout)
+func (q *RedisQueue) ask(caller context.Context, now int64) (*report, error) {
+	ctx, cancel := context.WithTimeout(caller, sourceTimeout)
 	defer cancel()
 	limit, err := q.config.source(ctx)
 	if err == nil {
 		err = validateLimit(limit)
 	}
-	if err != nil && q.ctx.Err() != nil {
-		return nil, err // it is this queue that ends
+	if err != nil && caller.Err() != nil {
+		return nil, err // it is the caller, or this queue, that ends
 	}
 	q.health.sourceAnswered(err)
 	if err == nil {
@@ -137,9 +137,34 @@ func (q *RedisQueue) ask(now int64) (*report, error) {
 	return nil, err
 }
 
+// AskSource asks the limit source once, to learn whether it answers: a program may
+// want to know at its start that Discord refuses the token. The limits in force
+// stay; the queue asks for them itself when somebody waits. A failure counts as
+// one of those: no pod asks before the source wants to be asked again. For as long
+// as it wants to be left alone, whichever pod was told so, it is not asked now
+// either, and AskSource returns nil.
+//
+// It returns the source's error, or Redis's where that does not answer. It blocks
+// until the source answers, for 10 s at most, or ctx ends.
+func (q *RedisQueue) AskSource(ctx context.Context) error {
+	if q.config.source == nil || q.config.pace.Wait() > 0 {
+		return nil
+	}
+	status, err := q.Status(ctx)
+	switch {
+	case errors.Is(err, gatewayqueue.ErrClosed):
+		return err
+	case err == nil && status.Source.After.After(status.Time):
+		return nil
+	}
+	// Without Redis it is asked all the same: what it says is true of this pod.
+	_, err = q.ask(ctx, status.Time.UnixMilli())
+	return err
+}
+
 // refresh brings Discord's figures into the queue; now is on Redis's clock.
 func (q *RedisQueue) refresh(now int64) {
-	limit, err := q.ask(now)
+	limit, err := q.ask(q.ctx, now)
 	if err != nil {
 		return // the log has it
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,23 +131,73 @@ func TestLimits_FiguresThatLackAFieldGrantNothingAtTheStart(t *testing.T) {
 		app := "start-" + string(rune('a'+n))
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			discord := startAnswers(t, answer{status: 200, body: body})
-			// In memory it has nothing to serve, and says so.
-			cmd := command(t, "serve", "--port", "0", "--fresh-start", "--discord-api", discord.URL)
-			cmd.Env = append(cmd.Env, "DISCORD_TOKEN="+botToken)
-			got := finish(t, cmd, func() { time.Sleep(time.Second); _ = cmd.Process.Kill() })
-			assert.NotContains(t, got.err, "msg=serving")
-			assert.Contains(t, got.err, "cannot read the limits from Discord yet")
-
-			s := serve(t, []string{"DISCORD_TOKEN=" + botToken}, "--redis", "redis://"+server.Addr, "--app", app, "--fresh-start", "--discord-api", discord.URL)
-			r := s.call("POST", "/v1/identifies", `{"shard":0,"max_wait_ms":500}`)
-			assert.Equal(t, 202, r.code, "%s: %s", r.text, s.Log())
-			_, ready := s.get("/readyz")
-			assert.Contains(t, ready, "not ready")
-			discord.now.Store(&answer{status: 200, body: good})
-			assert.Equal(t, 200, s.call("POST", "/v1/identifies", `{"shard":0,"max_wait_ms":60000}`).code)
+			for _, where := range [][]string{nil, {"--redis", "redis://" + server.Addr, "--app", app}} {
+				discord := startAnswers(t, answer{status: 200, body: body})
+				s := serve(t, []string{"DISCORD_TOKEN=" + botToken}, append(where, "--fresh-start", "--discord-api", discord.URL)...)
+				r := s.call("POST", "/v1/identifies", `{"shard":0,"max_wait_ms":500}`)
+				assert.Equal(t, 202, r.code, "%s: %s", r.text, s.Log())
+				_, ready := s.get("/readyz")
+				assert.Equal(t, "not ready: no limits from Discord yet\n", ready)
+				code, _ := s.get("/healthz")
+				assert.Equal(t, 200, code, "who starts it again asks Discord again")
+				if where == nil && body != `{}` {
+					continue // one is enough of what takes a while
+				}
+				discord.now.Store(&answer{status: 200, body: good})
+				assert.Equal(t, 200, s.call("POST", "/v1/identifies", `{"shard":0,"max_wait_ms":60000}`).code)
+				assert.Contains(t, s.call("GET", "/v1/limits", "").text, `"total":1000,"remaining":899,`)
+			}
 		})
 	}
+}
+
+// Of a Discord that wants to be left alone, at the start and by the whole fleet.
+func TestLimits_NobodyAsksBeforeDiscordWantsToBeAskedAgain(t *testing.T) {
+	t.Parallel()
+	for what, first := range map[string]answer{
+		"a time":            {status: 429, header: map[string]string{"Retry-After": "3600"}},
+		"no time":           {status: 429},
+		"a time in a body":  {status: 429, body: `{"retry_after": 3600}`},
+		"a page, forbidden": {status: 403, body: "<html>error 1015</html>", header: map[string]string{"Content-Type": "text/html"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, where []string) {
+				discord := startAnswers(t, first)
+				start := func() *served {
+					return serve(t, []string{"DISCORD_TOKEN=" + botToken}, append(where, "--fresh-start", "--refresh", "1s", "--discord-api", discord.URL)...)
+				}
+				servers := []*served{start()}
+				if where != nil {
+					servers = append(servers, start(), start())
+				}
+				for _, s := range servers {
+					assert.Equal(t, 202, s.call("POST", "/v1/permits", `{"shard":0,"max_wait_ms":2500}`).code)
+				}
+				assert.EqualValues(t, 1, discord.asks.Load())
+			})
+		})
+	}
+}
+
+func TestLimits_ASignalWhileDiscordIsSilentAtTheStartEndsItWithZero(t *testing.T) {
+	t.Parallel()
+	silent := make(chan struct{})
+	asked := make(chan struct{}, 10)
+	discord := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		select {
+		case <-silent:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(discord.Close)
+	t.Cleanup(func() { close(silent) })
+	eachStore(t, func(t *testing.T, where []string) {
+		cmd := command(t, append([]string{"serve", "--port", "0", "--discord-api", discord.URL}, where...)...)
+		cmd.Env = append(cmd.Env, "DISCORD_TOKEN="+botToken)
+		got := finish(t, cmd, func() { <-asked; _ = cmd.Process.Signal(syscall.SIGTERM) })
+		assert.Equal(t, 0, got.code, got.err)
+	})
 }
 
 func TestLimits_FiguresThatLackAFieldChangeNothingAtARefresh(t *testing.T) {

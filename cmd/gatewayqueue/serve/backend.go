@@ -96,12 +96,15 @@ func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gat
 	limit := c.limit()
 	discord := newSource(c, log)
 	if discord != nil {
+		var known bool
 		var err error
-		if limit, err = discord.first(ctx); err != nil {
+		if limit, known, err = discord.first(ctx); err != nil {
 			return nil, err
 		}
-		log.Info("read the limits from Discord", "remaining", limit.Remaining, "total", limit.Total,
-			"max_concurrency", limit.MaxConcurrency, "reset_after", limit.ResetAfter)
+		if known {
+			log.Info("read the limits from Discord", "remaining", limit.Remaining, "total", limit.Total,
+				"max_concurrency", limit.MaxConcurrency, "reset_after", limit.ResetAfter)
+		}
 	}
 	q, err := newInMemory(c, limit, observe)
 	if err != nil {
@@ -114,7 +117,13 @@ func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gat
 		queue: q, name: "in memory", close: q.Close,
 		explain: func(err error) error { return err },
 		refresh: func(ctx context.Context) { discord.keepFresh(ctx, c.Refresh, q) },
-		ready:   func(ctx context.Context) error { return discord.ready(inMemoryReady(ctx, q)) },
+		ready: func(ctx context.Context) error {
+			err := inMemoryReady(ctx, q)
+			if errors.Is(err, redisqueue.ErrNeverGrants) && discord.unheard() {
+				err = errUnheard
+			}
+			return discord.ready(err)
+		},
 	}
 	return b, nil
 }

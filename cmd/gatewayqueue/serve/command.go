@@ -73,6 +73,10 @@ func run(ctx context.Context, c *config) (err error) {
 	s := &server{config: c, log: c.logger()}
 	metrics := newMetrics()
 	if s.queue, err = open(ctx, c, s.log, metrics.Observe); err != nil {
+		if ctx.Err() != nil {
+			s.log.Info("stopped", "reason", context.Cause(ctx).Error())
+			return nil // a signal at the start is as good as one later
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, s.queue.close()) }()

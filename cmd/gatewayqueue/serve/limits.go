@@ -5,7 +5,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -21,9 +20,12 @@ type source struct {
 	log     *slog.Logger
 	backoff redisqueue.SourceBackoff
 
+	again func(context.Context) error // asks for a queue on Redis
+
 	mu    sync.Mutex
 	err   error // of the last answer
 	last  error // the last error, also after good answers
+	heard bool  // it has given limits
 	asked time.Time
 	poke  chan struct{} // holds a value after a failure
 }
@@ -52,6 +54,8 @@ func (s *source) limits(ctx context.Context) (gatewayqueue.SessionStartLimit, er
 	s.err, s.asked = err, time.Now()
 	if err != nil {
 		s.last = err
+	} else {
+		s.heard = true
 	}
 	s.mu.Unlock()
 	if err != nil {
@@ -65,7 +69,8 @@ func (s *source) limits(ctx context.Context) (gatewayqueue.SessionStartLimit, er
 
 // ready adds to the queue's readiness how Discord has answered last. A bot whose
 // token is refused cannot identify; other errors leave the limits in force. What
-// the queue has heard from Discord may be older than that.
+// the queue has heard from Discord may be older than that; where it has no limits
+// for that reason, nothing is granted.
 func (s *source) ready(err error) error {
 	if s == nil {
 		return err
@@ -75,10 +80,25 @@ func (s *source) ready(err error) error {
 	switch {
 	case errors.Is(s.err, redisqueue.ErrUnauthorized):
 		return s.err
-	case err != nil && s.err == nil && s.last != nil && errors.Is(err, s.last):
+	case err == nil || s.last == nil || !errors.Is(err, s.last):
+		return err
+	case s.err == nil:
 		return nil
 	}
-	return err
+	return errUnheard
+}
+
+// errUnheard is why nothing is granted before Discord's first answer.
+var errUnheard = errors.New("no limits from Discord yet")
+
+// unheard says that Discord was asked, and has given no limits ever since.
+func (s *source) unheard() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.heard
 }
 
 // failed is the error of the last answer, and when that was.
@@ -88,53 +108,45 @@ func (s *source) failed() (time.Time, error) {
 	return s.asked, s.err
 }
 
-// patience is how long Discord may take to answer at the start.
-const patience = time.Minute
+// askTimeout bounds how long the start of the server waits for Discord.
+const askTimeout = 5 * time.Second
 
-// first asks until Discord answers, or refuses the token. It waits for as long as
-// Discord wants to be left alone: who starts this server again asks it again.
-func (s *source) first(ctx context.Context) (gatewayqueue.SessionStartLimit, error) {
-	end := time.Now().Add(patience)
-	for {
-		limit, err := s.limits(ctx)
-		switch {
-		case err == nil:
-			s.backoff.Answered()
-			return limit, nil
-		case errors.Is(err, redisqueue.ErrUnauthorized):
-			return limit, err
-		}
-		wait, _ := s.backoff.Failed(err)
-		if blocked := errors.Is(err, redisqueue.ErrRateLimited); !blocked && time.Now().Add(wait).After(end) {
-			return limit, fmt.Errorf("cannot read the limits from Discord: %w", err)
-		}
-		s.log.Warn("cannot read the limits from Discord yet", "error", err, "again_in", wait.Round(time.Second))
-		if err := pause(ctx, wait); err != nil {
-			return limit, err
-		}
+// first asks once, at the start. It returns an error only where Discord refuses
+// the token; after another failure there are no limits, and nothing is granted
+// before keepFresh has some: a server that ended, or did not answer its probes,
+// would be started again, and ask again however long Discord wants to be left alone.
+func (s *source) first(ctx context.Context) (limit gatewayqueue.SessionStartLimit, known bool, _ error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	limit, err := s.limits(ctx)
+	switch {
+	case err == nil:
+		return limit, true, nil
+	case errors.Is(err, redisqueue.ErrUnauthorized):
+		return limit, false, err
 	}
+	wait, _ := s.backoff.Failed(err)
+	s.log.Warn("cannot read the limits from Discord yet: nothing is granted before it answers", "error", err, "again_in", wait.Round(time.Second))
+	return gatewayqueue.SessionStartLimit{MaxConcurrency: 1}, false, nil
 }
 
 // try asks once, so that a token that Discord refuses ends the server at its
-// start, also where the limits are in Redis already. It does not ask while
-// Discord wants the fleet to leave it alone.
-func (s *source) try(ctx context.Context, q gatewayqueue.Statuser) error {
+// start, also where the limits are in Redis already. The queue asks, because it
+// lets Discord alone for as long as any server was told to, and tells the others.
+func (s *source) try(ctx context.Context, q *redisqueue.RedisQueue) error {
 	if s == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	s.again = q.AskSource
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	if status, err := q.Status(ctx); err == nil && status.Source.After.After(status.Time) {
-		return nil
-	}
-	_, err := s.limits(ctx)
-	switch {
+	switch err := q.AskSource(ctx); {
 	case errors.Is(err, redisqueue.ErrUnauthorized):
 		return err
-	case err != nil:
+	case err != nil && ctx.Err() != nil:
 		s.log.Warn("cannot read the limits from Discord yet", "error", err)
 	}
-	return nil
+	return nil // of all else the queue's log tells
 }
 
 // keepFresh asks from time to time, ever more rarely while Discord refuses.
@@ -142,7 +154,10 @@ func (s *source) keepFresh(ctx context.Context, every time.Duration, q *gatewayq
 	if s == nil {
 		return
 	}
-	wait := every
+	wait := s.backoff.Wait()
+	if wait == 0 {
+		wait = every
+	}
 	for pause(ctx, wait) == nil {
 		err := q.Refresh(ctx, s.limits)
 		if wait = s.judge(ctx, err); wait == 0 {
@@ -150,6 +165,10 @@ func (s *source) keepFresh(ctx context.Context, every time.Duration, q *gatewayq
 		}
 	}
 }
+
+// leftAlone is how long to wait before the next try where the queue lets Discord
+// alone for longer than this server was told to.
+const leftAlone = 5 * time.Second
 
 // comeBack asks again after a failure, because a server that is not ready is sent
 // nobody who would have the queue ask.
@@ -165,13 +184,15 @@ func (s *source) comeBack(ctx context.Context) {
 		}
 		for asked, err := s.failed(); err != nil; {
 			wait, _ := s.backoff.Failed(err) // the queue's log has it
-			if pause(ctx, wait) != nil {
-				return
-			}
-			again, now := s.failed()
-			if again.Equal(asked) { // otherwise the queue has asked meanwhile
-				_, _ = s.limits(ctx) // which notes how it went
-				again, now = s.failed()
+			again, now := asked, err
+			for ; again.Equal(asked); again, now = s.failed() { // until it was asked: by the queue, or here
+				if pause(ctx, wait) != nil {
+					return
+				}
+				if again, _ = s.failed(); again.Equal(asked) {
+					_ = s.again(ctx) // limits notes how it went
+				}
+				wait = leftAlone
 			}
 			asked, err = again, now
 		}

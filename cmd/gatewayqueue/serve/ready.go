@@ -72,6 +72,7 @@ var words = []struct {
 	of   error
 	text string
 }{
+	{errUnheard, errUnheard.Error()},
 	{redisqueue.ErrNeverGrants, "under these limits nothing is ever granted"},
 	{redisqueue.ErrLimitMismatch, "max_concurrency differs from the queue's"},
 	{redisqueue.ErrBadValue, "a value in Redis cannot be used"},
