@@ -23,6 +23,11 @@ const (
 	// renewTimeout bounds one renewal.
 	renewTimeout = 5 * time.Second
 
+	// leastPatience is after how long without an answer a renewal is sent again, at
+	// the soonest, and reportPatience the same of a report.
+	leastPatience  = 500 * time.Millisecond
+	reportPatience = time.Second
+
 	leastRenewal = 100 * time.Millisecond // between two
 
 	// usedWithin is until when after its report a Wait's caller may send
@@ -55,22 +60,50 @@ func (p *clientPermit) Deadline() time.Time {
 
 func (p *clientPermit) path() string { return permits + "/" + p.id }
 
-// renew sends one renewal. The deadline counts from when it was sent.
+// renew sends one renewal, and once more where the first has no answer while the
+// permit is good. The deadline counts from when the one was sent that is answered.
 func (p *clientPermit) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	sent := elapsed.Now()
-	var answer permitAnswer
-	err := p.client.wire.send(ctx, http.MethodPut, p.path(), nil, &answer)
-	if err == nil && answer.ID != p.id {
-		err = errForeign
+	patience := max(time.Until(p.Deadline())/2, leastPatience)
+	return p.client.twice(ctx, patience, func(ctx context.Context) error {
+		sent := elapsed.Now()
+		var answer permitAnswer
+		err := p.client.wire.send(ctx, http.MethodPut, p.path(), nil, &answer)
+		if err == nil && answer.ID != p.id {
+			err = errForeign
+		}
+		if err == nil {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if !sent.Time().Before(p.sent.Time()) { // else the answer to a later one was quicker
+				p.sent, p.deadline = sent, sent.Time().Add(time.Duration(answer.GoodFor)*time.Millisecond)
+			}
+		}
+		return err
+	})
+}
+
+// twice asks what may be asked twice, and does so over a new connection if there is
+// no answer within a time, as in wire.try. The first goes on meanwhile: it may only be slow.
+func (c *Client) twice(ctx context.Context, within time.Duration, ask func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // the one that is not needed
+	answers := make(chan error, 2)
+	c.run(func() { answers <- ask(ctx) })
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case err := <-answers:
+		return err
+	case <-timer.C:
 	}
-	if err == nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.sent, p.deadline = sent, sent.Time().Add(time.Duration(answer.GoodFor)*time.Millisecond)
+	c.wire.client.CloseIdleConnections()
+	c.run(func() { answers <- ask(ctx) })
+	if err := <-answers; err == nil || !again(err) {
+		return err
 	}
-	return err
+	return <-answers
 }
 
 // use reports that IDENTIFY is about to leave. It returns false if that is too
@@ -216,7 +249,9 @@ func (p *clientPermit) tell(method, path string, body any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), reportTimeout)
 	defer cancel()
 	for n := 1; ; n++ {
-		err := p.client.wire.send(ctx, method, path, body, nil)
+		err := p.client.twice(ctx, reportPatience, func(ctx context.Context) error {
+			return p.client.wire.send(ctx, method, path, body, nil)
+		})
 		if err == nil || !again(err) && !isForeign(err) {
 			return err
 		}

@@ -23,8 +23,9 @@ const (
 	leastPoll = 50 * time.Millisecond
 
 	// pollGrace is how long after its time a poll's answer may come. Without
-	// one the connection is taken for dead.
-	pollGrace = 15 * time.Second
+	// one the connection is taken for dead, and the next poll has what this one
+	// has missed. A server that waits longer for its store is asked again, too.
+	pollGrace = 5 * time.Second
 
 	// leaveTimeout bounds how long a caller that leaves waits for the server
 	// to say whether it had been granted.
@@ -191,13 +192,13 @@ func (t *turn) poll(ctx context.Context) (answer, error) {
 	}
 	t.request.Early = t.request.Ticket == ""
 
-	poll, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait+pollGrace)
+	poll, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan outcome, 1)
 	request := t.request
 	go func() {
 		defer cancel()
 		var o outcome
-		o.err = t.client.wire.send(poll, http.MethodPost, permits, request, &o.answer)
+		o.err = t.client.wire.try(poll, wait+pollGrace, http.MethodPost, permits, request, &o.answer)
 		if a := o.answer; o.err == nil && (a.Shard == nil || *a.Shard != *request.Shard || !a.Waiting && (a.ID == "" || a.GoodFor <= 0)) {
 			o.err = errForeign
 		}

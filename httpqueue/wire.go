@@ -39,6 +39,19 @@ func (w wire) close() {
 // places each has some megabytes.
 const maxAnswer = 32 << 20
 
+// try is send for a request that is sent again if it has no answer within a time.
+// Then its connection is silent though it stands: the way is gone, and with it that
+// of the connections that are idle. A new one may have another way.
+func (w wire) try(ctx context.Context, within time.Duration, method, path string, body, out any) error {
+	bounded, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := w.send(bounded, method, path, body, out)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		w.client.CloseIdleConnections()
+	}
+	return err
+}
+
 // send sends a request with an optional JSON body, and reads a JSON answer into
 // out unless that is nil. An error is an answerError, or one of the connection.
 func (w wire) send(ctx context.Context, method, path string, body, out any) error {

@@ -40,7 +40,7 @@ type plan struct {
 	Window, PodLease  time.Duration
 	Refresh           time.Duration // of the limit source
 	ReadTimeout       time.Duration
-	LoseRequests      float64 // from start to end
+	LoseRequests      float64 // from start to end; over HTTP until the faults are over
 	LoseReplies, Mute float64
 	Faults            []scheduled
 }
@@ -62,9 +62,10 @@ func (p plan) String() string {
 	for _, s := range p.Faults {
 		faults = append(faults, s.String())
 	}
-	return fmt.Sprintf("seed %d: %d shards on %d pods, max_concurrency %d, %d of %d for %v, %s, aof %v, source %v, waits %.1f, read timeout %v, bots %d, period %v, reserve %d, versions %v, replicas %d: %s",
+	return fmt.Sprintf("seed %d: %d shards on %d pods, max_concurrency %d, %d of %d for %v, %s, aof %v, source %v, waits %.1f, read timeout %v, bots %d, period %v, reserve %d, versions %v, replicas %d, loses %.1f %% of requests, %.1f %% of replies, %.0f %% of these in silence: %s",
 		p.Seed, p.Shards, p.Pods, p.Limit.MaxConcurrency, p.Limit.Remaining, p.Limit.Total, p.Limit.ResetAfter,
-		p.Servers, p.AOF, p.Source, p.Waits, p.ReadTimeout, max(1, p.Bots), p.Period, p.Reserve, p.Versions, p.Replicas, strings.Join(faults, " "))
+		p.Servers, p.AOF, p.Source, p.Waits, p.ReadTimeout, max(1, p.Bots), p.Period, p.Reserve, p.Versions, p.Replicas,
+		100*p.LoseRequests, 100*p.LoseReplies, 100*p.Mute, strings.Join(faults, " "))
 }
 
 // unbegun lets the first period begin with the first IDENTIFY: without a limit source
