@@ -96,8 +96,12 @@ func onLoopback(r *http.Request) bool {
 
 // notOurs are the first words of the User-Agent of what is no gateway-queue's
 // client, though it may send a GET: browsers and crawlers, which begin alike, and
-// those who look whether a server lives.
-var notOurs = []string{"Mozilla/", "kube-probe/", "ELB-HealthChecker/", "GoogleHC/", "Prometheus/", "Consul Health Check"}
+// those who look whether a server lives, or what a link leads to.
+var notOurs = []string{
+	"Mozilla/", "kube-probe/", "ELB-HealthChecker/", "Amazon-Route53-Health-Check-Service", "GoogleHC/", "Edge Health Probe",
+	"Envoy/HC", "Consul Health Check", "Prometheus/", "Blackbox Exporter/", "Blackbox-Exporter/", "Zabbix", "check_http/", "Datadog", "Netdata ",
+	"Uptime-Kuma/", "Gatus/", "StatusCake", "Slackbot", "Slack-", "Twitterbot/", "facebookexternalhit/", "TelegramBot ", "WhatsApp/",
+}
 
 // strange says why a request is none of a gateway-queue's client, which sends
 // GET or POST to / with one shard; empty if it may be one. plainly says that it
@@ -107,7 +111,11 @@ func (h *Handler) strange(r *http.Request) (why string, plainly bool) {
 		return "it is HTTP/2", false
 	}
 	header, names := r.Header, r.URL.Query().Has("shard")
-	if header.Get("Sec-Fetch-Site") != "" || strings.Contains(header.Get("Accept"), "text/html") || strings.HasPrefix(header.Get("Accept"), "image/") {
+	accept := header.Get("Accept")
+	if strings.HasPrefix(header.Get("User-Agent"), "Java/") { // its HttpURLConnection asks for pages and pictures where nobody says what
+		accept = ""
+	}
+	if header.Get("Sec-Fetch-Site") != "" || strings.Contains(accept, "text/html") || strings.HasPrefix(accept, "image/") {
 		return "it is a browser's", true
 	}
 	for _, name := range notOurs {

@@ -79,6 +79,7 @@ func TestSettings_EmptyIsNotTheDefault(t *testing.T) {
 		{"serve", "GATEWAYQUEUE_AUTH_TOKEN= ", "$GATEWAYQUEUE_AUTH_TOKEN is set but empty"},
 		{"serve", "GATEWAYQUEUE_AUTH_TOKEN_FILE=", "$GATEWAYQUEUE_AUTH_TOKEN_FILE is set but empty"},
 		{"serve", "GATEWAYQUEUE_AUTH_TOKEN_FILE=" + blank, "--auth-token-file: " + blank + " is empty"},
+		{"serve", "GATEWAYQUEUE_AUTH_TOKEN=\ufeff0123456789abcdef", "$GATEWAYQUEUE_AUTH_TOKEN holds what is no letter, digit or sign of ASCII"},
 		{"serve", "DISCORD_TOKEN=", "$DISCORD_TOKEN is set but empty"},
 		{"serve", "GATEWAYQUEUE_DISCORD_TOKEN=", "$GATEWAYQUEUE_DISCORD_TOKEN is set but empty"},
 		{"serve", "DISCORD_TOKEN_FILE=", "$DISCORD_TOKEN_FILE is set but empty"},

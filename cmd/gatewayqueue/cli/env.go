@@ -156,6 +156,8 @@ func oneWord(where, value string, err error) (string, error) {
 		return "", Usage("%s is empty", where)
 	case long || strings.ContainsAny(word, " \t\r\n"):
 		return "", Usage("%s holds more than one word", where)
+	case strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r >= 0x7f }): // no header carries it
+		return "", Usage("%s holds what is no letter, digit or sign of ASCII: is it a file in UTF-16, or with a byte order mark?", where)
 	}
 	return value, nil
 }

@@ -16,6 +16,7 @@ import (
 func TestBadURLIsRefusedWithoutItsPassword(t *testing.T) {
 	for url, want := range map[string]string{
 		"":                          "none of these schemes",
+		"a-passw0rd":                `the Redis URL "..." is not one: it begins with none of these schemes`,
 		"localhost:6379":            `the Redis URL "localhost:6379" is not one: it begins with none of these schemes`,
 		"http://bot:s3cret@host":    `"...@host"`,
 		"redis://:s3cret%zz@host:1": `"redis://...@host:1" is not one: user or password hold a % that begins no escape`,

@@ -213,7 +213,7 @@ func Secrets(rawURL string) []string {
 const hidden = "...@"
 
 // Redact shows a URL without what stands before its last @, and without its
-// query. Of what is no URL it shows no more than a host could be.
+// query. Of what is no URL it shows no more than a host with its port could be.
 func Redact(rawURL string) string {
 	if a, err := parse(rawURL); err == nil {
 		return a.String()
@@ -229,6 +229,9 @@ func Redact(rawURL string) string {
 	}
 	if end := strings.IndexAny(rawURL, "?#"); end >= 0 {
 		rawURL = rawURL[:end]
+	}
+	if !strings.ContainsAny(rawURL, ":@") { // a word: maybe the password, where the URL was meant
+		return "..."
 	}
 	if at := strings.LastIndexByte(rawURL, '@'); !shows.MatchString(rawURL[at+1:]) {
 		rawURL = rawURL[:at+1] + "..."
