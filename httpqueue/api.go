@@ -81,7 +81,7 @@ func (h *Handler) apiCall(w http.ResponseWriter, r *http.Request) *problem {
 	for i, m := range methods {
 		if m.name == r.Method || m.name == http.MethodGet && r.Method == http.MethodHead {
 			if m.name != http.MethodGet {
-				if p := h.foreign(r); p != nil {
+				if p := h.foreign(r, h.options.token != ""); p != nil {
 					return p
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +21,9 @@ import (
 // foreign says why a request that changes something is refused that a browser
 // sends: for a page of another site, for a name that has been pointed at this
 // machine, or ahead of its user.
-func (h *Handler) foreign(r *http.Request) *problem {
+//
+// guarded says that a token was asked for.
+func (h *Handler) foreign(r *http.Request, guarded bool) *problem {
 	header := r.Header
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
 		if v := header.Get(name); v != "" {
@@ -37,8 +40,8 @@ func (h *Handler) foreign(r *http.Request) *problem {
 			}
 		}
 	}
-	if !h.hostAllowed(r) {
-		return forbidden("Host", r.Host, "localhost, a loopback address or a name without a dot, because the server listens on this machine only; others need WithHosts")
+	if !guarded && !h.hostAllowed(r) {
+		return forbidden("Host", r.Host, "localhost, a loopback address or a name without a dot, because the server listens on this machine only; others need WithHosts (serve --allow-host)")
 	}
 	return nil
 }
@@ -51,30 +54,37 @@ func forbidden(header, value, want string) *problem {
 
 // hostAllowed says whether the name that the client has called the server by may
 // be its own. A page can point a name of its site at a loopback address, and is
-// of the same origin then; a token, which the page does not know, is as good.
+// of the same origin then. Where a token was asked for, which the page does not
+// know, that is as good; the legacy route asks for none.
 func (h *Handler) hostAllowed(r *http.Request) bool {
-	if h.options.token != "" || r.Host == "" || !onLoopback(r) {
+	if r.Host == "" || !onLoopback(r) {
 		return true
 	}
 	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Unmap().IsLoopback()
+	name, addr := nameOf(host)
+	switch {
+	case slices.ContainsFunc(h.options.hosts, func(allowed string) bool { same, _ := nameOf(allowed); return same == name }):
+		return true
+	case addr.IsValid():
+		return addr.IsLoopback()
 	}
 	// Nobody can register a name without a dot, so no page has one: those are
 	// of /etc/hosts and of containers.
-	if !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") {
-		return true
+	return !strings.Contains(name, ".") || strings.HasSuffix(name, ".localhost")
+}
+
+// nameOf is the one way to write a host, and its address if it is one.
+func nameOf(host string) (string, netip.Addr) {
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return host, netip.Addr{}
 	}
-	for _, allowed := range h.options.hosts {
-		if strings.EqualFold(host, allowed) {
-			return true
-		}
-	}
-	return false
+	addr = addr.Unmap().WithZone("")
+	return addr.String(), addr
 }
 
 // listenerKey is the address that the server of [NewServer] listens on.
@@ -111,11 +121,9 @@ func (h *Handler) strange(r *http.Request) (why string, plainly bool) {
 		return "it is HTTP/2", false
 	}
 	header, names := r.Header, r.URL.Query().Has("shard")
-	accept := header.Get("Accept")
-	if strings.HasPrefix(header.Get("User-Agent"), "Java/") { // its HttpURLConnection asks for pages and pictures where nobody says what
-		accept = ""
-	}
-	if header.Get("Sec-Fetch-Site") != "" || strings.Contains(accept, "text/html") || strings.HasPrefix(accept, "image/") {
+	// Every browser that opens a page takes XHTML; Java's HttpURLConnection asks for
+	// text/html by default, and is none.
+	if header.Get("Sec-Fetch-Site") != "" || strings.Contains(header.Get("Accept"), "application/xhtml+xml") || strings.HasPrefix(header.Get("Accept"), "image/") {
 		return "it is a browser's", true
 	}
 	for _, name := range notOurs {
@@ -148,7 +156,7 @@ func (h *Handler) strange(r *http.Request) (why string, plainly bool) {
 // could be one after all is not answered, because that takes any answer for
 // permission.
 func (h *Handler) refuseLegacy(w http.ResponseWriter, r *http.Request) (refused bool) {
-	page := h.foreign(r)
+	page := h.foreign(r, false)
 	why, plainly := h.strange(r)
 	if page != nil {
 		why, plainly = page.Detail, page.Field != "Host"

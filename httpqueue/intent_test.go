@@ -29,6 +29,7 @@ func TestLegacy_RequestsOfClients(t *testing.T) {
 		"Node's fetch":       "GET /?shard=3 HTTP/1.1\r\nhost: q\r\naccept: */*\r\nsec-fetch-mode: cors\r\nuser-agent: node\r\n\r\n",
 		"Java's client":      "GET /?shard=3 HTTP/1.1\r\nHost: q\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\nUser-Agent: Java-http-client/21\r\n\r\n",
 		"Java's connection":  "GET /?shard=3 HTTP/1.1\r\nUser-Agent: Java/17.0.9\r\nHost: q\r\nAccept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2\r\n\r\n",
+		"the same by a name": "GET /?shard=3 HTTP/1.1\r\nUser-Agent: my-bot/1\r\nHost: q\r\nAccept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2\r\nConnection: keep-alive\r\n\r\n",
 		"a POST":             "POST /?shard=3 HTTP/1.1\r\nHost: q\r\nContent-Length: 0\r\n\r\n",
 		"a POST with a body": "POST /?shard=3 HTTP/1.1\r\nHost: q\r\nContent-Length: 2\r\n\r\n{}",
 		"HTTP/1.0":           "GET /?shard=3 HTTP/1.0\r\n\r\n",
@@ -228,6 +229,11 @@ func TestAPI_OwnPagesAndOtherNames(t *testing.T) {
 		"a name of a container":          {nil, nil, "gateway-queue:80", 201},
 		"IPv6":                           {nil, nil, "[::1]:8080", 201},
 		"a name of the proxy before it":  {[]httpqueue.Option{httpqueue.WithHosts("queue.example")}, nil, "queue.example:443", 201},
+		"its address":                    {[]httpqueue.Option{httpqueue.WithHosts("192.0.2.7")}, nil, "192.0.2.7:8080", 201},
+		"its address of IPv6":            {[]httpqueue.Option{httpqueue.WithHosts("2001:db8::7")}, nil, "[2001:DB8:0::7]:8080", 201},
+		"the same in brackets":           {[]httpqueue.Option{httpqueue.WithHosts("[2001:db8::7]")}, nil, "[2001:db8::7]", 201},
+		"another address":                {[]httpqueue.Option{httpqueue.WithHosts("192.0.2.7")}, nil, "192.0.2.8:8080", 403},
+		"a name with a dot at its end":   {[]httpqueue.Option{httpqueue.WithHosts("queue.example")}, nil, "Queue.Example.:8080", 201},
 		"another name":                   {[]httpqueue.Option{httpqueue.WithHosts("queue.example")}, nil, "a.queue.example", 403},
 		"any name, with the token":       {[]httpqueue.Option{httpqueue.WithBearerToken("t")}, []string{"Authorization: Bearer t"}, "queue.example", 201},
 		"a page of others, with a token": {[]httpqueue.Option{httpqueue.WithBearerToken("t")}, []string{"Authorization: Bearer t", "Origin: http://x.example"}, "queue.example", 403},
@@ -249,6 +255,17 @@ func TestAPI_OwnPagesAndOtherNames(t *testing.T) {
 	}
 	_, err := httpqueue.NewHandler(inMemory(t, full(0)), httpqueue.WithHosts("queue.example:80"))
 	require.ErrorContains(t, err, `host is "queue.example:80"`)
+}
+
+// The legacy route asks for no token, so a token proves nothing there.
+func TestLegacy_NamesOfPagesTakeNothingWhateverGuardsTheRest(t *testing.T) {
+	for _, opts := range [][]httpqueue.Option{nil, {httpqueue.WithBearerToken("t")}, {httpqueue.WithLenientLegacy(), httpqueue.WithBearerToken("t")}} {
+		queue := &counted{PermitQueue: inMemory(t, full(0))}
+		s := serveTCP(t, queue, opts...)
+		assert.Empty(t, s.say(t, "GET /?shard=3 HTTP/1.1\r\nHost: evil.example:8080\r\nUser-Agent: set by the page\r\n\r\n", 2*time.Second))
+		assert.Empty(t, queue.grants())
+		assert.Contains(t, s.say(t, "GET /?shard=3 HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n", 10*time.Second), granted)
+	}
 }
 
 // Whatever a client has sent before it hangs up, it is out of line then.

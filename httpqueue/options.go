@@ -77,11 +77,11 @@ func WithoutLegacy() Option { return func(o *options) { o.noLegacy = true } }
 // a browser, a crawler or a known probe sends is refused all the same.
 func WithLenientLegacy() Option { return func(o *options) { o.lenient = true } }
 
-// WithHosts names hosts, without ports, by which clients may call a server that
-// listens on a loopback address and asks for no token, as behind a proxy on the
-// same machine. localhost, loopback addresses and names without a dot always may.
-// Anything else is refused where it changes something: a page can point its own
-// name at this machine.
+// WithHosts names hosts or addresses, without ports, by which clients may call a
+// server that listens on a loopback address, where it asks for no token, as behind
+// a proxy on the same machine. The legacy route never asks for one. localhost,
+// loopback addresses and names without a dot always may. Anything else is refused
+// where it changes something: a page can point its own name at this machine.
 func WithHosts(hosts ...string) Option {
 	return func(o *options) { o.hosts = append(o.hosts, hosts...) }
 }
@@ -113,8 +113,8 @@ func (o *options) validate() error {
 		return bad("bearer token", "one with blanks", "no blanks")
 	}
 	for _, host := range o.hosts {
-		if host == "" || strings.ContainsAny(host, ":/ []") {
-			return bad("host", fmt.Sprintf("%q", host), "a name without a port, such as queue.example")
+		if _, addr := nameOf(host); host == "" || !addr.IsValid() && strings.ContainsAny(host, ":/ []") {
+			return bad("host", fmt.Sprintf("%q", host), "a name or address without a port, such as queue.example")
 		}
 	}
 	for _, r := range o.routes {
