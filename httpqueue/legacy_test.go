@@ -155,6 +155,38 @@ func TestLegacySecondRequestOnAConnectionIsNotAnsweredEither(t *testing.T) {
 	})
 }
 
+// The answer has its time from its own first byte, not from that of an interim
+// one, however long it is waited for in between.
+func TestExpectContinueMayWaitAsLongAsAnybody(t *testing.T) {
+	for path, body := range map[string]string{"/?shard=1": "hello", "/v1/permits": `{"shard":1}`, "/v1/identifies": `{"shard":1}`, "/v1/sandwich": `{"shard_id":1}`} {
+		t.Run(path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				queue := inMemory(t, full(1))
+				s := serve(t, queue)
+				for range 5 {
+					go func() { _ = queue.Wait(t.Context(), 0) }()
+				}
+				synctest.Wait()
+				conn := s.connect(t)
+				say := func(text string) { _, _ = io.WriteString(conn, text) }
+				go say(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: q\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", path, len(body)))
+				answers := bufio.NewReader(conn)
+				interim, err := answers.ReadString('\n')
+				require.NoError(t, err)
+				require.Contains(t, interim, "100 Continue")
+				_, err = answers.ReadString('\n')
+				require.NoError(t, err)
+				start := time.Now()
+				go say(body)
+				answer, err := answers.ReadString('\n')
+				require.NoError(t, err)
+				require.Contains(t, answer, "HTTP/1.1 20")
+				require.Greater(t, time.Since(start), 20*time.Second)
+			})
+		})
+	}
+}
+
 // refusing is a queue that only fails.
 type refusing struct{ err error }
 

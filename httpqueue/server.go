@@ -187,7 +187,10 @@ func awaitBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// bodyArrived says that it has; from now on the client only listens.
+// bodyArrived says that it has; from now on the client only listens. The time for
+// the answer has not begun yet, though an interim one (100 Continue) was written.
 func bodyArrived(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	out := http.NewResponseController(w)
+	_ = out.SetReadDeadline(time.Time{})
+	_ = out.SetWriteDeadline(time.Time{})
 }
