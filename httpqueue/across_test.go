@@ -193,6 +193,38 @@ func TestAcross_ATicketIsForOneWait(t *testing.T) {
 	})
 }
 
+// Whoever begins another wait, by another key, may bring the ticket of the one
+// before along: it is as good as none.
+func TestAcross_ATicketGoesWithItsKey(t *testing.T) {
+	for _, second := range []string{`,"key":"two"`, ""} {
+		for _, granted := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, 2)
+				require.Equal(t, http.StatusOK, f.sites[0].do(t, "POST", "/v1/identifies", `{"shard":0}`).status)
+				r := f.sites[0].do(t, "POST", "/v1/permits", `{"shard":1,"max_wait_ms":100,"key":"one"}`)
+				require.Equal(t, http.StatusAccepted, r.status)
+				ticket := `,"ticket":"` + r.body["ticket"].(string) + `"`
+				if granted {
+					p := f.sites[1].do(t, "POST", "/v1/permits", `{"shard":1,"key":"one"`+ticket+`}`)
+					require.Equal(t, http.StatusCreated, p.status)
+					require.Equal(t, http.StatusNoContent, f.sites[1].do(t, "POST", p.header.Get("Location")+"/identified", "").status)
+				}
+				other := later(t, f.sites[0], "/v1/permits", `{"shard":2}`)
+				time.Sleep(time.Second)
+				left := f.left(t)
+				n := later(t, f.sites[1], "/v1/permits", `{"shard":1`+second+ticket+`}`)
+				p := <-other
+				require.Equal(t, http.StatusCreated, p.status, "it stands before")
+				require.Empty(t, n)
+				require.Equal(t, http.StatusNoContent, f.sites[1].do(t, "POST", p.header.Get("Location")+"/identified", "").status)
+				p = <-n
+				require.Equal(t, http.StatusCreated, p.status, p.text)
+				require.LessOrEqual(t, f.left(t), left-1, "it is another wait, and pays")
+			})
+		}
+	}
+}
+
 func TestAcross_EarlyTicketsAndThoseOf503KeepThePlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 3)
@@ -358,4 +390,26 @@ func TestAcross_WhileRedisIsAwayTicketsStay(t *testing.T) {
 		require.NotContains(t, r.text, "NOPERM", "it is the operator's business")
 		f.redis.SetError("")
 	})
+}
+
+// Who stops a server while Redis is away need not wait for Redis.
+func TestAcross_TheEndDoesNotWaitForAStoreThatIsAway(t *testing.T) {
+	for name, body := range map[string]string{"a key": `{"shard":1,"key":"k"}`, "none": `{"shard":1}`} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, 1)
+				require.Equal(t, http.StatusOK, f.sites[0].do(t, "POST", "/v1/identifies", `{"shard":0,"key":"k"}`).status)
+				f.redis.SetError("LOADING Redis is loading the dataset in memory")
+				defer f.redis.SetError("")
+				answer := later(t, f.sites[0], "/v1/permits", body)
+				time.Sleep(time.Second)
+				start := time.Now()
+				require.NoError(t, f.sites[0].handler.Shutdown(t.Context()))
+				require.LessOrEqual(t, time.Since(start), time.Second)
+				r := <-answer
+				require.Equal(t, http.StatusServiceUnavailable, r.status)
+				require.Equal(t, "urn:gatewayqueue:problem:shutting-down", r.body["type"])
+			})
+		})
+	}
 }

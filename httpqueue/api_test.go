@@ -3,8 +3,14 @@ package httpqueue_test
 // /v1 as a client sees it that writes its own requests.
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -138,6 +144,26 @@ func TestAWaitIsLeftByItsKey(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, s.do(t, "DELETE", "/v1/waits/other", "").status)
 		require.Equal(t, http.StatusNoContent, s.do(t, "DELETE", "/v1/waits/mine", "").status)
 		require.Equal(t, http.StatusConflict, (<-answer).status)
+		require.Zero(t, waiting(t, queue))
+	})
+}
+
+// Clients choose their keys, so two shards may have the same one.
+func TestAKeyIsOneOfAShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := inMemory(t, full(1))
+		require.NoError(t, queue.Wait(t.Context(), 0))
+		s := serve(t, queue)
+		var answers []<-chan reply
+		for shard := range 3 {
+			answers = append(answers, later(t, s, "/v1/identifies", fmt.Sprintf(`{"shard":%d,"key":"pod"}`, shard)))
+			synctest.Wait()
+		}
+		require.Equal(t, http.StatusOK, (<-answers[0]).status)
+		require.Equal(t, http.StatusNoContent, s.do(t, "DELETE", "/v1/waits/pod", "").status)
+		for _, answer := range answers[1:] {
+			require.Equal(t, http.StatusConflict, (<-answer).status, "it ends all waits by that key")
+		}
 		require.Zero(t, waiting(t, queue))
 	})
 }
@@ -288,6 +314,24 @@ func TestTooManyWaitersAreToldSo(t *testing.T) {
 		require.Equal(t, "1", r.header.Get("Retry-After"))
 		require.Equal(t, http.StatusCreated, (<-answer).status)
 	})
+}
+
+// away is a queue whose store does not answer.
+type away struct{ gatewayqueue.PermitQueue }
+
+func (away) Status(context.Context) (gatewayqueue.Status, error) {
+	return gatewayqueue.Status{}, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+}
+
+func TestAStoreThatIsAwayIsSaidToBe(t *testing.T) {
+	var log bytes.Buffer
+	s := serveTCP(t, away{inMemory(t, full(1))}, httpqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	for _, path := range []string{"/v1/status", "/v1/limits"} {
+		r := s.do(t, "GET", path, "")
+		require.Equal(t, http.StatusServiceUnavailable, r.status, r.text)
+		require.Equal(t, "1", r.header.Get("Retry-After"))
+	}
+	require.NotContains(t, log.String(), "ERROR", "the queue says so itself, once")
 }
 
 func TestLimitsAreReadAndWritten(t *testing.T) {

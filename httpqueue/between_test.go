@@ -289,3 +289,89 @@ func TestClient_ASuspensionCounts(t *testing.T) {
 		require.True(t, renewed, "how it stands is asked first")
 	})
 }
+
+// A Wait that has told the server of an IDENTIFY, and then finds itself too late
+// for it, is another wait from then on: its caller never hears of that.
+func TestClient_AWaitThatWasTooLateBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		require.NoError(t, f.queues[0].Wait(t.Context(), 0)) // so that the wait has a ticket
+		left, slow := f.left(t), true
+		c, err := httpqueue.NewClient(f.sites[0].url, httpqueue.WithHTTPClient(&http.Client{
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				resp, err := f.sites[0].client.Transport.RoundTrip(r)
+				if slow && strings.HasSuffix(r.URL.Path, "/identified") {
+					slow = false
+					elapsedtest.Suspend(t, 12*time.Second)
+				}
+				return resp, err
+			}),
+		}))
+		require.NoError(t, err)
+		defer c.Close()
+		require.NoError(t, c.Wait(t.Context(), 1))
+		require.Equal(t, left-2, f.left(t))
+	})
+}
+
+// What a server says of a key that is not this wait's, or of a grant that ended
+// before its answer, is no error of the caller's.
+func TestClient_AnswersThatAreNoGrantAnyMore(t *testing.T) {
+	settled := `{"type":"urn:gatewayqueue:problem:gone","title":"Gone","status":410,"reason":"settled"}`
+	for name, first := range map[string]func(r *http.Request) *http.Response{
+		"a key that was settled": func(r *http.Request) *http.Response {
+			return answerOf(r, http.StatusGone, "application/problem+json", settled)
+		},
+		"a grant that has ended": func(r *http.Request) *http.Response {
+			return answerOf(r, http.StatusCreated, "application/json", `{"id":"x","shard":1,"bucket":0,"good_for_ms":0}`)
+		},
+	} {
+		for _, permit := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s, n := serve(t, inMemory(t, full(1))), 0
+					c, err := httpqueue.NewClient(s.url, httpqueue.WithHTTPClient(&http.Client{
+						Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+							if n++; n == 1 {
+								return first(r), nil
+							}
+							return s.client.Transport.RoundTrip(r)
+						}),
+					}))
+					require.NoError(t, err)
+					defer c.Close()
+					if !permit {
+						require.NoError(t, c.Wait(t.Context(), 1))
+						return
+					}
+					p, err := c.Acquire(t.Context(), 1)
+					require.NoError(t, err)
+					require.True(t, time.Now().Before(p.Deadline()))
+					require.NoError(t, p.Abandon(t.Context()))
+				})
+			})
+		}
+	}
+}
+
+// How old a grant is that a machine has slept over, no legacy server can tell.
+func TestLegacyClient_ASuspensionCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := &counted{PermitQueue: inMemory(t, full(1))}
+		s, sleeps := serve(t, queue), true
+		c, err := httpqueue.NewLegacyClient(s.url, httpqueue.WithHTTPClient(&http.Client{
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				resp, err := s.client.Transport.RoundTrip(r)
+				if sleeps {
+					sleeps = false
+					elapsedtest.Suspend(t, 12*time.Second)
+				}
+				return resp, err
+			}),
+		}))
+		require.NoError(t, err)
+		defer c.Close()
+		require.NoError(t, c.Wait(t.Context(), 0))
+		require.Equal(t, []int{0, 0}, queue.grants(), "the first is too old")
+	})
+}

@@ -107,7 +107,7 @@ func (c *Client) Wait(ctx context.Context, shardID int) error {
 			return nil
 		}
 		if told {
-			t.request.Key = randomID() // what was paid may be used up
+			t.anew()
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,12 +28,15 @@ type Handler struct {
 
 	refusals refusals
 
-	work sync.WaitGroup // requests that wait, and windows to be started
+	work sync.WaitGroup // requests that wait or are being answered, windows to be started, and notes
+
+	ending context.Context // ends when the handler takes nobody any more
+	end    context.CancelFunc
 
 	mu      sync.Mutex
 	stopped bool
 	waiters map[*waiter]struct{}
-	keys    map[string]*waiter // those whose client has named them
+	keys    map[string][]*waiter // those whose client has named them: one a shard
 }
 
 // NewHandler serves queue on the legacy route and under /v1. The queue stays
@@ -69,8 +73,9 @@ func NewSharedHandler(queue SharedQueue, opts ...Option) (*Handler, error) {
 func newHandler(queue gatewayqueue.PermitQueue, shared SharedQueue, opts []Option) (*Handler, error) {
 	h := &Handler{
 		queue: queue, shared: shared, options: defaultOptions(),
-		waiters: make(map[*waiter]struct{}), keys: make(map[string]*waiter),
+		waiters: make(map[*waiter]struct{}), keys: make(map[string][]*waiter),
 	}
+	h.ending, h.end = context.WithCancel(context.Background())
 	for _, opt := range opts {
 		opt(&h.options)
 	}
@@ -120,6 +125,7 @@ var (
 // waiter is one request that waits.
 type waiter struct {
 	handler *Handler
+	shard   int
 	key     string // by which its client can end it, or empty
 	cancel  context.CancelCauseFunc
 	timer   context.CancelFunc // nil without a deadline
@@ -132,8 +138,8 @@ func (w *waiter) over() { w.cancel(errPollOver) }
 // enter counts a request that is about to wait. The context ends when the
 // client hangs up, and with one of the errors above as its cause. deadline is 0
 // for none.
-func (h *Handler) enter(ctx context.Context, deadline time.Duration, key string) (context.Context, *waiter, error) {
-	w := &waiter{handler: h, key: key, conn: ctx}
+func (h *Handler) enter(ctx context.Context, deadline time.Duration, shard int, key string) (context.Context, *waiter, error) {
+	w := &waiter{handler: h, shard: shard, key: key, conn: ctx}
 	if !listen(ctx, true) {
 		return nil, nil, errAhead
 	}
@@ -152,12 +158,24 @@ func (h *Handler) enter(ctx context.Context, deadline time.Duration, key string)
 	h.work.Add(1)
 	h.waiters[w] = struct{}{}
 	if key != "" {
-		if before := h.keys[key]; before != nil {
-			before.cancel(errLeft) // its client has come again: the connection is lost
+		for _, before := range h.keys[key] {
+			if before.shard == shard {
+				before.cancel(errLeft) // its client has come again: the connection is lost
+			}
 		}
-		h.keys[key] = w
+		h.keys[key] = append(h.keys[key], w)
 	}
 	return ctx, w, nil
+}
+
+// begins counts a request as work that Shutdown waits for, unless it is too late.
+func (h *Handler) begins() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.stopped {
+		h.work.Add(1)
+	}
+	return !h.stopped
 }
 
 // done is the end of enter.
@@ -170,22 +188,24 @@ func (w *waiter) done() {
 	h := w.handler
 	h.mu.Lock()
 	delete(h.waiters, w)
-	if w.key != "" && h.keys[w.key] == w {
-		delete(h.keys, w.key)
+	if w.key != "" {
+		h.keys[w.key] = slices.DeleteFunc(h.keys[w.key], func(other *waiter) bool { return other == w })
+		if len(h.keys[w.key]) == 0 {
+			delete(h.keys, w.key)
+		}
 	}
 	h.mu.Unlock()
 	h.work.Done()
 }
 
-// leave ends the wait that its client has named.
+// leave ends the waits that their client has named so.
 func (h *Handler) leave(key string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := h.keys[key]
-	if w != nil {
+	for _, w := range h.keys[key] {
 		w.cancel(errLeft)
 	}
-	return w != nil
+	return len(h.keys[key]) > 0
 }
 
 // Waiting is how many requests wait.
@@ -224,6 +244,7 @@ func (h *Handler) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopped = true
+	h.end()
 	for w := range h.waiters {
 		w.cancel(errShutdown)
 	}

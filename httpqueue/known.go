@@ -38,12 +38,21 @@ const (
 
 // recognise finds out which wait a poll is for, and what is known of it. It
 // returns a permit that the wait has had, if that still holds.
-func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Permit, id string, _ *problem) {
+func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Permit, id string, bad *problem) {
+	defer func() {
+		if bad != nil && bad.Status == http.StatusServiceUnavailable && h.ending.Err() != nil {
+			bad = h.problemOf(errShutdown)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
+	defer context.AfterFunc(h.ending, cancel)()
+	if p.wait != "" && keyTail(p.wait) != keyTail(newWait(p.shard, p.key)) { // the ticket is of another wait: this one has no place yet
+		p.anew("")
+	}
 	fresh := p.wait == "" // no ticket
 	if fresh {
-		p.wait = randomID()
+		p.wait = newWait(p.shard, p.key)
 	}
 	if p.key == "" {
 		if fresh {
@@ -54,7 +63,7 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 			return nil, "", h.problemOf(err)
 		}
 		if known != "" { // the ticket has had its grant: whoever comes with it comes anew
-			p.wait, p.since = randomID(), time.Time{}
+			p.anew(randomID())
 		}
 		return nil, "", nil
 	}
@@ -97,13 +106,18 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 	return nil, "", bad
 }
 
+// anew makes it another wait, which stands at the end of the line.
+func (p *poll) anew(wait string) {
+	p.wait, p.since, p.issued, p.ticketed = wait, time.Time{}, time.Time{}, false
+}
+
 func usedKey() *problem {
 	p := newProblem(http.StatusGone, "gone", "this key has had its grant, and that was settled: a new wait takes a new key")
 	p.Reason = reasonSettled
 	return p
 }
 
-// note tells the other servers of a grant.
+// note tells the other servers of a grant. Its request is one of the handler's work.
 func (h *Handler) note(p *poll, what string) {
 	name := grantName(p.wait)
 	switch {
@@ -111,13 +125,14 @@ func (h *Handler) note(p *poll, what string) {
 		h.keep(name, what, true, noteBound)
 	case p.key == "" && !p.ticketed: // nobody has anything to come back with
 	default: // an answer that is a grant of now does not wait for it
-		go h.keep(name, what, false, settleTimeout)
+		h.work.Go(func() { h.keep(name, what, false, settleTimeout) })
 	}
 }
 
 func (h *Handler) keep(name, value string, replace bool, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()
+	defer context.AfterFunc(h.ending, func() { time.AfterFunc(noteBound, cancel) })()
 	if _, _, err := h.notes.Remember(ctx, name, value, knownFor, replace); err != nil {
 		h.options.log.Warn("could not note a grant: its key is answered with it only once the bucket opens", "error", err)
 	}
@@ -130,4 +145,21 @@ func grantName(wait string) string { return "grant:" + wait }
 func keyName(shard int, key string) string {
 	sum := sha256.Sum256([]byte(strconv.Itoa(shard) + " " + key))
 	return "key:" + base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// newWait names a wait. A ticket so tells which key it was given to.
+func newWait(shard int, key string) string {
+	if key == "" {
+		return randomID()
+	}
+	return randomID() + waitKeyMark + strings.TrimPrefix(keyName(shard, key), "key:")[:8]
+}
+
+// waitKeyMark stands before the part of a wait's name that tells its key.
+const waitKeyMark = "-"
+
+// keyTail is that part; empty for a wait without a key.
+func keyTail(wait string) string {
+	_, tail, _ := strings.Cut(wait, waitKeyMark)
+	return tail
 }

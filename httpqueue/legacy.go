@@ -68,7 +68,7 @@ func (h *Handler) dropLegacy(r *http.Request, shard int, err error) {
 	switch {
 	case errors.Is(err, errOverloaded):
 		_ = ctxerr.Sleep(r.Context(), overloadPause)
-	case r.Context().Err() == nil && !errors.Is(err, errShutdown):
+	case r.Context().Err() == nil && !errors.Is(err, errShutdown) && !errors.Is(err, errAhead):
 		h.options.log.Error("the queue refuses a legacy request: dropped", "shard", shard, "error", err)
 		_ = ctxerr.Sleep(r.Context(), refusalPause)
 	}
@@ -86,7 +86,7 @@ func drop() { panic(http.ErrAbortHandler) }
 //
 // As with stand, its frame is small.
 func (h *Handler) answerOnce(w http.ResponseWriter, r *http.Request, shard int, answer func(http.ResponseWriter)) error {
-	ctx, waiter, err := h.enter(r.Context(), 0, "")
+	ctx, waiter, err := h.enter(r.Context(), 0, shard, "")
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
+	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 // LegacyClient is a queue behind any gateway-queue. It implements
@@ -19,7 +21,8 @@ import (
 //
 // Only an answer of 200 is a grant to it. After any other, and after a lost
 // connection, it asks again in growing pauses of up to 5 s; its place in line is
-// then the last.
+// then the last. So it does where the machine was suspended meanwhile: how old a
+// grant is then, its server cannot tell.
 type LegacyClient struct {
 	wire  wire
 	close sync.Once
@@ -88,6 +91,7 @@ func (c *LegacyClient) ask(ctx context.Context, shardID int) error {
 	if err != nil {
 		return bare(err)
 	}
+	sent := elapsed.Now()
 	resp, err := c.wire.do(req)
 	if err != nil {
 		return err
@@ -96,6 +100,9 @@ func (c *LegacyClient) ask(ctx context.Context, shardID int) error {
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<10)) // so that the connection can be used again
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("httpqueue: the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	}
+	if jumped := sent.Jumped(); jumped > usedAnswer {
+		return fmt.Errorf("httpqueue: the machine was suspended for %v, or its clock set, while the shard waited: its grant may be too old", jumped.Round(time.Millisecond))
 	}
 	return nil
 }

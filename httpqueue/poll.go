@@ -160,7 +160,7 @@ func queryPoll(query url.Values, body *pollRequest) *problem {
 // stand waits in line. Ten thousand goroutines stand here, so its frame, and
 // those of its callers, are small: together they fit a stack of 4 KiB.
 func (h *Handler) stand(r *http.Request, p *poll) {
-	ctx, waiter, err := h.enter(r.Context(), p.deadline, p.key)
+	ctx, waiter, err := h.enter(r.Context(), p.deadline, p.shard, p.key)
 	if err != nil {
 		p.err, p.ended = err, err
 		return
@@ -234,7 +234,7 @@ func (h *Handler) outcome(r *http.Request, p *poll) (over bool, _ *problem) {
 	}
 	var late *gatewayqueue.DeadlineError
 	switch {
-	case gone:
+	case gone, errors.Is(p.ended, errAhead):
 		drop()
 	case p.err == nil:
 		return false, nil
@@ -302,7 +302,12 @@ func (h *Handler) poll(w http.ResponseWriter, r *http.Request, permit bool) *pro
 		h.writePermit(w, p, p.hadID, p.had, p.had.Deadline())
 		return nil
 	}
-	h.stand(r, p)
+	if h.begins() {
+		defer h.work.Done() // what is granted is answered, or goes back, before the end
+		h.stand(r, p)
+	} else {
+		p.err, p.ended = errShutdown, errShutdown
+	}
 	return h.answer(w, r, p)
 }
 

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -87,6 +89,11 @@ func invalid(field string, value any, want string) *problem {
 	return p
 }
 
+// away says that the store was not reached. Its queue logs that.
+func away(err error) bool {
+	return errors.As(err, new(net.Error)) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
 // problemOf is the problem that an error of the queue is to a client.
 func (h *Handler) problemOf(err error) *problem {
 	var (
@@ -123,7 +130,7 @@ func (h *Handler) problemOf(err error) *problem {
 		p := newProblem(http.StatusGone, "gone", "the permit has lapsed: it was not renewed in time, or for as long as a permit may be held")
 		p.Reason = reasonLapsed
 		return p
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), away(err):
 		p := newProblem(http.StatusServiceUnavailable, "unavailable", "the queue's store does not answer: try again")
 		p.retryAfter = time.Second
 		return p

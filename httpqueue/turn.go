@@ -96,6 +96,11 @@ func (t *turn) wait(ctx context.Context) (*clientPermit, error) {
 			if sent.Since() < leastPoll && !t.request.Early { // a server that does not wait
 				t.rest(ctx, leastPoll)
 			}
+		case ctx.Err() == nil && c.ctx.Err() == nil && errors.Is(err, gatewayqueue.ErrPermitSettled):
+			last = err
+			failures++
+			t.anew()
+			t.rest(ctx, retryIn(err, failures))
 		case ctx.Err() == nil && c.ctx.Err() == nil && (again(err) || t.passes(err)):
 			last = err
 			failures++
@@ -117,6 +122,10 @@ func (t *turn) wait(ctx context.Context) (*clientPermit, error) {
 		}
 	}
 }
+
+// anew makes it another wait, of which nothing was granted yet: what the one
+// before was granted may be used up, and its ticket is as good as none.
+func (t *turn) anew() { t.request.Key, t.request.Ticket = randomID(), "" }
 
 // passes says whether an answer is somebody else's that stands in the server's
 // place for now: a balancer's page, a proxy's error. The server has been heard
@@ -199,7 +208,7 @@ func (t *turn) poll(ctx context.Context) (answer, error) {
 		defer cancel()
 		var o outcome
 		o.err = t.client.wire.try(poll, wait+pollGrace, http.MethodPost, permits, request, &o.answer)
-		if a := o.answer; o.err == nil && (a.Shard == nil || *a.Shard != *request.Shard || !a.Waiting && (a.ID == "" || a.GoodFor <= 0)) {
+		if a := o.answer; o.err == nil && (a.Shard == nil || *a.Shard != *request.Shard || !a.Waiting && (a.ID == "" || a.GoodFor < 0)) {
 			o.err = errForeign
 		}
 		done <- o
@@ -256,7 +265,7 @@ func (t *turn) accept(ctx context.Context, answer answer, sent elapsed.Moment) (
 		}
 		return nil, ctxerr.Ended(ctx)
 	}
-	if sent.Since() > good/2 && !p.confirm(ctx) {
+	if sent.Since() >= good/2 && !p.confirm(ctx) {
 		return nil, nil // the same key has paid, if it has lapsed; if it has not, it is had again
 	}
 	c.run(p.keep)

@@ -204,6 +204,8 @@ func (q *RedisQueue) Remember(ctx context.Context, name, value string, keep time
 			return inForce, left, nil
 		case classify(err) == returned:
 			return "", 0, explain(err, q.store.keys)
+		case q.ctx.Err() != nil:
+			return "", 0, gatewayqueue.ErrClosed
 		}
 		if ctxerr.Sleep(ctx, retryIn(err, n)) != nil {
 			return "", 0, ctxerr.Ended(ctx, err)
