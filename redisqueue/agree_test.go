@@ -161,3 +161,34 @@ func TestOptionsThatDiffer_TheLogSaysSoAndItEnds(t *testing.T) {
 		require.Less(t, gap(), 6*time.Second)
 	})
 }
+
+// Where scripts are not told who the server is, an outage is all that shows that
+// another one may answer. What that has missed may be of a pod with a longer lease.
+func TestOptionsThatDiffer_AnOutage(t *testing.T) {
+	t.Parallel()
+	for _, d := range differences() {
+		t.Run(d.name, func(t *testing.T) {
+			within(t, func(t *testing.T, server *miniredis.Miniredis, _ *redis.Client) {
+				usual, usualLink := cutOff(t, server, fresh(1)...)
+				other, otherLink := cutOff(t, server, fresh(1, d.opts...)...)
+				for _, q := range []*redisqueue.RedisQueue{other, usual} { // both have been heard of
+					require.NoError(t, q.Wait(t.Context(), 1))
+					time.Sleep(time.Minute)
+				}
+				seq := server.HGet(at+"limits", "seq")
+				permit, err := other.Acquire(t.Context(), 0)
+				require.NoError(t, err)
+				otherLink.set(context.DeadlineExceeded)
+				usualLink.set(context.DeadlineExceeded)
+				next := ask(t.Context(), usual, 2)
+				time.Sleep(3 * time.Second)
+				server.Del(at + "slot:0") // and so it has missed that
+				server.Del(at + "opens")
+				server.HSet(at+"limits", "seq", seq)
+				usualLink.set(nil)
+				require.NoError(t, <-next)
+				require.GreaterOrEqual(t, time.Since(permit.Deadline()), d.window, "the permit may have been used at its deadline")
+			})
+		})
+	}
+}

@@ -111,10 +111,11 @@ func (h *health) answered() {
 }
 
 // untilNow is until when no grant is wanted, by what is known now: in an outage
-// the very first answer may be the other server's. The caller holds mu.
+// the very first answer may be the other server's, and what it has missed may be
+// of a pod with a longer lease. The caller holds mu.
 func (h *health) untilNow() time.Time {
 	if h.outage() {
-		return h.since.Add(h.queue.config.stateHold())
+		return h.since.Add(max(h.queue.config.stateHold(), time.Duration(h.queue.known.hold.Load())))
 	}
 	return h.until
 }
