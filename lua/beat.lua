@@ -47,7 +47,7 @@ if tonumber(lowest[2]) < now then
 end
 local hold = tonumber(redis.call('ZRANGE', holds_key, -1, -1, 'WITHSCORES')[2] or '0')
 if died then reply[9] = ms(died) end
-if hold > now then reply[10] = ms(hold) end
+if hold > now then reply[10] = ms(math.min(hold, now + 600000)) end -- longer, or inf: edited
 local refresh_at, ask_after = tonumber(limits[4] or '0') or 0, tonumber(limits[7] or '0') or 0
 if refresh_every ~= '0' and math.max(refresh_at, ask_after) <= now then
   reply[6] = 1 -- one pod at a time: the next, if this one dies over it

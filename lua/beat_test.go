@@ -169,6 +169,7 @@ func TestBeat(t *testing.T) {
 			reply: "ok lapse= hold=@3000 wait=0 ahead=0",
 			after: both,
 		},
+		{name: "SaysOfNoHoldThatItIsEndless", seed: state{"holds": "b=9999999999999"}, reply: "ok hold=@600000", after: alive},
 		{name: "SaysWhenALeaseHasEndedLast", seed: state{"pods": "x=@-500 y=@-20 b=@20000"}, reply: "ok died=@-20", after: state{"pods": "a=@30000 x=@-500 y=@-20 b=@20000"}},
 		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
 		{name: "PodsOfAWrongType", seed: state{"pods": "!string"}, reply: "WRONGTYPE"},

@@ -25,7 +25,8 @@
 --   back is 1 if the ticket had lost its place (its pod was taken for dead) and has it again; with granted, 2 if
 --   there is more to remove before the pod's next ticket;
 --   shut is how long the bucket is certain to stay closed; reset is when the period ends, 0 before it begins;
---   server is who it is (lib/server.lua): if it may have lost grants, this call has closed every bucket;
+--   server is who it is (lib/server.lua), or 'edited' where closed_until was missing: if it may have lost grants, or a
+--   hold, this call has closed every bucket;
 --   window and grace are those in force, the longest of all pods
 -- Error BADVALUE <key>: a value was edited to something that cannot be used.
 
@@ -69,6 +70,7 @@ if limits[1] then -- first of all: what is noticed here is not noticed again
   local longer
   server = identity(limits[7], limits[8], notice == '1' and (whole(limits[9]) or 0) <= now)
   window, longer = agree(limits_key, 'window', limits[10], own_window, now)
+  if not limits[6] and not server.lost then server.word, server.lost = 'edited', true end -- the end of a hold is not known
   grace = agree(limits_key, 'grace', limits[11], own_grace, now)
   usual_lease = agree(limits_key, 'pod_lease', limits[12], own_pod_lease, now)
   if server.lost or longer then -- a grant of before may be in use, and needs its window; so do those of shorter windows

@@ -22,12 +22,12 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "d65640afd71866ffec0c91881cf585463b28442f",
-	"identified": "8fcff583b1501a8af047634d4801f97d80e1a7e3",
-	"renew":      "f363f52bbe17ce0de49a0965c78aae77a332517a",
+	"claim":      "ab3c7f25c40203d4a81a127e8a92cef999d72d16",
+	"identified": "c9eb1d1b149531e9dd6065f2520bc2b5b85b0aef",
+	"renew":      "f4d12945296099da525ce4c572f96b08cbfcd2a4",
 	"abandon":    "f3e0f95cad1ff24a8a374d0674bb4fc0fa563e8f",
-	"beat":       "51de5031387dd0763f67416fc62ba2424bc09454",
-	"sync":       "292dd35e3d78b84deeb3feaf7d23ef93c799ff4a",
+	"beat":       "162ba8a02ef96fe823de69a9cc475590e9ae2532",
+	"sync":       "5b3734d58a9ffe3af942fb5658ebc2a3c57831c0",
 	"status":     "fe05621c46c92f86e1e18621b4e1026b7248a90e",
 	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",

@@ -77,7 +77,8 @@ if limits[1] and seq then -- else claim reports them
   seq = redis.call('HINCRBY', limits_key, 'seq', 1)
   if not mine or limits[3] ~= granted_buckets then
     code = 'late'
-    redis.call('HSET', limits_key, 'closed_until', ms(math.max(whole(limits[4]) or 0, now + window)))
+    -- Where it is missing claim has yet to close every bucket, for longer.
+    if limits[4] then redis.call('HSET', limits_key, 'closed_until', ms(math.max(whole(limits[4]) or 0, now + window))) end
   end
 end
 return {code, ms(now), ms(seq or 0)}

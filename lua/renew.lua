@@ -48,7 +48,8 @@ redis.call('SET', paid_key, paid or 'granted', 'PX', ms(remembered))
 if limits[1] and seq then -- else claim reports them
   seq = redis.call('HINCRBY', limits_key, 'seq', 1)
   if limits[3] ~= granted_buckets then -- it was granted under other limits: no bucket is certain
-    redis.call('HSET', limits_key, 'closed_until', ms(math.max(whole(limits[4]) or 0, now + lease)))
+    -- Where it is missing claim has yet to close every bucket, for longer.
+    if limits[4] then redis.call('HSET', limits_key, 'closed_until', ms(math.max(whole(limits[4]) or 0, now + lease))) end
   end
 end
 return {'renewed', ms(now), ms(seq or 0)}

@@ -56,6 +56,33 @@ func TestClaimNoticesThatTheServerIsAnother(t *testing.T) {
 	})
 }
 
+// Absent is not zero: where the end of a hold was deleted nobody knows it.
+func TestClaimMissesTheEndOfAHold(t *testing.T) {
+	claim.run(t, []contract{
+		{
+			name: "ClosesEveryBucket", seed: lostBy(" closed_until=none"), reply: "wait wait=~5250 shut=~5250 server=edited",
+			after: state{
+				"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0",
+				"queue:0": "00001@a#1=@0", "pods": "a=@30000",
+			},
+		},
+		{name: "AndOnlyOnce", seed: lostBy(" closed_until=none"), times: 2, reply: "wait wait=~5250", after: state{
+			"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0",
+			"queue:0": "00001@a#1=@0", "pods": "a=@30000",
+		}},
+	})
+}
+
+func TestSyncMissesTheEndOfAHold(t *testing.T) {
+	sync.run(t, []contract{
+		{
+			name: "ClosesEveryBucket", seed: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=none"},
+			reply: "ok server=edited closed_until=@5250",
+			after: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0"},
+		},
+	})
+}
+
 func TestSyncNoticesThatTheServerIsAnother(t *testing.T) {
 	as := func(more string) state {
 		return state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000" + more}

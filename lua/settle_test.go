@@ -65,6 +65,11 @@ func TestIdentified(t *testing.T) {
 	}
 	identified.run(t, []contract{
 		{name: "StartsTheWindow", reply: "identified seq=7", after: told},
+		{
+			name:  "UnderOtherLimitsWhereTheEndOfAHoldIsMissing",
+			seed:  state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=none"},
+			reply: "late", after: with(told, state{"limits": "epoch=e seq=7 max_concurrency=2 total=10 reset_at=@60000 closed_until=none"}),
+		},
 		{name: "StartsItOnce", times: 3, reply: "identified seq=7", after: told},
 		{
 			name: "SentAgainLaterStartsNoOther", call: args{"window": "50000"}, // both must outlast a look on a busy machine
@@ -267,6 +272,11 @@ func TestAnnouncedThenAbandoned(t *testing.T) {
 func TestRenew(t *testing.T) {
 	lease := state{"limits": limitsWith("seq=7")}
 	renew.run(t, []contract{
+		{
+			name:  "UnderOtherLimitsWhereTheEndOfAHoldIsMissing",
+			seed:  state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=none"},
+			reply: "renewed", after: with(held, state{"limits": "epoch=e seq=7 max_concurrency=2 total=10 reset_at=@60000 closed_until=none"}),
+		},
 		{name: "KeepsTheBucketClosed", seed: state{"slot:0": "00001@a#1 permit ttl=3000", "opens": "0=@3000"}, reply: "renewed seq=7", after: with(held, lease)},
 		{
 			name:  "WhereAllStateWasLost",

@@ -1,6 +1,7 @@
 -- sync: agree on limits and state: seed them where they are missing or lost, change them, or learn them.
 --
--- KEYS  1 limits  2 remaining  3 opens  4 spent  5 out  6... slot and queue of each bucket, as many as the pod knows buckets
+-- KEYS  1 limits  2 remaining  3 opens  4 spent  5 out  6 pods  7 rests  8 holds  9... slot and queue of each bucket, as many
+--       as the pod knows buckets
 -- ARGV  1 'meet' to learn (and seed, if need be) or 'update' to change
 --       2 epoch  3 seq  4 remaining ('' if none)  5 reset_at: as the pod remembers them
 --       6 epoch to use if state was lost  7 how long every bucket then stays closed (ms), if pods agreed on no more
@@ -22,6 +23,7 @@
 -- Error BADVALUE <key>: a value was edited to something that cannot be used; update repairs it.
 
 local limits_key, remaining_key, opens_key, spent_key, out_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local pods_key, rests_key, holds_key, pairs_at = KEYS[6], KEYS[7], KEYS[8], 9
 local kind, known_epoch, known_seq, known_left, known_reset = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local new_epoch, lost_hold, least_hold, refresh_in, new_total = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local new_left, new_reset_after, new_buckets, may_ask = ARGV[11], ARGV[12], ARGV[13], ARGV[14] ~= '0'
@@ -64,7 +66,7 @@ if not given and (lost or over and asks and may_ask and not asked) then
   return {lost and 'ask' or 'over', ms(now), '', '0', '0', '0', '0', '0', '0', ''}
 end
 if not lost and over then left = math.max(total - #until_after(out_key, reset), 0) end
-if update and not lost and buckets ~= (#KEYS - 5) / 2 and tostring(buckets) ~= new_buckets then
+if update and not lost and buckets ~= (#KEYS - pairs_at + 1) / 2 and tostring(buckets) ~= new_buckets then
   code, server.word = 'buckets', ''
   return reply()
 end
@@ -94,7 +96,9 @@ if lost then -- the least of what all witnesses say
   for i = 2, #spent, 2 do unspent = math.max(unspent - (whole(spent[i]) or 0), 0) end
   left = math.min(left or unspent, unspent)
   -- Something that is left shows that this is no new Redis, but one that has lost the rest.
-  local new = fresh == '1' and not f[1] and not text and redis.call('HLEN', opens_key) == 0
+  local new = fresh == '1' and not text and redis.call('HLEN', opens_key) + #spent + redis.call('HLEN', rests_key) +
+    redis.call('ZCARD', out_key) + redis.call('ZCARD', pods_key) + redis.call('ZCARD', holds_key) == 0
+  for i = 1, 14 do new = new and (not f[i] or i == 7 or i == 8) end -- ask_at and ask_after are there while a pod asks its source
   closed = math.max(sane and closed or 0, new and 0 or now + lost_hold)
   if new and server.word ~= 'new' then -- and so the script is new to it as well
     redis.call('HSET', limits_key, 'fresh_until', ms(now + lost_hold))
@@ -127,6 +131,7 @@ if mine and reset <= mine_reset + half and (lost or f[1] ~= known_epoch) and not
   if not (reset > mine_reset + half) then reset = math.max(reset, mine_reset) end
   code = code == 'ok' and 'changed' or code
 end
+if not f[6] and not server.lost then server.word, server.lost = 'edited', true end -- the end of a hold is not known
 if server.lost and not lost then -- a grant of before may be in use, and needs its window
   closed = math.max(closed, now + lost_hold)
   redis.call('HSET', limits_key, 'closed_until', ms(closed), 'refresh_at', '0',
@@ -135,8 +140,8 @@ end
 if lost or update then
   if not lost and buckets ~= tonumber(new_buckets) then -- the waiting take their places in the new lines
     closed = math.max(closed, now + least_hold)
-    for i = 6, #KEYS, 2 do -- until the windows and leases of the old ones are over
-      local slot_key, queue_key, bucket = KEYS[i], KEYS[i + 1], i / 2 - 3
+    for i = pairs_at, #KEYS, 2 do -- until the windows and leases of the old ones are over
+      local slot_key, queue_key, bucket = KEYS[i], KEYS[i + 1], (i - pairs_at) / 2
       local opens = redis.call('HGET', opens_key, ms(bucket))
       closed = math.max(closed, now + redis.call('PTTL', slot_key), tonumber(opens or '0') or 0)
       redis.call('DEL', queue_key)

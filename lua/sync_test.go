@@ -12,7 +12,7 @@ import (
 var sync = script{
 	text: lua.Sync,
 	keys: func(a args) []string {
-		keys := []string{"limits", "remaining", "opens", "spent", "out"}
+		keys := []string{"limits", "remaining", "opens", "spent", "out", "pods", "rests", "holds"}
 		for _, bucket := range strings.Split(a["pairs"], "") {
 			keys = append(keys, "slot:"+bucket, "queue:"+bucket)
 		}
@@ -39,6 +39,24 @@ func knows(over args) args {
 }
 
 var nothing = state{"limits": "", "remaining": ""}
+
+// Whatever is left shows that a Redis is no new one, but has lost the rest.
+func TestSyncTakesNoRemnantForAFreshOne(t *testing.T) {
+	var contracts []contract
+	for _, left := range []struct{ key, value string }{
+		{"remaining", "7"}, {"opens", "0=5"}, {"spent", "1=1"}, {"out", "00001@a#1=5"}, {"pods", "a=5"}, {"rests", "1=5"}, {"holds", "a=5"},
+		{"limits", "seq=5"}, {"limits", "max_concurrency=1"}, {"limits", "total=10"}, {"limits", "reset_at=0"}, {"limits", "closed_until=0"},
+		{"limits", "run_id=a"}, {"limits", "master_replid=a"}, {"limits", "window=5000@5"}, {"limits", "grace=250@5"},
+		{"limits", "pod_lease=3000@5"}, {"limits", "since=5"},
+	} {
+		seed := state{"limits": "", "remaining": ""}
+		seed[left.key] = left.value
+		contracts = append(contracts, contract{
+			name: left.key + left.value, seed: seed, call: args{"fresh": "1"}, reply: "seeded closed_until=@5250", replyOnly: true,
+		})
+	}
+	sync.run(t, contracts)
+}
 
 func TestSyncLearns(t *testing.T) {
 	sync.run(t, []contract{
@@ -85,6 +103,11 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			name: "AFreshOneIsOpenAtOnce", seed: nothing, call: args{"fresh": "1"},
 			reply: "seeded closed_until=0",
 			after: state{"limits": "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=0 blind:fresh_until=@5250 refresh_at=@600000", "remaining": "10"},
+		},
+		{
+			name: "AFreshOneThoughAnotherPodAsksItsSource", seed: state{"limits": "ask_at=@-1 ask_after=@-1", "remaining": ""}, call: args{"fresh": "1"},
+			reply: "seeded closed_until=0",
+			after: state{"limits": "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=0 ask_after=@-1 blind:fresh_until=@5250 refresh_at=@600000", "remaining": "10"},
 		},
 		{
 			name: "ARunningPeriod", seed: nothing, call: args{"remaining": "4", "reset_after": "9000"},

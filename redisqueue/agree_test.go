@@ -162,6 +162,34 @@ func TestOptionsThatDiffer_TheLogSaysSoAndItEnds(t *testing.T) {
 	})
 }
 
+// State is lost again while the hold for the first loss stands, as where an empty
+// Redis crashes over and over: Redis knows nothing of the other pod any more.
+func TestOptionsThatDiffer_StateIsLostTwice(t *testing.T) {
+	t.Parallel()
+	for _, d := range differences() {
+		t.Run(d.name, func(t *testing.T) {
+			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+				usual := open(t, client, fresh(1)...)
+				other, link := cutOff(t, server, fresh(1, d.opts...)...)
+				for _, q := range []*redisqueue.RedisQueue{other, usual} { // both have been heard of
+					require.NoError(t, q.Wait(t.Context(), 1))
+					time.Sleep(time.Minute)
+				}
+				permit, err := other.Acquire(t.Context(), 0)
+				require.NoError(t, err)
+				link.set(context.DeadlineExceeded)
+				next := ask(t.Context(), usual, 2)
+				for range 3 {
+					server.FlushAll()
+					time.Sleep(2 * time.Second)
+				}
+				require.NoError(t, <-next)
+				require.GreaterOrEqual(t, time.Since(permit.Deadline()), d.window, "the permit may have been used at its deadline")
+			})
+		})
+	}
+}
+
 // Where scripts are not told who the server is, an outage is all that shows that
 // another one may answer. What that has missed may be of a pod with a longer lease.
 func TestOptionsThatDiffer_AnOutage(t *testing.T) {

@@ -48,7 +48,6 @@ func (l *line) hear(s step, sent elapsed.Moment, r claimReply, err error) []gate
 		return nil // the rest is of a state, or of limits, that are no more
 	}
 	events := q.remember(s.claim.view, r.seq, r.left, r.reset)
-	q.view.hold = r.hold
 	l.ask = time.Now().Add(r.wait + time.Duration(r.ahead)*handoff)
 	if l.again {
 		l.ask = time.Time{}

@@ -105,6 +105,8 @@ func classify(err error) class {
 func explain(err error, k keys) error {
 	text := err.Error()
 	switch {
+	case errors.Is(err, ErrUnexpectedReply):
+		return err // it says what it is of
 	case errors.Is(err, redis.ErrClosed):
 		return fmt.Errorf("redisqueue: the Redis client was closed before the queue: close the queue first: %w", err)
 	case strings.Contains(text, "BADVALUE"):

@@ -38,7 +38,7 @@ func Decode(answer any) []error {
 	_, identified := s.identified(ctx, &permit{})
 	_, renew := s.renew(ctx, []renewal{{permit: &permit{}}})
 	_, beat := s.beat(ctx, view{}, 0, make([]beatLine, 3))
-	_, sync := s.sync(ctx, false, view{}, 2, nil, false)
+	_, sync := s.sync(ctx, false, view{}, 0, 2, nil, false)
 	_, status := s.status(ctx, 2)
 	return []error{claim, identified, renew, s.abandon(ctx, 0, "", "00001@a#1"), beat, sync, status}
 }

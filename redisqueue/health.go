@@ -115,7 +115,7 @@ func (h *health) answered() {
 // of a pod with a longer lease. The caller holds mu.
 func (h *health) untilNow() time.Time {
 	if h.outage() {
-		return h.since.Add(max(h.queue.config.stateHold(), time.Duration(h.queue.known.hold.Load())))
+		return h.since.Add(h.queue.longestHold())
 	}
 	return h.until
 }

@@ -31,15 +31,15 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 	if q.config.source == nil {
 		limit = &report{SessionStartLimit: q.guess(known)}
 	}
-	r, err := q.store.sync(q.ctx, false, known, 0, limit, q.asks())
+	r, err := q.store.sync(q.ctx, false, known, q.longestHold(), 0, limit, q.asks())
 	if code := r.code; err == nil && (code == "ask" || code == "over") {
 		if limit, err = q.ask(q.ctx, r.now); err != nil {
 			q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 			return sourceWait, nil //nolint:nilerr // it is not due to Redis, and has been reported
 		}
-		r, err = q.store.sync(q.ctx, code == "over", known, known.maxConcurrency, limit, false)
+		r, err = q.store.sync(q.ctx, code == "over", known, q.longestHold(), known.maxConcurrency, limit, false)
 		if err == nil && r.code == "buckets" {
-			r, err = q.store.sync(q.ctx, true, known, r.view.maxConcurrency, limit, false)
+			r, err = q.store.sync(q.ctx, true, known, q.longestHold(), r.view.maxConcurrency, limit, false)
 		}
 	}
 	q.heard(nil, err)
@@ -59,7 +59,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 		q.refuseAll(q.mismatch(r.view.maxConcurrency))
 		return busyWait, nil
 	}
-	q.met(r.server)
+	q.met(r.server, r.closed)
 	q.logMeeting(known, r)
 	q.adopt(r)
 	return 0, nil
@@ -69,7 +69,7 @@ func (q *RedisQueue) logMeeting(known view, r syncReply) {
 	log := q.config.log.With("remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)
 	switch {
 	case known.epoch != "" && known.epoch != r.view.epoch:
-		log.Warn("Redis had lost state: every bucket stays closed for a while", "closed", q.config.stateHold())
+		log.Warn("Redis had lost state: every bucket stays closed for a while", "closed", r.closed)
 		q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStateLost})
 	case r.code != "seeded":
 		log.Debug("joined the queue")
@@ -77,9 +77,9 @@ func (q *RedisQueue) logMeeting(known view, r syncReply) {
 		log.Info("started a new queue")
 	case q.config.source == nil:
 		log.Warn("started a queue: Redis had none, or has lost it; what was spent of the budget before, and who identified just now, cannot be known",
-			"closed", q.config.stateHold())
+			"closed", r.closed)
 	default:
-		log.Info("started a queue: Redis had none, or has lost it; who identified just now cannot be known", "closed", q.config.stateHold())
+		log.Info("started a queue: Redis had none, or has lost it; who identified just now cannot be known", "closed", r.closed)
 	}
 }
 
@@ -203,7 +203,7 @@ func (q *RedisQueue) update(ctx context.Context, limit *report) error {
 	q.mu.Unlock()
 	buckets := known.maxConcurrency
 	for n := 1; ; {
-		r, err := q.store.sync(ctx, true, known, buckets, limit, false)
+		r, err := q.store.sync(ctx, true, known, q.longestHold(), buckets, limit, false)
 		q.heard(nil, err)
 		switch {
 		case err == nil && r.code == "buckets":
@@ -212,7 +212,7 @@ func (q *RedisQueue) update(ctx context.Context, limit *report) error {
 		case err == nil && r.notYet():
 			return nil // they are asked for again
 		case err == nil:
-			q.met(r.server)
+			q.met(r.server, r.closed)
 			q.config.log.Info("new limits", "remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)
 			q.adopt(r)
 			return nil
@@ -249,7 +249,6 @@ func (q *RedisQueue) adopt(r syncReply) {
 	if old.epoch == v.epoch && v.seq < old.seq {
 		v = old // overtaken by a later reply
 	}
-	v.hold = max(v.hold, old.hold)
 	q.view = v
 	q.sayIfNothingIsEverGranted()
 	if old.epoch != v.epoch || old.maxConcurrency != v.maxConcurrency {

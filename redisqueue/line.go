@@ -191,7 +191,7 @@ func (l *line) run() {
 			q.heard(l.hear(s, sent, reply, err), err)
 			if err == nil {
 				q.health.moved()
-				q.met(reply.server)
+				q.met(reply.server, reply.hold)
 				q.agree(reply.window, reply.hold)
 				if reply.code == "granted" {
 					q.unacknowledged(nil)

@@ -156,9 +156,10 @@ func WithFailExhausted() Option { return func(c *config) { c.failExhausted = tru
 // WithFreshStart says that no shard of this application can have identified
 // within the last window, so that a Redis with nothing of it is new and not lost:
 // its buckets open at once rather than after a permit's lease. Where anything is
-// left of a queue it does nothing. It is for tests and demonstrations: in
-// production a Redis that was emptied a second ago looks the same, and a shard
-// that identified then is followed too soon.
+// left of its limits, budget, buckets, pods or identifies it does nothing; places
+// in line are not looked for. It is for tests and demonstrations: in production a
+// Redis that was emptied a second ago looks the same, and a shard that identified
+// then is followed too soon.
 func WithFreshStart() Option { return func(c *config) { c.freshStart = true } }
 
 // WithLogger sets where the queue reports changes of state; nowhere by default.

@@ -152,8 +152,7 @@ type view struct {
 	maxConcurrency int // 0 before the first contact
 	total          int
 	remaining      int
-	reset          int64         // ms on Redis's clock; 0 while no period has begun
-	hold           time.Duration // the longest that any pod needs after a loss of state; 0 if not heard yet
+	reset          int64 // ms on Redis's clock; 0 while no period has begun
 }
 
 // place is a ticket that takes its place in a line.
@@ -470,6 +469,7 @@ type syncReply struct {
 	code   string
 	now    int64
 	view   view
+	closed time.Duration // for how long every bucket is
 	server identity
 }
 
@@ -488,9 +488,10 @@ type report struct {
 	asked int64 // when the source was asked for them, in ms on Redis's clock; 0 if nobody was
 }
 
-// sync agrees on limits and state. limit is nil if the source was not asked; asks
-// says that it can be when a period is over.
-func (s *store) sync(ctx context.Context, update bool, known view, buckets int, limit *report, asks bool) (syncReply, error) {
+// sync agrees on limits and state. hold is for how long every bucket is closed if
+// state was lost. limit is nil if the source was not asked; asks says that it can
+// be when a period is over.
+func (s *store) sync(ctx context.Context, update bool, known view, hold time.Duration, buckets int, limit *report, asks bool) (syncReply, error) {
 	kind, remembered := "meet", ""
 	if update {
 		kind = "update"
@@ -502,13 +503,15 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	if s.config.freshStart && known.epoch == "" {
 		fresh = 1
 	}
-	keys := []string{s.keys.limits(), s.keys.remaining(), s.keys.opens(), s.keys.spent(), s.keys.out()}
+	keys := []string{
+		s.keys.limits(), s.keys.remaining(), s.keys.opens(), s.keys.spent(), s.keys.out(), s.keys.pods(), s.keys.rests(), s.keys.holds(),
+	}
 	for b := range buckets {
 		keys = append(keys, s.keys.slot(b), s.keys.queue(b))
 	}
 	args := []any{
 		kind, known.epoch, known.seq, remembered, known.reset, randomTail(),
-		ms(max(s.config.stateHold(), known.hold)), ms(s.config.podLease), ms(s.config.refresh), "", 0, 0, 0,
+		ms(hold), ms(s.config.podLease), ms(s.config.refresh), "", 0, 0, 0,
 	}
 	if limit != nil {
 		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.ResetAfter), limit.MaxConcurrency)
@@ -525,9 +528,8 @@ func (s *store) sync(ctx context.Context, update bool, known view, buckets int, 
 	r := s.run(ctx, syncScript, keys, args...)
 	code, now := r.text(), r.int64()
 	v := view{epoch: r.text(), seq: r.int64(), maxConcurrency: r.int(), total: r.int(), remaining: r.int(), reset: r.int64()}
-	_ = r.int64() // closed_until: claims say how long
-	v.hold = known.hold
-	return syncReply{code, now, v, identity(r.text())}, r.done()
+	closed := time.Duration(max(r.int64()-now, 0)) * time.Millisecond
+	return syncReply{code, now, v, closed, identity(r.text())}, r.done()
 }
 
 // longestTrouble is how much of a source's error is kept in Redis, in bytes.

@@ -29,12 +29,36 @@ type acquaintance struct {
 	alone  atomic.Pointer[unacknowledgedError] // of the last grant, if it did not count
 	window atomic.Int64                        // in force, as last heard
 	hold   atomic.Int64
+
+	longest atomic.Pointer[longestHold]
 }
 
-// met notes what a script has said of the server.
-func (q *RedisQueue) met(id identity) {
+// longestHold is the longest hold that was in force lately, and when it was. Should
+// Redis lose its state it knows nothing of other pods' leases any more, nor when
+// it loses it again during the hold that this costs.
+type longestHold struct {
+	hold time.Duration
+	at   time.Time
+}
+
+// agreedFor is for how long lib/server.lua keeps what a pod has asked for, which is
+// longer than any permit lasts.
+const agreedFor = 5 * time.Minute
+
+// longestHold is the longest hold that any pod has needed lately.
+func (q *RedisQueue) longestHold() time.Duration {
+	own := q.config.stateHold()
+	if l := q.known.longest.Load(); l != nil && time.Since(l.at) < agreedFor {
+		return max(own, l.hold)
+	}
+	return own
+}
+
+// met notes what a script has said of the server, and for how long it has then
+// closed every bucket.
+func (q *RedisQueue) met(id identity, hold time.Duration) {
 	word, why := id.cut()
-	log, hold := q.config.log, q.config.stateHold()
+	log := q.config.log
 	lost := true
 	switch word {
 	case "process":
@@ -46,6 +70,9 @@ func (q *RedisQueue) met(id identity) {
 	case "notice":
 		log.Warn("another Redis server answers than before, which may have missed the last grants: every bucket stays closed for a while",
 			"why", "it did not know the claim script: it was restarted, has taken over, or somebody flushed its scripts", "closed", hold)
+	case "edited":
+		log.Warn("closed_until is missing in the limits, so that a hold may have been lost: every bucket stays closed for a while",
+			"cure", "to open every bucket set it to 0", "closed", hold)
 	case "new":
 		lost = false
 		log.Info("it was not noted which Redis server wrote the queue's state: every bucket stays closed for a while",
@@ -81,6 +108,9 @@ const withoutInfo = "a Redis user without +info: add it (docs/operations.md, The
 // agree notes the options that are in force, by what a claim has answered.
 func (q *RedisQueue) agree(window, hold time.Duration) {
 	own := q.config.window
+	if hold >= q.longestHold() {
+		q.known.longest.Store(&longestHold{hold, time.Now()})
+	}
 	if q.known.window.Swap(int64(window)) != int64(window) && window > own {
 		q.config.log.Warn("other pods have a longer window: it counts for all until they have been gone for 5 minutes", "window", window, "own", own)
 	}
