@@ -81,6 +81,7 @@ func (l *line) hear(s step, sent elapsed.Moment, r claimReply, err error) []gate
 	case "tired":
 		events = append(events, l.rest(s.first, r.wait)...)
 	case "exhausted":
+		l.usedUp = r.now
 		q.beatSoon() // with the longer lease
 		q.exhausted(r.wait)
 	default:

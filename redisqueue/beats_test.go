@@ -42,6 +42,51 @@ func TestManyLinesThatWaitForTheResetBeatNoFaster(t *testing.T) {
 	})
 }
 
+// A reset brings nothing where a full budget leaves no unit either. That is asked
+// about once a minute, not in each beat that the beat before has caused.
+func TestAResetThatBringsNoUnitIsNotAskedAboutWithoutPause(t *testing.T) {
+	limit := gatewayqueue.SessionStartLimit{Total: 4, Remaining: 2, ResetAfter: time.Minute, MaxConcurrency: 2}
+	lowered := gatewayqueue.SessionStartLimit{Total: 1, Remaining: 0, ResetAfter: time.Minute, MaxConcurrency: 2}
+	for name, tc := range map[string]struct {
+		reserve int
+		change  func(t *testing.T, q *redisqueue.RedisQueue, server *miniredis.Miniredis)
+	}{
+		"a reserve of the total": {reserve: 4},
+		"a reserve above it":     {reserve: 10},
+		"a total that was lowered": {reserve: 2, change: func(t *testing.T, q *redisqueue.RedisQueue, _ *miniredis.Miniredis) {
+			require.NoError(t, q.Update(t.Context(), lowered))
+		}},
+		"less than nothing, by hand": {reserve: 4, change: func(_ *testing.T, _ *redisqueue.RedisQueue, server *miniredis.Miniredis) {
+			_ = server.Set("identify:{default}:remaining", "-5") // without a TTL
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+				opts := []redisqueue.Option{redisqueue.WithFreshStart(), redisqueue.WithLimit(limit), redisqueue.WithReserve(tc.reserve)}
+				hook := new(away)
+				var far slowReplies // without it there would be no end of them in virtual time
+				far.by.Store(int64(50 * time.Millisecond))
+				client.AddHook(hook)
+				client.AddHook(&far)
+				queue, other := open(t, client, opts...), open(t, client, opts...)
+				require.NoError(t, queue.Update(t.Context(), limit))
+				if tc.change != nil {
+					tc.change(t, queue, server)
+				}
+				for shard := range 5 {
+					_ = ask(t.Context(), queue, shard)
+					_ = ask(t.Context(), other, 5+shard)
+				}
+				for range 4 {
+					before := hook.calls()
+					time.Sleep(50 * time.Second)
+					require.Less(t, hook.calls()-before, 200, "as often as beats and renewals are, and no more")
+				}
+			})
+		})
+	}
+}
+
 // A pod whose budget comes back has the short lease again, and permits to renew.
 func TestAPermitThatIsGrantedAtTheResetIsRenewed(t *testing.T) {
 	within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {

@@ -206,7 +206,7 @@ func (q *RedisQueue) beat(lines []beatLine, all bool) (r beatReply, ok bool) {
 	if r.left >= 0 { // it may be all that is known of it, should Redis forget
 		events = q.remember(known, r.seq, r.left, r.reset)
 	}
-	units := r.left < 0 || r.left > q.config.reserveOf(known)
+	units := r.ended() > 0 || r.left > q.config.reserveOf(known)
 	for i, s := range r.lines {
 		l := q.lines[lines[i].bucket]
 		if l == nil || q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency {
@@ -218,7 +218,7 @@ func (q *RedisQueue) beat(lines []beatLine, all bool) (r beatReply, ok bool) {
 		}
 	}
 	if units {
-		q.unitsCame()
+		q.unitsCame(r.ended())
 	}
 	if r.refresh && !q.closed {
 		q.run(func() { q.refresh(r.now) })
@@ -310,10 +310,12 @@ func (q *RedisQueue) newcomers() []beatLine {
 	return lines
 }
 
-// unitsCame makes those ask who wait for a unit. The caller holds mu.
-func (q *RedisQueue) unitsCame() {
+// unitsCame makes those ask who wait for a unit. ended is the reset that has made
+// it come (ms), or 0: those that were told after it that there is none, because a
+// full budget leaves none either, sleep on. The caller holds mu.
+func (q *RedisQueue) unitsCame(ended int64) {
 	for _, l := range q.lines {
-		if l.exhausted {
+		if l.exhausted && (ended == 0 || l.usedUp < ended) {
 			l.exhausted = false
 			l.askNow()
 			q.look() // its lease is shorter now, and the next beat sooner

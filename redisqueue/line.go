@@ -39,7 +39,8 @@ type line struct {
 	again     bool      // it was told to ask since it last did: an answer on its way may be too old
 	ahead     int       // tickets before the first, as last heard
 	exhausted bool
-	failures  int // in a row
+	usedUp    int64 // when that was said last, on Redis's clock (ms)
+	failures  int   // in a row
 }
 
 // lineOf is the line of a bucket, made and started if need be.

@@ -174,6 +174,6 @@ func (p *permit) abandon(ctx context.Context) error {
 	if l := q.lines[p.bucket]; l != nil {
 		l.askNow()
 	}
-	q.unitsCame()
+	q.unitsCame(0)
 	return nil
 }

@@ -430,6 +430,14 @@ type beatReply struct {
 	lines   []standing    // as many as were asked for
 }
 
+// ended is the reset (ms), if it is over: whatever is left then is no more.
+func (r beatReply) ended() int64 {
+	if r.reset > r.now {
+		return 0
+	}
+	return r.reset
+}
+
 // beat says that the pod lives, and what it knows of its lines.
 func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []beatLine) (beatReply, error) {
 	refresh := time.Duration(0)
