@@ -106,7 +106,7 @@ func (r *run) visit(app string) { r.visitWith(r.visitor(), app) }
 
 // visitAt is visit at a server that no pod uses yet.
 func (r *run) visitAt(addr string) {
-	r.visitWith(addresses{"server", []string{addr}}.client(300*time.Millisecond), "another")
+	r.visitWith(addresses{"server", []string{addr}}.client(300*time.Millisecond, 0), "another")
 }
 
 func (r *run) visitWith(client redis.UniversalClient, app string) {

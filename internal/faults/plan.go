@@ -32,6 +32,7 @@ type plan struct {
 	Dial     time.Duration // what a dial takes at least
 	Versions bool          // every other pod is of another version of the library
 	Replicas int           // a grant must have reached so many
+	PoolSize int           // of each pod's connections to Redis; 0 is what go-redis has
 
 	Pods, Shards      int
 	Limit             gatewayqueue.SessionStartLimit

@@ -49,6 +49,7 @@ type podConfig struct {
 	Versions    bool          // every other pod is of another version of the library
 	Other       bool          // this one is
 	Replicas    int           // a grant must have reached so many replicas
+	PoolSize    int           // connections to Redis; 0 is what the client has by itself
 	Shards      []int
 	Waits       float64 // the part of the grants that are asked for with Wait
 	Calm        bool    // no context is cancelled, no dial is slow or fails
@@ -61,19 +62,19 @@ type addresses struct {
 	Addrs []string
 }
 
-func (a addresses) client(readTimeout time.Duration) redis.UniversalClient {
+func (a addresses) client(readTimeout time.Duration, pool int) redis.UniversalClient {
 	const dial = 500 * time.Millisecond
 	switch a.Kind {
 	case "sentinel":
 		return redis.NewFailoverClient(&redis.FailoverOptions{
-			MasterName: "mymaster", SentinelAddrs: a.Addrs, ReadTimeout: readTimeout, DialTimeout: dial,
+			MasterName: "mymaster", SentinelAddrs: a.Addrs, ReadTimeout: readTimeout, DialTimeout: dial, PoolSize: pool,
 		})
 	case "cluster":
 		return redis.NewClusterClient(&redis.ClusterOptions{
-			Addrs: a.Addrs, ReadTimeout: readTimeout, DialTimeout: dial, ClusterStateReloadInterval: time.Second,
+			Addrs: a.Addrs, ReadTimeout: readTimeout, DialTimeout: dial, PoolSize: pool, ClusterStateReloadInterval: time.Second,
 		})
 	}
-	return redis.NewClient(&redis.Options{Addr: a.Addrs[0], ReadTimeout: readTimeout, DialTimeout: dial})
+	return redis.NewClient(&redis.Options{Addr: a.Addrs[0], ReadTimeout: readTimeout, DialTimeout: dial, PoolSize: pool})
 }
 
 // PodMain is the whole life of this process if it was started as a pod. Call it

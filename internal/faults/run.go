@@ -165,7 +165,7 @@ func (r *run) hire(offices []string) {
 		b := &berth{index: i, discord: r.discords[bot], config: podConfig{
 			Seed: p.Seed + uint64(i)*1000, Servers: r.servers, ReadTimeout: p.ReadTimeout, Window: p.Window, Bot: bot,
 			PodLease: p.PodLease, Refresh: p.Refresh, Reserve: p.Reserve, Limit: p.Limit, Queue: p.Queue, Waits: p.Waits, Calm: p.Calm, Once: p.Once,
-			Dial: p.Dial, Period: p.Period, Versions: p.Versions, Replicas: p.Replicas,
+			Dial: p.Dial, Period: p.Period, Versions: p.Versions, Replicas: p.Replicas, PoolSize: p.PoolSize,
 		}}
 		if bot > 0 {
 			b.config.App = fmt.Sprintf("bot%d", bot)
@@ -206,7 +206,7 @@ func (r *run) hire(offices []string) {
 }
 
 // visitor is a client of the servers as they are now.
-func (r *run) visitor() redis.UniversalClient { return r.servers.client(300 * time.Millisecond) }
+func (r *run) visitor() redis.UniversalClient { return r.servers.client(300*time.Millisecond, 0) }
 
 // await asks until it is so, and returns the answer, or zero when the limit has
 // passed.

@@ -19,7 +19,7 @@ import (
 
 // client is the pod's client of Redis.
 func (c podConfig) client() redis.UniversalClient {
-	client := c.Servers.client(c.ReadTimeout)
+	client := c.Servers.client(c.ReadTimeout, c.PoolSize)
 	h := &scriptHook{other: c.Other, known: make(map[string]string)}
 	if c.Period > 0 {
 		h.period = fmt.Sprint(c.Period.Milliseconds())
