@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,11 +36,11 @@ func post(ctx context.Context, s *site, path, body string) (*http.Response, erro
 	return resp, err
 }
 
-// between is one way to the servers of a fleet.
+// between is one request's way to the servers of a fleet.
 type between struct {
 	fleet *fleet
-	n     int // requests so far
-	polls int
+	n     int           // requests so far
+	polls *atomic.Int32 // of all requests
 }
 
 // pass sends a request to a server, and returns the answer once it has come in
@@ -153,7 +154,7 @@ func TestClient_WhateverStandsBetween(t *testing.T) {
 		"answers to polls are held up for 3 s, and 20 s once": func(b *between, r *http.Request) (*http.Response, error) {
 			resp, err := b.pass(r, b.n)
 			if isPoll(r) {
-				if b.polls++; b.polls == 2 {
+				if b.polls.Add(1) == 2 {
 					time.Sleep(17 * time.Second)
 				}
 				time.Sleep(3 * time.Second)
@@ -166,9 +167,11 @@ func TestClient_WhateverStandsBetween(t *testing.T) {
 				f := newFleet(t, 2)
 				require.NoError(t, f.queues[0].Wait(t.Context(), 100)) // begins the period, closes the bucket
 				before := f.left(t)
-				b := &between{fleet: f}
+				var requests, polls atomic.Int32
 				c, err := httpqueue.NewClient("http://queue.test", httpqueue.WithHTTPClient(&http.Client{
-					Transport: roundTripper(func(r *http.Request) (*http.Response, error) { b.n++; return way(b, r) }),
+					Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+						return way(&between{fleet: f, n: int(requests.Add(1)), polls: &polls}, r)
+					}),
 				}))
 				require.NoError(t, err)
 				defer c.Close()
