@@ -34,7 +34,7 @@ type budget struct {
 	recent  []*ticket            // those that have identified just now, or may have
 	counted int                  // all that ever have, or may have
 	spent   map[int]int          // units of this period by shard
-	periods int                  // how often a period was over
+	periods int                  // how often another period came into force
 }
 
 // begin sets the figures that a queue begins with.
@@ -55,6 +55,9 @@ func (b *budget) take(t *ticket, now time.Time) {
 	if t.permit {
 		b.out[t] = struct{}{}
 		return
+	}
+	if t.free && b.first != nil && b.first.visit == t.visit {
+		b.unsure = true // it was not used then
 	}
 	if b.identify(t, now) {
 		b.first = t
@@ -204,6 +207,7 @@ func (b *budget) update(limit SessionStartLimit, a asked, now time.Time) bool {
 	left, reset, another := b.agree(limit, used, a.byHand, now)
 	if another {
 		b.first, b.unsure = nil, false
+		b.periods++
 		clear(b.spent)
 	}
 	b.total, b.remaining, b.reset = limit.Total, min(left, limit.Total), reset

@@ -50,3 +50,34 @@ func TestInMemory_TheCallsOfOneWaitArePaidOnce(t *testing.T) {
 		assert.Equal(t, 1, left(), "another period has paid for the first")
 	})
 }
+
+func TestInMemory_APeriodBeginsWithTheCallThatIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, err := gatewayqueue.NewInMemory(gatewayqueue.SessionStartLimit{Total: 20, Remaining: 20, MaxConcurrency: 1})
+		require.NoError(t, err)
+		one := gatewayqueue.Visit{Wait: "one"}
+		require.NoError(t, q.WaitAs(t.Context(), 0, one)) // nobody hears of it
+		time.Sleep(50 * time.Minute)
+		require.NoError(t, q.WaitAs(t.Context(), 0, one))
+		s, err := q.Status(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, time.Now().Add(gatewayqueue.LimitPeriod), s.Budget.Reset)
+		assert.Equal(t, 19, s.Budget.Remaining)
+	})
+}
+
+// Figures of another period know nothing of a grant that was not used.
+func TestInMemory_FiguresOfAnotherPeriodHavePaidForNoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, err := gatewayqueue.NewInMemory(gatewayqueue.SessionStartLimit{Total: 20, Remaining: 10, ResetAfter: time.Hour, MaxConcurrency: 1})
+		require.NoError(t, err)
+		one := gatewayqueue.Visit{Wait: "one"}
+		require.NoError(t, q.WaitAs(t.Context(), 0, one))
+		time.Sleep(time.Minute)
+		require.NoError(t, q.Update(t.Context(), gatewayqueue.SessionStartLimit{Total: 20, Remaining: 15, ResetAfter: 20 * time.Hour, MaxConcurrency: 1}))
+		require.NoError(t, q.WaitAs(t.Context(), 0, one))
+		s, err := q.Status(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 14, s.Budget.Remaining)
+	})
+}

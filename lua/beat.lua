@@ -2,8 +2,8 @@
 --
 -- KEYS  1 limits  2 pods  3 remaining  4 opens  5 holds  6... slot and queue of each line
 -- ARGV  1 pod  2 its lease (ms)  3 max_concurrency  4 epoch  5 seq: as the pod knows them
---       6 how often the limit source is asked (ms; 0 without one, and while this pod must not)  7 reserve
---       8... bucket of each line, then the pod's first ticket in each, then line (from 1), arrival (ms; '' is now)
+--       6 how often the limit source is asked (ms; 0 without one, and while this pod must not)  7 reserve  8 total, as the pod knows it
+--       9... bucket of each line, then the pod's first ticket in each, then line (from 1), arrival (ms; '' is now)
 --       and ticket of each that takes its place
 -- Reply {code, now, remaining, seq, reset, refresh, lapse, more, died, hold, wait, ahead...}
 --   ok | resync  as in claim, and so is reset; refresh is 1 if this pod shall ask the limit source
@@ -16,7 +16,7 @@
 
 local limits_key, pods_key, remaining_key, opens_key, holds_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local this_pod, pod_lease, known_buckets, known_epoch, known_seq = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local refresh_every, reserve, lines = ARGV[6], tonumber(ARGV[7]), (#KEYS - 5) / 2
+local refresh_every, reserve, known_total, lines = ARGV[6], tonumber(ARGV[7]), ARGV[8], (#KEYS - 5) / 2
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -26,12 +26,13 @@ local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 -- include lib/line.lua
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until', 'ask_after')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until', 'ask_after', 'total')
 local left = redis.call('GET', remaining_key)
 local seq = tonumber(limits[2] or '0') or 0
 local reset, closed = tonumber(limits[5] or '0') or 0, tonumber(limits[6] or '0') or 0
 local known = left or reset > 0 and reset <= now -- a lost budget is none that is over
-local code = known and limits[1] == known_epoch and seq >= tonumber(known_seq) and limits[3] == known_buckets and 'ok' or 'resync'
+local code = known and limits[1] == known_epoch and seq >= tonumber(known_seq) and limits[3] == known_buckets
+  and limits[8] == known_total and 'ok' or 'resync'
 
 redis.call('ZADD', pods_key, ms(now + pod_lease), this_pod)
 redis.call('ZREMRANGEBYSCORE', pods_key, '-inf', ms(now - 60000)) -- the long dead
@@ -53,14 +54,14 @@ if refresh_every ~= '0' and math.max(refresh_at, ask_after) <= now then
   reply[6] = 1 -- one pod at a time: the next, if this one dies over it
   redis.call('HSET', limits_key, 'refresh_at', ms(now + 10000))
 end
-for i = 8 + 2 * lines, #ARGV, 3 do
+for i = 9 + 2 * lines, #ARGV, 3 do
   local line, arrival, ticket = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local queue_key = KEYS[5 + 2 * line]
   redis.call('ZADD', queue_key, 'NX', arrival == '' and ms(now) or arrival, ticket)
 end
 for line = 1, lines do
   local slot_key, queue_key = KEYS[4 + 2 * line], KEYS[5 + 2 * line]
-  local bucket, first = ARGV[7 + line], ARGV[7 + lines + line]
+  local bucket, first = ARGV[8 + line], ARGV[8 + lines + line]
   local slot, wait, open = redis.call('GET', slot_key), '', -1
   if string.sub(slot or '', -7) ~= ' permit' then
     wait = (decimal(redis.call('HGET', opens_key, bucket) or '0') or 0) - exact -- claim says if it is no number

@@ -20,7 +20,7 @@ var beat = script{
 		}
 		return keys
 	},
-	args:  []string{"pod=a", "lease=30000", "max_concurrency=3", "epoch=e", "seq=5", "refresh=0", "reserve=0"},
+	args:  []string{"pod=a", "lease=30000", "max_concurrency=3", "epoch=e", "seq=5", "refresh=0", "reserve=0", "total=10"},
 	reply: []string{"code", "now", "remaining", "seq", "reset", "refresh", "lapse", "more", "died", "hold", "wait", "ahead", "rest"},
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@-1",
@@ -54,6 +54,7 @@ func TestBeat(t *testing.T) {
 		{name: "SaysThatTheEpochIsAnother", call: args{"epoch": "d"}, reply: "resync", after: alive},
 		{name: "SaysThatSeqWentBack", call: args{"seq": "6"}, reply: "resync seq=5", after: alive},
 		{name: "SaysThatMaxConcurrencyIsAnother", call: args{"max_concurrency": "2"}, reply: "resync", after: alive},
+		{name: "SaysThatTheTotalIsAnother", call: args{"total": "9"}, reply: "resync", after: alive},
 		{
 			name: "LetsOnePodAskTheSource", call: args{"refresh": "600000"}, reply: "ok refresh=1",
 			after: with(alive, state{"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@10000"}),

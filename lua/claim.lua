@@ -12,7 +12,8 @@
 --      20 window (ms)  21 how long a grant or permit of this pod may yet be used (ms)  22 its lease as a rule (ms)
 --      23 for how long the holder of a grant may identify (ms)
 --      24 '1' if figures are to be asked for when a period is over  25 reserve in which permits do not count
---      26... arrival and ticket of others of the pod that take their places
+--      26 total, as the pod knows it
+--      27... arrival and ticket of others of the pod that take their places
 -- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset, server, window, grace}; times in ms,
 --        wait to the microsecond
 --   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
@@ -36,8 +37,8 @@ local ticket, arrival, shard, bucket, pod, pod_lease = ARGV[1], ARGV[2], ARGV[3]
 local known_buckets, known_epoch, known_seq, mode, grant_closes = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local until_wanted, step, reserve, period, paid_ttl = ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16]
 local next_ticket, notice, breaker, own_window, own_grace = ARGV[17], ARGV[18], tonumber(ARGV[19]), ARGV[20], ARGV[21]
-local own_pod_lease, usable, asks, least_reserve = ARGV[22], ARGV[23], ARGV[24] == '1', ARGV[25]
-local others = 26 -- where those of the others begin
+local own_pod_lease, usable, asks, least_reserve, known_total = ARGV[22], ARGV[23], ARGV[24] == '1', ARGV[25], ARGV[26]
+local others = 27 -- where those of the others begin
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -50,7 +51,7 @@ local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and 
 -- include lib/line.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until',
-  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first')
+  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first', 'ask_after')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
 local reset, closed, era, first = whole(limits[5] or '0'), whole(limits[6] or '0'), limits[13] or '0', limits[14]
 if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
@@ -60,6 +61,7 @@ if not limits[1] then seq, reset, closed = 0, 0, 0 end
 local over = reset > 0 and reset <= now
 local left = redis.call('GET', remaining_key)
 local known = limits[1] == known_epoch and seq >= tonumber(known_seq) and buckets == tonumber(known_buckets)
+  and total == tonumber(known_total) -- the reserve is a part of it
 local ahead, head, back, shut = 0, '', 0, 0
 local server, window, grace, usual_lease = {word = ''}, tonumber(own_window), tonumber(own_grace), own_pod_lease
 local function reply(code, wait)
@@ -80,7 +82,7 @@ if limits[1] then -- first of all: what is noticed here is not noticed again
   end
 end
 step, grant_closes = step + window - own_window, grant_closes + window - own_window
-if not known or not (left or over) or over and asks then
+if not known or not (left or over) or asks_first(over, asks, limits[15], now) then
   left = 0
   return reply('resync', 0)
 end
@@ -185,7 +187,7 @@ end
 redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(now - 30000)) -- no figures are as old
 redis.call('ZADD', out_key, ms(now + usable), entry)
 redis.call('PEXPIRE', out_key, period)
-if mode == 'wait' and (reset == 0 or first == '?') then -- a period begins with an IDENTIFY
+if mode == 'wait' and (reset == 0 or first == '?' or first == out_of(ticket)) then -- a period begins with an IDENTIFY, so with the grant that is used
   reset = now + period
   redis.call('HSET', limits_key, 'first', out_of(ticket))
   begin(limits_key, remaining_key, spent_key, reset, now)

@@ -18,7 +18,7 @@ var claim = script{
 		"ticket=00001@a#1", "arrival=", "shard=1", "bucket=0", "pod=a", "lease=30000",
 		"max_concurrency=1", "epoch=e", "seq=5", "mode=wait", "closes=5250",
 		"hold=0", "step=5250", "reserve=0", "period=86400000", "paid=60000", "next=", "notice=0", "breaker=0",
-		"window=5000", "grace=250", "pod_lease=3000", "usable=250", "asks=0", "least=0",
+		"window=5000", "grace=250", "pod_lease=3000", "usable=250", "asks=0", "least=0", "total=10",
 	},
 	reply: []string{"code", "now", "wait", "ahead", "remaining", "seq", "head", "back", "shut", "reset", "server", "window", "grace"},
 	state: state{
@@ -70,6 +70,32 @@ func TestClaimGrants(t *testing.T) {
 			after: with(granted, state{
 				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1",
 				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=86400000",
+			}),
+		},
+		{ // its first grant was not used: whoever has it asks again
+			name: "TheFirstThatIsGrantedAgainBeginsThePeriodAgain",
+			seed: state{
+				"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 since=@-3600000 first=00001@a#1",
+				"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000", "paid:00001@a#1": "granted e 0 ttl=60000",
+			},
+			reply: "granted remaining=9 reset=@86400000",
+			after: with(granted, state{
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=86400000",
+			}),
+		},
+		{
+			name: "ANewPeriodThatTheSourceIsToBeAskedFor",
+			seed: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1 ask_after=@-1", "remaining": ""}, call: args{"asks": "1"},
+			reply: "resync",
+		},
+		{
+			name: "ANewPeriodThatNobodyMayAskFor",
+			seed: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1 ask_after=@3600000", "remaining": ""}, call: args{"asks": "1"},
+			reply: "granted remaining=9 reset=@86400000",
+			after: with(granted, state{
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 ask_after=@3600000 since=@0 first=00001@a#1 period=1",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
 			}),
 		},
 		{
@@ -427,7 +453,7 @@ func TestClaimMindsTheBudget(t *testing.T) {
 		},
 		{
 			name: "ATotalOfNothing", seed: state{"remaining": "0", "limits": "epoch=e seq=5 max_concurrency=1 total=0"},
-			reply: "exhausted wait=60000", after: line,
+			call: args{"total": "0"}, reply: "exhausted wait=60000", after: line,
 		},
 	})
 }
@@ -440,6 +466,7 @@ func TestClaimAsksToSyncFirst(t *testing.T) {
 		{name: "WithAnotherEpoch", call: args{"epoch": "d"}, reply: "resync"},
 		{name: "WithNoEpochYet", call: args{"epoch": "", "max_concurrency": "0", "seq": "0"}, reply: "resync"},
 		{name: "WithASeqThatWentBack", call: args{"seq": "6"}, reply: "resync seq=5"},
+		{name: "WithAnotherTotal", call: args{"total": "20"}, reply: "resync"},
 		{name: "WithAnotherMaxConcurrency", call: args{"max_concurrency": "2"}, reply: "resync"},
 		{
 			name: "AfterItClosedEveryBucketOfAServerThatDidNotKnowTheScript", on: "blind", call: args{"seq": "6", "notice": "1"}, reply: "resync seq=5",

@@ -22,12 +22,12 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "ab3c7f25c40203d4a81a127e8a92cef999d72d16",
-	"identified": "c9eb1d1b149531e9dd6065f2520bc2b5b85b0aef",
-	"renew":      "f4d12945296099da525ce4c572f96b08cbfcd2a4",
-	"abandon":    "f3e0f95cad1ff24a8a374d0674bb4fc0fa563e8f",
-	"beat":       "162ba8a02ef96fe823de69a9cc475590e9ae2532",
-	"sync":       "5b3734d58a9ffe3af942fb5658ebc2a3c57831c0",
+	"claim":      "06bfbe45d56cc2821b32cfbd66e3421feb8372b9",
+	"identified": "fed8442a57f3ced10ca465a0eb6620b9d480c6cc",
+	"renew":      "827c5009d74bf2b4b876832143acd090bb22163b",
+	"abandon":    "08781d16cfb3c9d51212a0394d5687e19062e2f6",
+	"beat":       "ea965570cee2131080845fb23c4949dd8a483572",
+	"sync":       "66134f9aa8ad0a80ae308bdb3b56b25ca649c9cd",
 	"status":     "fe05621c46c92f86e1e18621b4e1026b7248a90e",
 	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",

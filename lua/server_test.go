@@ -96,11 +96,19 @@ func TestSyncNoticesThatTheServerIsAnother(t *testing.T) {
 		{
 			name: "AnotherProcessAndNewLimits", on: "told", seed: as(elsewhere), call: knows(args{"kind": "update", "pairs": "01", "max_concurrency": "2"}),
 			reply: "changed server=process closed_until=@5250",
-			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000 period=1"},
+			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000"},
 		},
 		{name: "SomethingIsLeftOfWhatWasThere", seed: with(nothing, state{"opens": "0=@4000"}), call: args{"fresh": "1"}, reply: "seeded closed_until=@5250",
 			after: state{
 				"limits": "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=@5250 refresh_at=@600000", "remaining": "10",
+			}},
+		{name: "OnlyWhatWasSpentIsLeft", seed: with(nothing, state{"spent": "1=3"}), call: args{"fresh": "1"}, reply: "seeded remaining=7 closed_until=@5250",
+			after: state{
+				"limits": "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=@5250 refresh_at=@600000", "remaining": "7",
+			}},
+		{name: "OnlyPermitsAreLeft", seed: with(nothing, state{"out": "00001@a#1=@4000"}), call: args{"fresh": "1"}, reply: "seeded remaining=9 closed_until=@5250",
+			after: state{
+				"limits": "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=@5250 refresh_at=@600000", "remaining": "9",
 			}},
 		{name: "OnlyTheBudgetIsLeft", seed: state{"limits": ""}, call: args{"fresh": "1"}, reply: "seeded remaining=7 closed_until=@5250",
 			after: state{
@@ -109,7 +117,7 @@ func TestSyncNoticesThatTheServerIsAnother(t *testing.T) {
 			}},
 		{name: "OnlyTheLimitsAreLeft", seed: state{"remaining": ""}, call: args{"fresh": "1"}, reply: "seeded closed_until=@5250",
 			after: state{
-				"limits":    "epoch=n seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
+				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
 				"remaining": "10 ttl=60000",
 			}},
 	})

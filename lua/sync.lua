@@ -48,7 +48,8 @@ local update, given = kind == 'update', new_total ~= '' and (not asked or asked 
 if f[1] and not sane and not update then return redis.error_reply('BADVALUE ' .. limits_key) end
 if text and not left and not update then return redis.error_reply('BADVALUE ' .. remaining_key) end
 local over = sane and reset > 0 and reset <= now
-local lost = not f[1] or not sane or not (left or over) or f[1] == known_epoch and seq < tonumber(known_seq)
+local older = sane and f[1] == known_epoch and seq < tonumber(known_seq) -- than what the pod has seen
+local lost = not f[1] or not sane or not (left or over) or older
 local epoch, code, server = f[1], 'ok', identity(f[9], f[10], false)
 local function agreed(stored) return tonumber(string.match(stored or '', '^%d+') or '0') end
 lost_hold = math.max(lost_hold, agreed(f[11]) + agreed(f[12]))
@@ -60,7 +61,7 @@ local function reply()
   return {code, ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(left), ms(reset), ms(closed), lost and 'same' or server.word}
 end
 
-if not given and (lost or over and asks and may_ask and not asked) then
+if not given and (lost or not asked and may_ask and asks_first(over, asks, f[8], now)) then
   if ask > now or not may_ask then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0', ''} end
   redis.call('HSET', limits_key, 'ask_at', ms(now + 3000)) -- then another one is asked: this one may be dead
   return {lost and 'ask' or 'over', ms(now), '', '0', '0', '0', '0', '0', '0', ''}
@@ -78,7 +79,7 @@ end
 
 -- Discord's figures do not contain the permits that are out, nor what was granted or identified since they were
 -- asked for, or just before: an IDENTIFY takes a while to be counted.
-local given_total, theirs, ends, full, used, another = tonumber(new_total), 0, 0, false, 0, false
+local given_total, theirs, ends, full, used, another, ours_left = tonumber(new_total), 0, 0, false, 0, false, 0
 if given then
   local permits = permits_out(out_key, now)
   if asked then used = #until_after(out_key, asked - 1000) - permits end
@@ -92,6 +93,9 @@ if lost then -- the least of what all witnesses say
   if over then left, spent = nil, {} end
   if left and ttl > 0 then reset = math.max(reset, now + ttl) end
   if #spent > 0 and spent_ttl > 0 then reset = math.max(reset, now + spent_ttl) end
+  if sane and not older and not update and not asked then -- nobody knows better than the limits that are there
+    new_buckets, given_total = buckets, total
+  end
   local unspent = sane and math.min(total, given_total) or given_total
   for i = 2, #spent, 2 do unspent = math.max(unspent - (whole(spent[i]) or 0), 0) end
   left = math.min(left or unspent, unspent)
@@ -111,7 +115,8 @@ if lost then -- the least of what all witnesses say
   end
 elseif update then -- the table of docs/design.md, "Figures"
   code, seq = 'changed', seq + 1
-  local ours, lower = over and 0 or reset, math.min(left + math.max(given_total - total, 0), theirs)
+  ours_left = left + math.max(given_total - total, 0)
+  local ours, lower = over and 0 or reset, math.min(ours_left, theirs)
   local apart = ends > 0 and math.abs(ends - ours) > (asked and 60000 or 500)
   if ours == 0 then -- no period has begun
     left, reset, another = theirs, not full and (ends > 0 and ends or now + period) or 0, over
@@ -150,7 +155,7 @@ if lost or update then
   total, buckets = given_total, tonumber(new_buckets)
   left = math.min(left, total)
   redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(asked and asked - 1000 or now)) -- the figures contain them
-  if not lost then redis.call('HINCRBY', limits_key, 'period', 1) end -- else the epoch is another
+  if not lost and (another or over or left < ours_left) then redis.call('HINCRBY', limits_key, 'period', 1) end -- what ours had paid is still paid else
   if over then redis.call('HSET', limits_key, 'since', f[5]) end
   if another or over then recount(limits_key, spent_key, redis.call('ZRANGE', out_key, 0, -1)) end
 end

@@ -87,8 +87,14 @@ func (l *line) hear(s step, sent elapsed.Moment, r claimReply, err error) []gate
 	default:
 		l.meetHead(s.first, r.head)
 	}
-	if r.code == "granted" && !s.claim.permit && r.left <= q.config.reserveOf(q.view) { // the last unit
-		q.exhausted(time.Duration(r.reset-r.now) * time.Millisecond)
+	if r.code == "granted" && !s.claim.permit && r.left <= q.config.reserveOf(q.view) {
+		if r.left <= q.config.leastReserveOf(q.view) { // the last unit
+			q.exhausted(time.Duration(r.reset-r.now) * time.Millisecond)
+		} else { // maybe: permits that are out count in the reserve
+			for _, other := range q.lines {
+				other.askNow()
+			}
+		}
 	}
 	l.refuseLate(r.shut, "the bucket's window")
 	return events

@@ -262,11 +262,13 @@ func (q *RedisQueue) misused(lines []beatLine, all bool, err error) {
 // of, they tell of themselves.
 func (q *RedisQueue) arrive() {
 	for {
-		lines := q.newcomers()
+		lines, told := q.newcomers()
 		if len(lines) < 2 {
 			break
 		}
-		if _, ok := q.beat(lines, false); !ok {
+		_, ok := q.beat(lines, false)
+		q.leaveAgain(told)
+		if !ok {
 			break
 		}
 	}
@@ -283,18 +285,32 @@ func (q *RedisQueue) arrive() {
 	}
 }
 
-// newcomers are lines with waiters that Redis does not know, as many as fit into
-// a beat.
-func (q *RedisQueue) newcomers() []beatLine {
+// leaveAgain gives up the places of those who have left while a beat was on its
+// way with them: it may have come to Redis after the call that gave them up.
+func (q *RedisQueue) leaveAgain(told []*waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var lines []beatLine
+	for _, w := range told {
+		if w.state == refused && q.view.maxConcurrency > 0 {
+			l := q.lineOf(w.shard % q.view.maxConcurrency)
+			l.leaving = append(l.leaving, w.ticket)
+			l.poke()
+		}
+	}
+}
+
+// newcomers are lines with waiters that Redis does not know, as many as fit into
+// a beat, and these waiters.
+func (q *RedisQueue) newcomers() (lines []beatLine, told []*waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	room := arriveBatch
 	for _, l := range q.lines {
 		line := beatLine{bucket: l.bucket}
 		for _, w := range l.waiters {
 			if len(line.places) < room && !w.told && !w.claiming {
 				line.places = append(line.places, place{w.ticket, w.arrival})
+				told = append(told, w)
 				w.tried = true
 			}
 		}
@@ -307,7 +323,7 @@ func (q *RedisQueue) newcomers() []beatLine {
 			break
 		}
 	}
-	return lines
+	return lines, told
 }
 
 // unitsCame makes those ask who wait for a unit. ended is the reset that has made
@@ -349,7 +365,7 @@ func (q *RedisQueue) heard(events []gatewayqueue.Event, err error) {
 // unready says that Redis has other limits or another state than the pod knew
 // when it called. The caller holds mu.
 func (q *RedisQueue) unready(known view) {
-	if q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency {
+	if q.view.epoch != known.epoch || q.view.maxConcurrency != known.maxConcurrency || q.view.total != known.total {
 		return // it has learnt them meanwhile
 	}
 	q.ready = false

@@ -84,8 +84,9 @@ func (q *RedisQueue) logMeeting(known view, r syncReply) {
 }
 
 // asks says if the limit source can be asked at a reset, before anything is
-// granted of the new period. While it fails, nobody waits for it.
-func (q *RedisQueue) asks() bool { return q.config.source != nil && q.health.sourceError() == nil }
+// granted of the new period. While it fails, nobody waits for it; that it has
+// failed some time ago, and others may have asked it since, is no reason not to.
+func (q *RedisQueue) asks() bool { return q.config.mayAsk() }
 
 // guess is what to seed with where there is no source: the limits last in
 // force, or those given, as they must be by now.

@@ -276,8 +276,13 @@ func (c *config) stateHold() time.Duration {
 func (c *config) grace() time.Duration { return c.stateHold() - c.window }
 
 // longestMargin bounds how late a grant of Wait may be used where replies are
-// slow.
-func (c *config) longestMargin() time.Duration { return max(c.margin, c.permitGood()) }
+// slow: they may take as long as a permit is good, or leastPatience.
+func (c *config) longestMargin() time.Duration {
+	return max(c.margin, c.marginLeft+max(c.permitGood(), leastPatience))
+}
+
+// leastPatience is how slow replies may be at the least, however short windows are.
+const leastPatience = 100 * time.Millisecond
 
 // permitGood is how long a permit may be used after its last renewal: its
 // lease's last window is there for the window that an IDENTIFY sent at the

@@ -196,13 +196,10 @@ func (q *RedisQueue) leave(w *waiter, why func() error) error {
 	return err
 }
 
-// leastPatience is how late a grant may be whatever the margin: without any it
-// could never be taken.
-const leastPatience = 100 * time.Millisecond
-
 // accept says if a grant is still fresh. One whose reply, or whose waiter, took
-// too long is claimed again: the same ticket, already paid, with a longer
-// window if Redis is that slow.
+// longer than the margin, less what of it is the caller's, is claimed again: the
+// same ticket, already paid, with a window that is longer by as much as Redis is
+// slow. So also a grant without any margin is taken in the end.
 func (q *RedisQueue) accept(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -212,7 +209,7 @@ func (q *RedisQueue) accept(w *waiter) bool {
 			w.permit = q.newPermit(w)
 			return true
 		}
-	} else if late <= max(w.closes-q.config.window-q.config.marginLeft, leastPatience) {
+	} else if late <= w.closes-q.config.window-q.config.marginLeft {
 		return true
 	}
 	if q.closed {

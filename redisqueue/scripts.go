@@ -217,7 +217,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(s.config.step(c.permit)),
 		s.config.reserveOf(c.view), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0, c.breaker,
 		ms(s.config.window), ms(s.config.grace()), ms(s.config.podLease),
-		ms(usable), flag(c.asks), s.config.leastReserveOf(c.view),
+		ms(usable), flag(c.asks), s.config.leastReserveOf(c.view), c.view.total,
 	}
 	for _, p := range c.others {
 		args = append(args, p.score(), p.ticket)
@@ -445,7 +445,7 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 		refresh = s.config.refresh
 	}
 	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining(), s.keys.opens(), s.keys.holds()}
-	args := []any{s.config.pod, ms(lease), v.maxConcurrency, v.epoch, v.seq, ms(refresh), s.config.reserveOf(v)}
+	args := []any{s.config.pod, ms(lease), v.maxConcurrency, v.epoch, v.seq, ms(refresh), s.config.reserveOf(v), v.total}
 	for _, l := range lines {
 		keys = append(keys, s.keys.slot(l.bucket), s.keys.queue(l.bucket))
 		args = append(args, l.bucket)

@@ -45,6 +45,10 @@ local function recount(limits_key, spent_key, tickets)
   redis.call('HDEL', limits_key, 'first')
 end
 
+-- asks_first: a period is over, and before anything is granted of the next the limit source is asked, unless whoever
+-- answers there wants to be left alone.
+local function asks_first(over, asks, ask_after, now) return over and asks and (whole(ask_after) or 0) <= now end
+
 -- turn: the period is over. The next is full but for those that may identify in it though they were granted before.
 local function turn(limits_key, remaining_key, spent_key, out_key, total, ended)
   local carried = until_after(out_key, ended)
