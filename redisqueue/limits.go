@@ -12,6 +12,11 @@ import (
 // sourceTimeout bounds one call of the limit source.
 const sourceTimeout = 10 * time.Second
 
+// lookTimeout bounds how long Redis is asked what the source has said to others.
+const lookTimeout = 2 * time.Second
+
+var errNoLook = errors.New("redisqueue: Redis does not answer")
+
 // busyWait is how long a pod waits while another asks its limit source.
 const busyWait = 100 * time.Millisecond
 
@@ -151,15 +156,28 @@ func (q *RedisQueue) AskSource(ctx context.Context) error {
 	if q.config.source == nil || q.config.pace.Wait() > 0 {
 		return nil
 	}
-	status, err := q.Status(ctx)
+	type look struct {
+		status gatewayqueue.Status
+		err    error
+	}
+	looked, now := make(chan look, 1), look{err: errNoLook}
+	go func() { // the client may have time-outs of its own
+		status, err := q.Status(ctx)
+		looked <- look{status, err}
+	}()
+	select {
+	case now = <-looked:
+	case <-time.After(lookTimeout):
+	case <-ctx.Done():
+	}
 	switch {
-	case errors.Is(err, gatewayqueue.ErrClosed):
-		return err
-	case err == nil && status.Source.After.After(status.Time):
+	case errors.Is(now.err, gatewayqueue.ErrClosed):
+		return now.err
+	case now.err == nil && now.status.Source.After.After(now.status.Time):
 		return nil
 	}
 	// Without Redis it is asked all the same: what it says is true of this pod.
-	_, err = q.ask(ctx, status.Time.UnixMilli())
+	_, err := q.ask(ctx, now.status.Time.UnixMilli())
 	return err
 }
 
