@@ -23,7 +23,7 @@ var scripts = map[string]string{
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
 	"claim":      "06bfbe45d56cc2821b32cfbd66e3421feb8372b9",
-	"identified": "fed8442a57f3ced10ca465a0eb6620b9d480c6cc",
+	"identified": "c4b87f3d2fd9272035ed7fe13b51571d0ce38f9c",
 	"renew":      "827c5009d74bf2b4b876832143acd090bb22163b",
 	"abandon":    "08781d16cfb3c9d51212a0394d5687e19062e2f6",
 	"beat":       "ea965570cee2131080845fb23c4949dd8a483572",

@@ -22,10 +22,11 @@ local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
 local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+-- include lib/server.lua
 -- include lib/budget.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until', 'window',
-  'total', 'reset_at', 'period', 'first')
+  'total', 'reset_at', 'period', 'first', 'run_id', 'master_replid')
 local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
 local seq, total, reset, era = whole(limits[2]), whole(limits[6]), whole(limits[7] or '0'), limits[8] or '0'
 local said = announced(paid)
@@ -39,7 +40,8 @@ local over = reset and reset > 0 and reset <= now
 
 local mine = slot == ticket or slot == ticket .. ' permit'
 if nth > 0 then -- not a moment's doubt: the pod may have stood still for longer than its clocks know
-  if not slot and paid and limits[3] == granted_buckets and (whole(limits[4] or '0') or now + 1) <= now then
+  if not slot and paid and limits[3] == granted_buckets and (whole(limits[4] or '0') or now + 1) <= now
+    and not identity(limits[10], limits[11], false).lost then -- else it may have missed who has the bucket
     mine = (tonumber(redis.call('HGET', opens_key, bucket) or '') or exact + 1) <= exact -- all windows are over
   end
   local unpaid = limits[1] and left and not over and not usable_until and not charged(paid, limits[1], era, now)

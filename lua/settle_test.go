@@ -166,6 +166,9 @@ func TestAnnounced(t *testing.T) {
 		{
 			name: "WhereTheLeaseHasEndedAndTheBucketIsOpen", seed: lapsed, reply: "identified seq=7", after: announcedNow,
 		},
+		{ // a replica that was promoted may have missed a grant, and claim has not looked yet
+			name: "IsGoneWhereTheServerIsAnother", on: "told", seed: with(lapsed, state{"limits": limitsWith("seq=6" + elsewhere)}), reply: "gone seq=6",
+		},
 		{name: "IsGoneWhereTheBucketIsClosedByWhatWasDeleted", seed: state{"slot:0": "", "opens": "0=@300"}, reply: "gone seq=6"},
 		{name: "IsGoneWhereNobodyKnowsWhenTheBucketOpens", seed: state{"slot:0": "", "opens": ""}, reply: "gone seq=6"},
 		{name: "IsGoneWhereThatIsNoTime", seed: state{"slot:0": "", "opens": "0=soon"}, reply: "gone seq=6"},
