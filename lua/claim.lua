@@ -58,7 +58,6 @@ if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and 
   return redis.error_reply('BADVALUE ' .. limits_key)
 end
 if not limits[1] then seq, reset, closed = 0, 0, 0 end
-local over = reset > 0 and reset <= now
 local left = redis.call('GET', remaining_key)
 local known = limits[1] == known_epoch and seq >= tonumber(known_seq) and buckets == tonumber(known_buckets)
   and total == tonumber(known_total) -- the reserve is a part of it
@@ -81,6 +80,16 @@ if limits[1] then -- first of all: what is noticed here is not noticed again
       'run_id', server.run, 'master_replid', server.replid)
   end
 end
+local function may_have_begun() -- the period, with a permit that lapsed, which may have been used
+  local _, lapsed = until_after(out_key, now)
+  if lapsed > 0 and lapsed + period > reset then
+    reset, first = lapsed + period, '?'
+    begin(limits_key, remaining_key, spent_key, reset, now)
+    redis.call('HSET', limits_key, 'first', first)
+  end
+end
+if limits[1] and reset == 0 then may_have_begun() end -- if nobody has asked for a day it is over by now
+local over = reset > 0 and reset <= now
 step, grant_closes = step + window - own_window, grant_closes + window - own_window
 if not known or not (left or over) or asks_first(over, asks, limits[15], now) then
   left = 0
@@ -111,14 +120,7 @@ local held = shut > 0 and slot and string.sub(slot, -7) == ' permit'
 local slot_left = shut
 local open = math.min(-shut, exact - closed) -- for how long the bucket has been; below 0 it is closed
 shut = math.max(-open, tonumber(until_wanted))
-if reset == 0 or first == '?' then -- a permit that lapsed may have begun the period
-  local _, lapsed = until_after(out_key, now)
-  if lapsed > 0 and lapsed + period > reset then
-    reset, first = lapsed + period, '?'
-    begin(limits_key, remaining_key, spent_key, reset, now)
-    redis.call('HSET', limits_key, 'first', first)
-  end
-end
+if first == '?' then may_have_begun() end
 
 redis.call('ZADD', pods_key, ms(now + pod_lease), pod)
 if ttl == -1 then redis.call('PEXPIRE', slot_key, ms(step)) end
@@ -157,6 +159,11 @@ end
 
 if not granted then
   if not paid and not held and not units then -- a permit that is out may give its unit back
+    if reset == 0 and left < total and not until_after(out_key, now)[1] then -- what used it up is not known: somebody, by hand
+      reset = now + period
+      redis.call('HSET', limits_key, 'first', '?')
+      begin(limits_key, remaining_key, spent_key, reset, now)
+    end
     return reply('exhausted', reset > now and reset - now or 60000)
   end
   local wait = math.max(shut, 0)
@@ -186,7 +193,7 @@ if not paid then
 end
 redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(now - 30000)) -- no figures are as old
 redis.call('ZADD', out_key, ms(now + usable), entry)
-redis.call('PEXPIRE', out_key, period)
+redis.call('PEXPIRE', out_key, 7 * period) -- a permit that lapses may begin a period, whoever asks next
 if mode == 'wait' and (reset == 0 or first == '?' or first == out_of(ticket)) then -- a period begins with an IDENTIFY, so with the grant that is used
   reset = now + period
   redis.call('HSET', limits_key, 'first', out_of(ticket))

@@ -36,7 +36,7 @@ var granted = state{
 	"pods":           "a=@30000",
 	"spent":          "1=1 ttl=60000",
 	"paid:00001@a#1": "granted e 0 ttl=60000",
-	"out":            "00001@a#1/wait=@250 ttl=86400000",
+	"out":            "00001@a#1/wait=@250 ttl=604800000",
 }
 
 // with lays one state over another.
@@ -61,7 +61,7 @@ func TestClaimGrants(t *testing.T) {
 			name:  "APermitIsMarkedInTheSlot",
 			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
 			reply: "granted wait=10000 remaining=9 shut=0",
-			after: with(granted, state{"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=86400000"}),
+			after: with(granted, state{"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=604800000"}),
 		},
 		{
 			name:  "TheFirstGrantBeginsThePeriod",
@@ -128,7 +128,7 @@ func TestClaimGrants(t *testing.T) {
 			reply: "granted remaining=9 reset=0",
 			after: with(granted, state{
 				"limits": "epoch=e seq=6 max_concurrency=1 total=10", "remaining": "9", "spent": "1=1",
-				"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=86400000",
+				"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=604800000", "paid:00001@a#1": "granted e 0 ttl=86400000",
 			}),
 		},
 		{
@@ -139,7 +139,7 @@ func TestClaimGrants(t *testing.T) {
 			after: with(granted, state{
 				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86399000 since=@0 first=?",
 				"remaining": "8 ttl=86399000", "spent": "1=1 2=1 ttl=86399000", "slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000",
-				"out": "00001@a#1=@4950 00002@b#1=@-1000 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=86399000",
+				"out": "00001@a#1=@4950 00002@b#1=@-1000 ttl=604800000", "paid:00001@a#1": "granted e 0 ttl=86399000",
 			}),
 		},
 		{
@@ -153,7 +153,7 @@ func TestClaimGrants(t *testing.T) {
 			after: with(granted, state{
 				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=0 since=@-1000 period=1",
 				"remaining": "7", "spent": "1=1 2=1 4=1", "slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000",
-				"out": "00001@a#1=@4950 00002@b#1=@4000 00004@b#3/wait=@-900 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
+				"out": "00001@a#1=@4950 00002@b#1=@4000 00004@b#3/wait=@-900 ttl=604800000", "paid:00001@a#1": "granted e 1 ttl=86400000",
 			}),
 		},
 		{
@@ -212,7 +212,7 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 			reply: "granted remaining=9 seq=8",
 			after: with(granted, state{
 				"limits": "epoch=e seq=8 max_concurrency=1 total=10 reset_at=@60000",
-				"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=86400000",
+				"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=604800000",
 			}),
 		},
 		{

@@ -22,9 +22,9 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "06bfbe45d56cc2821b32cfbd66e3421feb8372b9",
-	"identified": "c4b87f3d2fd9272035ed7fe13b51571d0ce38f9c",
-	"renew":      "827c5009d74bf2b4b876832143acd090bb22163b",
+	"claim":      "b4307e60e02c25ec7dbd5dbfe34ae57d77c9e486",
+	"identified": "9f0fac8cdb423b3af39b3bccf748d2e260fcd4d0",
+	"renew":      "da77e550fe4865afce7b01fb69d94936f15c62b1",
 	"abandon":    "08781d16cfb3c9d51212a0394d5687e19062e2f6",
 	"beat":       "ea965570cee2131080845fb23c4949dd8a483572",
 	"sync":       "66134f9aa8ad0a80ae308bdb3b56b25ca649c9cd",

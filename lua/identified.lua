@@ -68,7 +68,7 @@ if limits[1] and total and reset and (left or over) then -- else claim reports t
   end
 end
 redis.call('ZADD', out_key, ms(nth > 0 and now + usable or now), entry)
-redis.call('PEXPIRE', out_key, period)
+redis.call('PEXPIRE', out_key, 7 * period)
 paid = nth > 0 and table.concat({'announced', limits[1] or '-', era, nth}, ' ') or 'identified'
 redis.call('SET', paid_key, paid, 'PX', ms(math.max(paid_ttl, (reset or 0) - now)))
 if mine then

@@ -42,7 +42,7 @@ if limits[1] and left and not over and not redis.call('ZSCORE', out_key, entry) 
   paid = 'granted ' .. limits[1] .. ' ' .. era
 end
 redis.call('ZADD', out_key, ms(now + math.min(usable, lease)), entry)
-redis.call('PEXPIRE', out_key, period)
+redis.call('PEXPIRE', out_key, 7 * period)
 local remembered = math.max(paid_ttl, limits[1] and (reset > now and reset - now or period) or 0)
 redis.call('SET', paid_key, paid or 'granted', 'PX', ms(remembered))
 if limits[1] and seq then -- else claim reports them

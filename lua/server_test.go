@@ -143,7 +143,7 @@ func TestClaimAgreesOnTheLongest(t *testing.T) {
 			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 window=6000@NOW"},
 			reply: "granted wait=11000",
-			after: with(granted, state{"limits": limits(" window=6000@NOW"), "slot:0": "00001@a#1 permit ttl=11000", "opens": "0=@11000", "out": "00001@a#1=@4950 ttl=86400000"}),
+			after: with(granted, state{"limits": limits(" window=6000@NOW"), "slot:0": "00001@a#1 permit ttl=11000", "opens": "0=@11000", "out": "00001@a#1=@4950 ttl=604800000"}),
 		},
 		{
 			name:  "ALongerOneClosesEveryBucketForThoseOfBefore",
@@ -173,7 +173,7 @@ func TestPermitsAgreeOnTheLongestWindow(t *testing.T) {
 	t.Run("Identified", func(t *testing.T) {
 		identified.run(t, []contract{{
 			name: "TheWindowIsThatOfAll", seed: longer, reply: "identified",
-			after: with(after, state{"slot:0": "00001@a#1 ttl=6050", "opens": "0=@6050", "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000"}),
+			after: with(after, state{"slot:0": "00001@a#1 ttl=6050", "opens": "0=@6050", "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=604800000"}),
 		}})
 	})
 	t.Run("Renew", func(t *testing.T) {

@@ -20,7 +20,7 @@ var (
 		"slot:0":         "00001@a#1 permit ttl=10000",
 		"opens":          "0=@10000",
 		"paid:00001@a#1": "granted e 0 ttl=60000",
-		"out":            "00001@a#1=@4950 ttl=86400000",
+		"out":            "00001@a#1=@4950 ttl=604800000",
 		"spent":          "1=1 ttl=60000",
 	}
 
@@ -58,10 +58,10 @@ func limitsWith(fields string) string {
 func TestIdentified(t *testing.T) {
 	told := state{
 		"slot:0": "00001@a#1 ttl=5050", "opens": "0=@5050", "paid:00001@a#1": "identified ttl=60000",
-		"limits": limitsWith("seq=7"), "out": "00001@a#1=@0 ttl=86400000",
+		"limits": limitsWith("seq=7"), "out": "00001@a#1=@0 ttl=604800000",
 	}
 	others := state{
-		"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000",
+		"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=604800000",
 	}
 	identified.run(t, []contract{
 		{name: "StartsTheWindow", reply: "identified seq=7", after: told},
@@ -114,13 +114,13 @@ func TestIdentified(t *testing.T) {
 			name: "IsPaidByThePeriodInWhichItIs", // that of the grant is over, and so is another's lease
 			seed: state{
 				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@-500", "remaining": "", "spent": "",
-				"out": "00001@a#1=@4950 00003@a#3=@-600 00002@a#2=@900 ttl=86400000",
+				"out": "00001@a#1=@4950 00003@a#3=@-600 00002@a#2=@900 ttl=604800000",
 			},
 			reply: "identified seq=7",
 			after: with(told, state{
 				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400000 since=@0 period=1",
 				"remaining": "8 ttl=86400000", "spent": "1=1 2=1 ttl=86400000", "paid:00001@a#1": "identified ttl=86400000",
-				"out": "00001@a#1=@0 00002@a#2=@900 ttl=86400000",
+				"out": "00001@a#1=@0 00002@a#2=@900 ttl=604800000",
 			}),
 		},
 		{
@@ -136,10 +136,10 @@ func TestIdentified(t *testing.T) {
 var (
 	announcedNow = state{
 		"slot:0": "00001@a#1 ttl=5050", "opens": "0=@5050", "paid:00001@a#1": "announced e 0 1 ttl=60000",
-		"limits": limitsWith("seq=7"), "out": "00001@a#1=@25 ttl=86400000",
+		"limits": limitsWith("seq=7"), "out": "00001@a#1=@25 ttl=604800000",
 	}
 	said = state{ // as the announcement left it, 3 s ago
-		"slot:0": "00001@a#1 ttl=20000", "opens": "0=@20000", "paid:00001@a#1": "announced e 0 1 ttl=57000", "out": "00001@a#1=@-2975 ttl=86400000",
+		"slot:0": "00001@a#1 ttl=20000", "opens": "0=@20000", "paid:00001@a#1": "announced e 0 1 ttl=57000", "out": "00001@a#1=@-2975 ttl=604800000",
 	}
 	lapsed = state{"slot:0": "", "opens": "0=@-9"}
 )
@@ -156,7 +156,7 @@ func TestAnnounced(t *testing.T) {
 		{
 			name: "StartsAgainWhereTheAnswerCameTooLate", call: args{"nth": "2", "window": "5500", "usable": "475"}, seed: said, reply: "identified seq=7",
 			after: with(announcedNow, state{
-				"slot:0": "00001@a#1 ttl=5500", "opens": "0=@5500", "paid:00001@a#1": "announced e 0 2 ttl=60000", "out": "00001@a#1=@475 ttl=86400000",
+				"slot:0": "00001@a#1 ttl=5500", "opens": "0=@5500", "paid:00001@a#1": "announced e 0 2 ttl=60000", "out": "00001@a#1=@475 ttl=604800000",
 			}),
 		},
 		{name: "IsGoneOnceAnotherHasTheBucket", seed: state{"slot:0": "00002@b#1 ttl=4000", "opens": "0=@4000"}, reply: "gone seq=6"},
@@ -182,7 +182,7 @@ func TestAnnounced(t *testing.T) {
 		},
 		{
 			name:  "StandsWhereAllStateWasLostAndItWasRenewedSince",
-			seed:  state{"limits": "", "remaining": "", "paid:00001@a#1": "granted ttl=60000", "spent": "", "out": "00001@a#1=@4950 ttl=86400000"},
+			seed:  state{"limits": "", "remaining": "", "paid:00001@a#1": "granted ttl=60000", "spent": "", "out": "00001@a#1=@4950 ttl=604800000"},
 			reply: "identified seq=0",
 			after: with(announcedNow, state{"limits": "", "paid:00001@a#1": "announced - 0 1 ttl=60000"}),
 		},
@@ -231,23 +231,23 @@ func TestAnnouncedThenIdentified(t *testing.T) {
 	identified.run(t, []contract{
 		{
 			name: "LaterThanAnnouncedStartsTheWindowAgain", seed: said, reply: "identified seq=7",
-			after: with(announcedNow, state{"paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000"}),
+			after: with(announcedNow, state{"paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=604800000"}),
 		},
 		{
 			name: "LaterThanAnnouncedMakesThePeriodCertain", seed: with(said, state{"limits": limitsWith("seq=6 first=00001@a#1")}), reply: "identified seq=7",
 			after: with(announcedNow, state{
 				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400000 since=@0",
-				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "identified ttl=86400000", "out": "00001@a#1=@0 ttl=86400000",
+				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "identified ttl=86400000", "out": "00001@a#1=@0 ttl=604800000",
 			}),
 		},
 		{
 			name: "AWindowLaterThanAnnouncedClosesEveryBucket", seed: with(said, lapsed), reply: "late seq=7",
-			after: state{"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000"},
+			after: state{"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=604800000"},
 		},
 		{
 			name: "LaterThanAnnouncedInAnothersWindowClosesEveryBucket",
 			seed: with(said, state{"slot:0": "00002@b#1 ttl=4000", "opens": "0=@4000"}), reply: "late seq=7",
-			after: state{"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=86400000"},
+			after: state{"limits": limitsWith("seq=7 closed_until=@5050"), "paid:00001@a#1": "identified ttl=60000", "out": "00001@a#1=@0 ttl=604800000"},
 		},
 	})
 }
@@ -289,7 +289,7 @@ func TestRenew(t *testing.T) {
 		},
 		{
 			name: "IsPaidByTheStateThatHasLostIt", seed: state{"paid:00001@a#1": "granted d 0 ttl=30000", "out": ""}, reply: "renewed seq=7",
-			after: with(lease, state{"remaining": "8 ttl=60000", "spent": "1=2 ttl=60000", "out": "00001@a#1=@4950 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=60000"}),
+			after: with(lease, state{"remaining": "8 ttl=60000", "spent": "1=2 ttl=60000", "out": "00001@a#1=@4950 ttl=604800000", "paid:00001@a#1": "granted e 0 ttl=60000"}),
 		},
 		{name: "IsGoneOnceAnotherHasTheBucket", seed: state{"slot:0": "00002@b#1 ttl=4000"}, reply: "gone seq=6"},
 		{name: "IsGoneOnceAnotherHasAPermit", seed: state{"slot:0": "00002@b#1 permit ttl=4000"}, reply: "gone seq=6"},

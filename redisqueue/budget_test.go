@@ -234,3 +234,35 @@ func TestReserve_IsAtLeastMaxConcurrency(t *testing.T) {
 		})
 	}
 }
+
+// Where nobody asks for days, a permit that lapsed began a period all the same,
+// which is over by then. What took all units without one, such as a hand, began it
+// when somebody asked.
+func TestUsedUpWithoutAPeriod_IsFullAfterOne(t *testing.T) {
+	for _, total := range []int{1, 2, 5} {
+		limit := gatewayqueue.SessionStartLimit{Total: total, Remaining: total, MaxConcurrency: 1}
+		for name, use := range map[string]func(t *testing.T, server *miniredis.Miniredis, q *redisqueue.RedisQueue){
+			"a permit lapses": func(*testing.T, *miniredis.Miniredis, *redisqueue.RedisQueue) {},
+			"remaining is set by hand": func(t *testing.T, server *miniredis.Miniredis, q *redisqueue.RedisQueue) {
+				require.NoError(t, server.Set(at+"remaining", "0"))
+				server.Del(at + "out")
+				require.ErrorIs(t, q.Wait(t.Context(), 0), gatewayqueue.ErrExhausted)
+			},
+		} {
+			t.Run(fmt.Sprintf("%s, of %d", name, total), func(t *testing.T) {
+				within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+					q := open(t, client, redisqueue.WithFreshStart(), redisqueue.WithLimit(limit), redisqueue.WithReserve(0), redisqueue.WithFailExhausted())
+					_, err := q.Acquire(t.Context(), 0)
+					require.NoError(t, err)
+					time.Sleep(3 * time.Minute)
+					use(t, server, q)
+					time.Sleep(25 * time.Hour)
+					for shard := range total {
+						require.NoError(t, q.Wait(t.Context(), shard))
+					}
+					require.ErrorIs(t, q.Wait(t.Context(), total), gatewayqueue.ErrExhausted)
+				})
+			})
+		}
+	}
+}
