@@ -82,6 +82,9 @@ func (b *budget) identify(t *ticket, now time.Time) (first bool) {
 		return false
 	}
 	b.reset, b.since = now.Add(LimitPeriod), now
+	if !t.permit { // Discord's period begins with the IDENTIFY itself, which may leave so much later
+		b.reset = b.reset.Add(b.margin)
+	}
 	b.first, b.unsure = nil, false
 	return true
 }

@@ -213,7 +213,7 @@ func TestStatusIsASnapshot(t *testing.T) {
 		assert.True(t, line[1].Arrival.Equal(start.Add(2*time.Millisecond)))
 		assert.Equal(t, map[int]int{0: 1, 1: 1}, s.Spent)
 		assert.Equal(t, 8, s.Budget.Remaining)
-		assert.True(t, s.Budget.Reset.Equal(start.Add(LimitPeriod)))
+		assert.True(t, s.Budget.Reset.Equal(start.Add(GrantMargin+LimitPeriod)))
 		assert.Zero(t, s.Hold)
 
 		require.NoError(t, q.Update(t.Context(), SessionStartLimit{Total: 10, Remaining: 8, MaxConcurrency: 1, ResetAfter: time.Hour}))

@@ -61,7 +61,7 @@ func TestInMemory_APeriodBeginsWithTheCallThatIsUsed(t *testing.T) {
 		require.NoError(t, q.WaitAs(t.Context(), 0, one))
 		s, err := q.Status(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, time.Now().Add(gatewayqueue.LimitPeriod), s.Budget.Reset)
+		assert.Equal(t, time.Now().Add(gatewayqueue.GrantMargin+gatewayqueue.LimitPeriod), s.Budget.Reset)
 		assert.Equal(t, 19, s.Budget.Remaining)
 	})
 }

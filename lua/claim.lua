@@ -195,7 +195,7 @@ redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(now - 30000)) -- no figures a
 redis.call('ZADD', out_key, ms(now + usable), entry)
 redis.call('PEXPIRE', out_key, 7 * period) -- a permit that lapses may begin a period, whoever asks next
 if mode == 'wait' and (reset == 0 or first == '?' or first == out_of(ticket)) then -- a period begins with an IDENTIFY, so with the grant that is used
-  reset = now + period
+  reset = now + usable + period -- Discord's with the IDENTIFY itself, which may leave so much later
   redis.call('HSET', limits_key, 'first', out_of(ticket))
   begin(limits_key, remaining_key, spent_key, reset, now)
 elseif reset > now then

@@ -66,10 +66,10 @@ func TestClaimGrants(t *testing.T) {
 		{
 			name:  "TheFirstGrantBeginsThePeriod",
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10", "remaining": "10"},
-			reply: "granted remaining=9 reset=@86400000",
+			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1",
-				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=86400000",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1",
+				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 0 ttl=86400250",
 			}),
 		},
 		{ // its first grant was not used: whoever has it asks again
@@ -78,10 +78,10 @@ func TestClaimGrants(t *testing.T) {
 				"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 since=@-3600000 first=00001@a#1",
 				"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000", "paid:00001@a#1": "granted e 0 ttl=60000",
 			},
-			reply: "granted remaining=9 reset=@86400000",
+			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1",
-				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 0 ttl=86400000",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1",
+				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 0 ttl=86400250",
 			}),
 		},
 		{
@@ -92,10 +92,10 @@ func TestClaimGrants(t *testing.T) {
 		{
 			name: "ANewPeriodThatNobodyMayAskFor",
 			seed: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1 ask_after=@3600000", "remaining": ""}, call: args{"asks": "1"},
-			reply: "granted remaining=9 reset=@86400000",
+			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 ask_after=@3600000 since=@0 first=00001@a#1 period=1",
-				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 ask_after=@3600000 since=@0 first=00001@a#1 period=1",
+				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
 			}),
 		},
 		{
@@ -104,10 +104,10 @@ func TestClaimGrants(t *testing.T) {
 				"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1",
 				"remaining": "", "spent": "4=7 1=2",
 			},
-			reply: "granted remaining=9 reset=@86400000",
+			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1 period=1",
-				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1 period=1",
+				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
 			}),
 		},
 		{
@@ -115,10 +115,10 @@ func TestClaimGrants(t *testing.T) {
 			seed: state{
 				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1", "remaining": "0",
 			},
-			reply: "granted remaining=9 reset=@86400000",
+			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1 period=1",
-				"remaining": "9 ttl=86400000", "spent": "1=1 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1 period=1",
+				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
 			}),
 		},
 		{
@@ -549,8 +549,8 @@ func TestAShardThatIdentifiesTooOftenRests(t *testing.T) {
 				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1",
 			},
 			reply: "granted", after: with(granted, state{
-				"spent": "1=1 ttl=86400000", "rests": "", "remaining": "9 ttl=86400000", "paid:00001@a#1": "granted e 1 ttl=86400000",
-				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400000 since=@0 first=00001@a#1 period=1",
+				"spent": "1=1 ttl=86400250", "rests": "", "remaining": "9 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
+				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1 period=1",
 			}),
 		},
 		{

@@ -22,8 +22,8 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "b4307e60e02c25ec7dbd5dbfe34ae57d77c9e486",
-	"identified": "9f0fac8cdb423b3af39b3bccf748d2e260fcd4d0",
+	"claim":      "d46365903e9901651986deb808c554b5fe751310",
+	"identified": "06dd20c79e3eb52857e5c7f10ccf23a4a9d8a77e",
 	"renew":      "da77e550fe4865afce7b01fb69d94936f15c62b1",
 	"abandon":    "08781d16cfb3c9d51212a0394d5687e19062e2f6",
 	"beat":       "ea965570cee2131080845fb23c4949dd8a483572",

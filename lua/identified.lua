@@ -4,7 +4,7 @@
 -- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>  5 remaining  6 spent  7 out
 -- ARGV  1 ticket  2 bucket  3 window and margin (ms)  4 max_concurrency at the grant  5 least TTL of paid (ms)
 --       6 window (ms)  7 period (ms)
---       8 0 or none if it was sent; n if it is about to be, said for the nth time  9 and for how long it may yet be (ms)
+--       8 0 or none if it was sent; n if it is about to be, said for the nth time  9 for how long it may yet leave (ms)
 -- Reply {code, now, seq}
 --   identified   the bucket is closed for the window
 --   late         the permit had ended and its bucket may have another holder, or belong to other limits:
@@ -15,7 +15,7 @@
 local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ticket, bucket, window, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local remaining_key, spent_key, out_key = KEYS[5], KEYS[6], KEYS[7]
-local own_window, period, nth, usable = ARGV[6], ARGV[7], tonumber(ARGV[8] or '0'), ARGV[9]
+local own_window, period, nth, usable = ARGV[6], ARGV[7], tonumber(ARGV[8] or '0'), tonumber(ARGV[9] or '0')
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -61,7 +61,7 @@ if limits[1] and total and reset and (left or over) then -- else claim reports t
     redis.call('HINCRBY', spent_key, shard_of(ticket), 1)
   end
   if reset == 0 or limits[9] == '?' or limits[9] == entry then
-    reset = now + period
+    reset = now + usable + period -- Discord's begins with the IDENTIFY itself
     redis.call('HDEL', limits_key, 'first')
     begin(limits_key, remaining_key, spent_key, reset, now)
     if nth > 0 then redis.call('HSET', limits_key, 'first', entry) end -- it may yet be abandoned

@@ -194,7 +194,8 @@ func TestWithReplicas_ReplicaThatComesBack(t *testing.T) {
 		s.b.Pause()
 		answer := ask(t.Context(), q, 0)
 		waitsOn(t, answer, 3*shortWindow)
-		require.Equal(t, 1, s.log.said("WARN Redis's replicas do not acknowledge grants"), s.log.all())
+		require.Eventually(t, func() bool { return s.log.said("WARN Redis's replicas do not acknowledge grants") == 1 },
+			10*time.Second, time.Millisecond, s.log.all())
 		require.ErrorContains(t, q.Ready(t.Context()), "NOREPLICAS")
 		s.b.Resume()
 		require.NoError(t, answered(t, answer, 20*time.Second))

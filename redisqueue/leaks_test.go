@@ -221,6 +221,8 @@ func TestWhatRemainsInRedis(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Equal(t, []string{"limits", "opens", "out", "paid", "remaining", "spent"}, names(), "one paid for each unit")
 		time.Sleep(24 * time.Hour)
+		require.Equal(t, []string{"limits", "opens", "out"}, names(), "what lapsed may begin the next period")
+		time.Sleep(6 * 24 * time.Hour)
 		require.Equal(t, []string{"limits", "opens"}, names())
 	})
 }

@@ -265,7 +265,7 @@ type settled struct {
 }
 
 func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
-	return s.settle(ctx, p, s.config.step(true)+p.within)
+	return s.settle(ctx, p, s.config.step(true)+p.within, 0, ms(p.within))
 }
 
 // announce says for the nth time that IDENTIFY is about to leave, within usable
