@@ -16,7 +16,7 @@ local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 -- include lib/budget.lua
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'total', 'reset_at', 'period', 'first')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'total', 'reset_at', 'period', 'first', 'counted')
 local slot, left, counted = redis.call('GET', slot_key), whole(redis.call('GET', remaining_key)), redis.call('HLEN', spent_key)
 local total, reset, era, units = whole(limits[2]) or 0, whole(limits[3] or '0') or 0, limits[4] or '0', 0
 local over = reset > 0 and reset <= now
@@ -29,11 +29,14 @@ for i = 4, #ARGV do
   if paid ~= 'identified' and paid_ttl ~= '0' and (mine or not goes_on) then
     if goes_on then redis.call('DEL', paid_key) else redis.call('SET', paid_key, 'left', 'PX', paid_ttl) end
     local out = redis.call('ZREM', out_key, entry, entry .. '/wait') > 0
-    if left and not over and left + units < total and (out or charged(paid, limits[1], era, now)) then -- of this period
+    local ours = out or charged(paid, limits[1], era, now) -- of this period
+    if left and not over and left + units < total and ours then
       redis.call('INCR', remaining_key)
       if counted > 0 then redis.call('HINCRBY', spent_key, shard_of(ticket), -1) end
       units = units + 1
       if limits[5] == entry then limits[5] = '?' end
+    elseif not over and not ours and in_spent(spent_key, ticket, paid, limits[1], era, limits[6]) then -- of it, before a figure
+      redis.call('HINCRBY', spent_key, shard_of(ticket), -1)
     end
     if mine then
       redis.call('DEL', slot_key)

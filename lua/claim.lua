@@ -51,7 +51,7 @@ local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and 
 -- include lib/line.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until',
-  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first', 'ask_after')
+  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first', 'ask_after', 'counted')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
 local reset, closed, era, first = whole(limits[5] or '0'), whole(limits[6] or '0'), limits[13] or '0', limits[14]
 if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
@@ -104,9 +104,11 @@ if not spent then return redis.error_reply('BADVALUE ' .. spent_key) end
 local paid = redis.call('GET', paid_key)
 if over_with(paid) then return reply('gone', 0) end
 local entry = out_of(ticket) .. (mode == 'permit' and '' or '/wait')
+local again -- paid for again, in `remaining` alone
 local usable_until = paid and tonumber(redis.call('ZSCORE', out_key, entry) or '')
 if over and not (usable_until and usable_until > reset) or not usable_until and not charged(paid, limits[1], era, now) then
-  paid = nil -- another period has paid for it
+  again = not over and in_spent(spent_key, ticket, paid, limits[1], era, limits[16])
+  paid = nil -- another period has paid for it, or a figure does not know it
 end
 local slot = redis.call('GET', slot_key)
 local ttl = slot and redis.call('PTTL', slot_key) or -2
@@ -189,7 +191,7 @@ end
 if not paid then
   left = left - 1
   redis.call('SET', remaining_key, ms(left))
-  spent = redis.call('HINCRBY', spent_key, shard, 1)
+  if not again then spent = redis.call('HINCRBY', spent_key, shard, 1) end
 end
 redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(now - 30000)) -- no figures are as old
 redis.call('ZADD', out_key, ms(now + usable), entry)

@@ -22,12 +22,12 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "d46365903e9901651986deb808c554b5fe751310",
-	"identified": "06dd20c79e3eb52857e5c7f10ccf23a4a9d8a77e",
-	"renew":      "da77e550fe4865afce7b01fb69d94936f15c62b1",
-	"abandon":    "08781d16cfb3c9d51212a0394d5687e19062e2f6",
+	"claim":      "8419065d44550ca7c02bc03341874022b94bd394",
+	"identified": "1ce23f97b8c455ed0b88ee9623d6f4da8b1f0446",
+	"renew":      "17f5f5dd55a8c64f863e0aea58784f3241bf07a4",
+	"abandon":    "103d036a465c6bd7c565745a092410d3a4f6bb49",
 	"beat":       "ea965570cee2131080845fb23c4949dd8a483572",
-	"sync":       "66134f9aa8ad0a80ae308bdb3b56b25ca649c9cd",
+	"sync":       "047efbd8df097d62aa11b137eb89e4f3f1f9f170",
 	"status":     "fe05621c46c92f86e1e18621b4e1026b7248a90e",
 	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",

@@ -26,7 +26,7 @@ local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and
 -- include lib/budget.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until', 'window',
-  'total', 'reset_at', 'period', 'first', 'run_id', 'master_replid')
+  'total', 'reset_at', 'period', 'first', 'run_id', 'master_replid', 'counted')
 local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
 local seq, total, reset, era = whole(limits[2]), whole(limits[6]), whole(limits[7] or '0'), limits[8] or '0'
 local said = announced(paid)
@@ -54,11 +54,11 @@ if limits[1] and total and reset and (left or over) then -- else claim reports t
   if over then
     left, era = turn(limits_key, remaining_key, spent_key, out_key, total, reset)
     usable_until = redis.call('ZSCORE', out_key, entry)
-    reset, limits[9] = 0, false
+    reset, limits[9], limits[12] = 0, false, false
   end
   if not usable_until and not charged(paid, limits[1], era, now) then -- another period has paid, or none
     redis.call('SET', remaining_key, ms(math.max(left - 1, 0)), 'KEEPTTL')
-    redis.call('HINCRBY', spent_key, shard_of(ticket), 1)
+    if not in_spent(spent_key, ticket, paid, limits[1], era, limits[12]) then redis.call('HINCRBY', spent_key, shard_of(ticket), 1) end
   end
   if reset == 0 or limits[9] == '?' or limits[9] == entry then
     reset = now + usable + period -- Discord's begins with the IDENTIFY itself

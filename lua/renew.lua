@@ -22,7 +22,7 @@ local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and
 -- include lib/budget.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until', 'window',
-  'reset_at', 'period')
+  'reset_at', 'period', 'counted')
 local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
 local seq, reset, era = whole(limits[2]), whole(limits[6] or '0') or 0, limits[7] or '0'
 local entry, left = out_of(ticket), whole(redis.call('GET', remaining_key))
@@ -38,7 +38,7 @@ redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + lease))
 local over = reset > 0 and reset <= now
 if limits[1] and left and not over and not redis.call('ZSCORE', out_key, entry) and not charged(paid, limits[1], era, now) then
   redis.call('SET', remaining_key, ms(math.max(left - 1, 0)), 'KEEPTTL') -- what has paid for it was lost, or another period
-  redis.call('HINCRBY', spent_key, shard_of(ticket), 1)
+  if not in_spent(spent_key, ticket, paid, limits[1], era, limits[8]) then redis.call('HINCRBY', spent_key, shard_of(ticket), 1) end
   paid = 'granted ' .. limits[1] .. ' ' .. era
 end
 redis.call('ZADD', out_key, ms(now + math.min(usable, lease)), entry)

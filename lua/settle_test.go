@@ -384,3 +384,74 @@ func TestAbandon(t *testing.T) {
 		{name: "ABudgetThatIsNone", seed: state{"remaining": "1.5 ttl=60000"}, call: one, reply: "left units=0", after: with(back, state{"remaining": "1.5 ttl=60000", "spent": "1=1 ttl=60000"})},
 	})
 }
+
+// A permit that was granted before a figure of Discord's that was below ours, and
+// is in neither since: `remaining` pays for it again, but it is one identify.
+var lowered = with(held, state{"limits": limitsWith("seq=6 period=1 counted=0"), "out": ""})
+
+func TestATicketOfBeforeALowerFigureCountsOnceForItsShard(t *testing.T) {
+	t.Run("Identified", func(t *testing.T) {
+		identified.run(t, []contract{
+			{
+				name: "IsSpentOnce", seed: lowered, reply: "identified seq=7",
+				after: with(lowered, state{
+					"slot:0": "00001@a#1 ttl=5050", "opens": "0=@5050", "paid:00001@a#1": "identified ttl=60000", "remaining": "8 ttl=60000",
+					"limits": limitsWith("seq=7 period=1 counted=0"), "out": "00001@a#1=@0 ttl=604800000",
+				}),
+			},
+			{
+				name: "AndAgainWhereWhatTheShardSpentWasLost", seed: with(lowered, state{"spent": ""}), reply: "identified seq=7",
+				after: with(lowered, state{
+					"slot:0": "00001@a#1 ttl=5050", "opens": "0=@5050", "paid:00001@a#1": "identified ttl=60000", "remaining": "8 ttl=60000",
+					"limits": limitsWith("seq=7 period=1 counted=0"), "out": "00001@a#1=@0 ttl=604800000", "spent": "1=1",
+				}),
+			},
+			{
+				name: "AndAgainIfAnotherPeriodHasBegunSinceItsOwn",
+				seed: with(lowered, state{"limits": limitsWith("seq=6 period=3 counted=2")}), reply: "identified seq=7",
+				after: with(lowered, state{
+					"slot:0": "00001@a#1 ttl=5050", "opens": "0=@5050", "paid:00001@a#1": "identified ttl=60000", "remaining": "8 ttl=60000",
+					"limits": limitsWith("seq=7 period=3 counted=2"), "out": "00001@a#1=@0 ttl=604800000", "spent": "1=2 ttl=60000",
+				}),
+			},
+			{
+				name:  "AndByThePeriodThatHasBegunSince",
+				seed:  with(lowered, state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@-500 period=1 counted=0"}),
+				reply: "identified seq=7",
+				after: with(lowered, state{
+					"slot:0": "00001@a#1 ttl=5050", "opens": "0=@5050", "paid:00001@a#1": "identified ttl=86400000", "remaining": "9 ttl=86400000",
+					"limits": "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400000 since=@0 period=2",
+					"out":    "00001@a#1=@0 ttl=604800000", "spent": "1=1 ttl=86400000",
+				}),
+			},
+		})
+	})
+	t.Run("Renewed", func(t *testing.T) {
+		renew.run(t, []contract{{
+			name: "IsSpentOnce", seed: lowered, reply: "renewed seq=7",
+			after: with(lowered, state{
+				"paid:00001@a#1": "granted e 1 ttl=60000", "remaining": "8 ttl=60000",
+				"limits": limitsWith("seq=7 period=1 counted=0"), "out": "00001@a#1=@4950 ttl=604800000",
+			}),
+		}})
+	})
+	t.Run("Abandoned", func(t *testing.T) {
+		abandon.run(t, []contract{{
+			name: "WasNotSpentAtAll", call: args{"others": "00001@a#1"}, seed: lowered, times: 2, reply: "left units=0",
+			after: with(lowered, state{"slot:0": "", "opens": "0=@0", "paid:00001@a#1": "left ttl=60000", "spent": "1=0 ttl=60000"}),
+		}})
+	})
+	t.Run("ClaimedAgain", func(t *testing.T) {
+		claim.run(t, []contract{{
+			name: "IsSpentOnce", reply: "granted remaining=8 seq=6",
+			seed: state{
+				"limits":         "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 period=1 counted=0",
+				"paid:00001@a#1": "granted e 0 ttl=60000", "remaining": "9 ttl=60000", "spent": "1=1 ttl=60000",
+			},
+			after: with(granted, state{
+				"limits":         "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 period=1 counted=0",
+				"paid:00001@a#1": "granted e 1 ttl=60000", "remaining": "8 ttl=60000",
+			}),
+		}})
+	})
+}

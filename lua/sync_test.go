@@ -241,7 +241,22 @@ func TestSyncUpdates(t *testing.T) {
 		{
 			name: "LowersWhatIsLeft", call: update(args{"remaining": "2", "asked": "@0"}),
 			reply: "changed epoch=e seq=6 remaining=2 reset_at=@60000",
-			after: state{"limits": limits(""), "remaining": "2 ttl=60000"},
+			after: state{"limits": limits(" counted=0"), "remaining": "2 ttl=60000"},
+		},
+		{
+			name: "LowersItAgain", call: update(args{"remaining": "2", "asked": "@0"}),
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 period=4 counted=3"},
+			reply: "changed remaining=2",
+			after: state{"limits": strings.Replace(limits(" counted=3"), "period=1", "period=5", 1), "remaining": "2 ttl=60000"},
+		},
+		{
+			name: "CountsOnlyThePeriodThatDiscordHasBegunSince", call: update(args{"remaining": "4", "reset_after": "86400000", "asked": "@0"}),
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 period=4 counted=3", "spent": "1=3 ttl=60000"},
+			reply: "changed remaining=4 reset_at=@86400000",
+			after: state{
+				"limits":    "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@86400000 closed_until=0 refresh_at=@600000 period=5",
+				"remaining": "4 ttl=86400000", "spent": "",
+			},
 		},
 		{
 			name: "DoesNotRaiseItWithinAPeriod", call: update(args{"remaining": "9", "reset_after": "50000", "asked": "@0"}),
@@ -275,7 +290,7 @@ func TestSyncUpdates(t *testing.T) {
 			name: "ChangesTheTotal", call: update(args{"total": "5", "remaining": "5", "reset_after": "60000", "asked": "@0"}),
 			reply: "changed total=5 remaining=5",
 			after: state{
-				"limits":    "epoch=e seq=6 max_concurrency=2 total=5 reset_at=@60000 closed_until=0 refresh_at=@600000 period=1",
+				"limits":    "epoch=e seq=6 max_concurrency=2 total=5 reset_at=@60000 closed_until=0 refresh_at=@600000 period=1 counted=0",
 				"remaining": "5 ttl=60000",
 			},
 		},

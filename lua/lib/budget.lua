@@ -32,6 +32,14 @@ local function charged(paid, epoch, era, now)
   return of == epoch and (which == era or tonumber(which) > now) -- a former version wrote the reset
 end
 
+-- in_spent: whether `spent` has the unit of a ticket that is not charged: Discord's figure was below ours since, and
+-- `remaining` took it over. `counted` is the first of the eras that `spent` counts, none if that is only the one in force.
+local function in_spent(spent_key, ticket, paid, epoch, era, counted)
+  local of, which = string.match(paid or '', '^%l+ (%S+) (%d+)')
+  return of == epoch and whole(counted) and tonumber(which) >= tonumber(counted) and tonumber(which) <= tonumber(era)
+    and (whole(redis.call('HGET', spent_key, shard_of(ticket))) or 0) > 0
+end
+
 -- announced: how often it was said, and executed, that a ticket's IDENTIFY is about to leave; false for never.
 local function announced(paid) return tonumber(string.match(paid or '', '^announced %S+ %d+ (%d+)$') or '') or false end
 
@@ -42,7 +50,7 @@ local function over_with(paid) return paid == 'left' or paid == 'identified' or 
 local function recount(limits_key, spent_key, tickets)
   redis.call('DEL', spent_key)
   for _, ticket in ipairs(tickets) do redis.call('HINCRBY', spent_key, shard_of(ticket), 1) end
-  redis.call('HDEL', limits_key, 'first')
+  redis.call('HDEL', limits_key, 'first', 'counted')
 end
 
 -- asks_first: a period is over, and before anything is granted of the next the limit source is asked, unless whoever
