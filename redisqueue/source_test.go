@@ -63,6 +63,7 @@ func TestOnePodAsksTheSourceForAll(t *testing.T) {
 }
 
 func TestTheSourceIsAskedAgainByOnePodWhileShardsWait(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	within(t, func(t *testing.T, server *miniredis.Miniredis, _ *redis.Client) {
 		var d discord
@@ -122,6 +123,7 @@ func TestASourceThatAnswersNonsenseIsNotBelieved(t *testing.T) {
 }
 
 func TestARefreshLowersTheBudgetAndRaisesItInANewPeriodOnly(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		var d discord

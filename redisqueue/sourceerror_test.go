@@ -133,6 +133,7 @@ func TestSourceBackoff_GrowsAndIsBounded(t *testing.T) {
 // Whoever says for how long nobody may ask is not asked before by any pod, also
 // by one that comes later.
 func TestSource_NoPodAsksBeforeItMayBeAsked(t *testing.T) {
+	unraced(t)
 	t.Parallel()
 	for name, whileFull := range map[string]bool{"nothing is known": false, "limits are in force": true} {
 		t.Run(name, func(t *testing.T) {
