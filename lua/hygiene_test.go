@@ -27,7 +27,7 @@ var hashes = map[string]string{
 	"renew":      "17f5f5dd55a8c64f863e0aea58784f3241bf07a4",
 	"abandon":    "103d036a465c6bd7c565745a092410d3a4f6bb49",
 	"beat":       "ea965570cee2131080845fb23c4949dd8a483572",
-	"sync":       "047efbd8df097d62aa11b137eb89e4f3f1f9f170",
+	"sync":       "b7fd611c364e8d7da2846b8de36b64976abbe7c8",
 	"status":     "fe05621c46c92f86e1e18621b4e1026b7248a90e",
 	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",

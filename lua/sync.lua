@@ -157,7 +157,9 @@ if lost or update then
   redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(asked and asked - 1000 or now)) -- the figures contain them
   if not lost and (another or over or left < ours_left) then -- what ours had paid is still paid else
     local era = redis.call('HINCRBY', limits_key, 'period', 1)
-    if not (another or over) then redis.call('HSETNX', limits_key, 'counted', ms(era - 1)) end -- `spent` goes on
+    if not (another or over or redis.call('HGET', limits_key, 'counted')) then -- `spent` goes on
+      redis.call('HSET', limits_key, 'counted', ms(era - 1))
+    end
   end
   if over then redis.call('HSET', limits_key, 'since', f[5]) end
   if another or over then recount(limits_key, spent_key, redis.call('ZRANGE', out_key, 0, -1)) end
