@@ -81,10 +81,11 @@ func (b *budget) identify(t *ticket, now time.Time) (first bool) {
 	if !b.reset.IsZero() && !b.unsure {
 		return false
 	}
-	b.reset, b.since = now.Add(LimitPeriod), now
-	if !t.permit { // Discord's period begins with the IDENTIFY itself, which may leave so much later
-		b.reset = b.reset.Add(b.margin)
+	after := t.within // Discord's period begins with the IDENTIFY itself, which may leave so much later
+	if !t.permit {
+		after = b.margin
 	}
+	b.reset, b.since = now.Add(after+LimitPeriod), now
 	b.first, b.unsure = nil, false
 	return true
 }

@@ -56,7 +56,7 @@ func aFullBudgetIgnoresTheReset(t *testing.T, h Harness) {
 	w.until(h.Window)
 	first := w.wait(0)
 	first.grantedOnce(h.Window)
-	w.wait(1).granted(first.at+h.Margin+gatewayqueue.LimitPeriod, first.at+h.Margin+gatewayqueue.LimitPeriod+h.Notice)
+	w.wait(1).grantedADayAfter(first.at)
 }
 
 func anUpdateLowersTheBudget(t *testing.T, h Harness) {

@@ -91,7 +91,7 @@ func theLowerShardGetsTheOnlyUnit(t *testing.T, h Harness) {
 	calls := w.together(1, 0)
 	calls[1].grantedOnce(h.Window)
 	calls[0].waiting()
-	calls[0].grantedOnce(h.Window + h.Margin + gatewayqueue.LimitPeriod)
+	calls[0].grantedADayAfter(h.Window)
 }
 
 func theBudgetIsFullAgainAtTheReset(t *testing.T, h Harness) {
@@ -104,7 +104,7 @@ func theDayStartsAtTheFirstGrant(t *testing.T, h Harness) {
 	w.until(gatewayqueue.LimitPeriod / 2)
 	first := w.wait(0)
 	first.grantedOnce(gatewayqueue.LimitPeriod / 2)
-	w.wait(0).grantedOnce(first.at + h.Margin + gatewayqueue.LimitPeriod)
+	w.wait(0).grantedADayAfter(first.at)
 }
 
 func everyDayStartsAtItsFirstGrant(t *testing.T, h Harness) {
@@ -115,7 +115,7 @@ func everyDayStartsAtItsFirstGrant(t *testing.T, h Harness) {
 	w.until(2 * gatewayqueue.LimitPeriod)
 	second := w.wait(0)
 	second.grantedOnce(2 * gatewayqueue.LimitPeriod)
-	w.wait(0).grantedOnce(second.at + h.Margin + gatewayqueue.LimitPeriod)
+	w.wait(0).grantedADayAfter(second.at)
 }
 
 func onlyAFullBucketWaits(t *testing.T, h Harness) {

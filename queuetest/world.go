@@ -216,6 +216,14 @@ func (c *call) grantedAfter(grant time.Duration) {
 	c.granted(grant+c.w.Window, grant+c.w.Window+c.w.Margin)
 }
 
+// grantedADayAfter expects a grant at the end of the period that began with the
+// IDENTIFY of a grant of Wait, which may have left up to the margin later.
+func (c *call) grantedADayAfter(grant time.Duration) {
+	c.w.Helper()
+	day := grant + gatewayqueue.LimitPeriod
+	c.granted(day, day+c.w.Margin+c.w.Notice)
+}
+
 // refused expects an error between two moments.
 func (c *call) refused(from, to time.Duration) error {
 	c.w.Helper()
