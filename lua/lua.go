@@ -39,12 +39,9 @@ func load(name string) string {
 	})
 }
 
-// RenewMany and AbandonMany are as many calls of Renew or of Abandon in one: a
-// pod that holds or gives up many tickets does not send for each by itself.
-var (
-	RenewMany   = many(Renew)
-	AbandonMany = many(Abandon)
-)
+// RenewMany is many calls of Renew in one: a pod that holds many permits does not
+// send one for each.
+var RenewMany = many(Renew)
 
 // many makes a script that runs another one a number of times, each on keys and
 // arguments of its own. The first argument is that number; then come, for each,
