@@ -189,9 +189,11 @@ func (l *line) run() {
 		case s.claim != nil:
 			sent := elapsed.Now()
 			reply, err := q.store.claim(q.ctx, *s.claim)
+			if err == nil {
+				q.health.moved() // said before a waiter goes on
+			}
 			q.heard(l.hear(s, sent, reply, err), err)
 			if err == nil {
-				q.health.moved()
 				q.met(reply.server, reply.hold)
 				q.agree(reply.window, reply.hold)
 				if reply.code == "granted" {

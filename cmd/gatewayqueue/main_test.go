@@ -6,12 +6,14 @@ package main_test
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +24,15 @@ import (
 // program is the built binary.
 var program string
 
+// testsAtOnce: most tests wait for programs, which sleep, so more of them fit a
+// machine than it has cores.
+const testsAtOnce = 8
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set(strconv.Itoa(testsAtOnce))
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "gatewayqueue")
 		if err != nil {
