@@ -12,7 +12,6 @@ local bucket, paid_ttl, leaving_pod = ARGV[1], ARGV[2], ARGV[3]
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 -- include lib/budget.lua
 
@@ -40,7 +39,7 @@ for i = 4, #ARGV do
     end
     if mine then
       redis.call('DEL', slot_key)
-      redis.call('HSET', opens_key, bucket, string.format('%.0f', now))
+      redis.call('HSET', opens_key, bucket, now)
     end
   end
 end
@@ -48,7 +47,7 @@ if units > 0 and limits[5] == '?' then -- the period began with a grant that was
   redis.call('HSET', limits_key, 'first', '?')
   if left + units == total then -- nor was any other
     redis.call('HSET', limits_key, 'reset_at', '0')
-    redis.call('SET', remaining_key, ms(total))
+    redis.call('SET', remaining_key, total)
     recount(limits_key, spent_key, {})
   end
 end

@@ -21,7 +21,6 @@ local refresh_every, reserve, known_total, lines = ARGV[6], tonumber(ARGV[7]), A
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
-local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 -- include lib/line.lua
@@ -34,9 +33,9 @@ local known = left or reset > 0 and reset <= now -- a lost budget is none that i
 local code = known and limits[1] == known_epoch and seq >= tonumber(known_seq) and limits[3] == known_buckets
   and limits[8] == known_total and 'ok' or 'resync'
 
-redis.call('ZADD', pods_key, ms(now + pod_lease), this_pod)
-redis.call('ZREMRANGEBYSCORE', pods_key, '-inf', ms(now - 60000)) -- the long dead
-local reply, lapse = {code, ms(now), left or '', ms(seq), ms(reset), 0, '', 0, '', ''}, nil
+redis.call('ZADD', pods_key, now + pod_lease, this_pod)
+redis.call('ZREMRANGEBYSCORE', pods_key, '-inf', now - 60000) -- the long dead
+local reply, lapse = {code, now, left or '', seq, reset, 0, '', 0, '', ''}, nil
 if code ~= 'ok' then return reply end
 local claimable = left and not (reset > 0 and reset <= now) and (tonumber(left) or 0) > reserve
 local lowest, died = redis.call('ZRANGE', pods_key, 0, 0, 'WITHSCORES'), nil
@@ -47,17 +46,17 @@ if tonumber(lowest[2]) < now then
   end
 end
 local hold = tonumber(redis.call('ZRANGE', holds_key, -1, -1, 'WITHSCORES')[2] or '0')
-if died then reply[9] = ms(died) end
-if hold > now then reply[10] = ms(math.min(hold, now + 600000)) end -- longer, or inf: edited
+if died then reply[9] = died end
+if hold > now then reply[10] = math.min(hold, now + 600000) end -- longer, or inf: edited
 local refresh_at, ask_after = tonumber(limits[4] or '0') or 0, tonumber(limits[7] or '0') or 0
 if refresh_every ~= '0' and math.max(refresh_at, ask_after) <= now then
   reply[6] = 1 -- one pod at a time: the next, if this one dies over it
-  redis.call('HSET', limits_key, 'refresh_at', ms(now + 10000))
+  redis.call('HSET', limits_key, 'refresh_at', now + 10000)
 end
 for i = 9 + 2 * lines, #ARGV, 3 do
   local line, arrival, ticket = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local queue_key = KEYS[5 + 2 * line]
-  redis.call('ZADD', queue_key, 'NX', arrival == '' and ms(now) or arrival, ticket)
+  redis.call('ZADD', queue_key, 'NX', arrival == '' and now or arrival, ticket)
 end
 for line = 1, lines do
   local slot_key, queue_key = KEYS[4 + 2 * line], KEYS[5 + 2 * line]
@@ -78,5 +77,5 @@ for line = 1, lines do
   reply[10 + 2 * line] = ahead and (head == first and 0 or math.max(ahead - passed, 0)) or ''
 end
 if room == 0 then reply[8] = 1 end
-if lapse then reply[7] = ms(math.max(lapse, 0)) end
+if lapse then reply[7] = math.max(lapse, 0) end
 return reply

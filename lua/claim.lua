@@ -43,7 +43,6 @@ local others = 27 -- where those of the others begin
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
-local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 -- include lib/server.lua
@@ -64,8 +63,8 @@ local known = limits[1] == known_epoch and seq >= tonumber(known_seq) and bucket
 local ahead, head, back, shut = 0, '', 0, 0
 local server, window, grace, usual_lease = {word = ''}, tonumber(own_window), tonumber(own_grace), own_pod_lease
 local function reply(code, wait)
-  return {code, ms(now), string.format('%.3f', math.max(wait, 1)), ahead, ms(left), ms(seq), head, back,
-    ms(math.max(math.floor(shut), 0)), ms(reset), server.word, ms(window), ms(grace)}
+  return {code, now, string.format('%.3f', math.max(wait, 1)), ahead, left, seq, head, back,
+    math.max(math.floor(shut), 0), reset, server.word, window, grace}
 end
 if limits[1] then -- first of all: what is noticed here is not noticed again
   local longer
@@ -76,7 +75,7 @@ if limits[1] then -- first of all: what is noticed here is not noticed again
   usual_lease = agree(limits_key, 'pod_lease', limits[12], own_pod_lease, now)
   if server.lost or longer then -- a grant of before may be in use, and needs its window; so do those of shorter windows
     closed = math.max(closed, now + window + grace)
-    redis.call('HSET', limits_key, 'closed_until', ms(closed), 'refresh_at', '0',
+    redis.call('HSET', limits_key, 'closed_until', closed, 'refresh_at', '0',
       'run_id', server.run, 'master_replid', server.replid)
   end
 end
@@ -124,18 +123,18 @@ local open = math.min(-shut, exact - closed) -- for how long the bucket has been
 shut = math.max(-open, tonumber(until_wanted))
 if first == '?' then may_have_begun() end
 
-redis.call('ZADD', pods_key, ms(now + pod_lease), pod)
-if ttl == -1 then redis.call('PEXPIRE', slot_key, ms(step)) end
+redis.call('ZADD', pods_key, now + pod_lease, pod)
+if ttl == -1 then redis.call('PEXPIRE', slot_key, step) end
 for i = others, #ARGV, 2 do
   local since, other = ARGV[i], ARGV[i + 1]
-  redis.call('ZADD', queue_key, 'NX', since == '' and ms(now) or since, other)
+  redis.call('ZADD', queue_key, 'NX', since == '' and now or since, other)
 end
 if tonumber(until_wanted) > 0 then set_on_hold(holds_key, pod, now + until_wanted) end
 if redis.call('ZCARD', holds_key) > 0 then redis.call('ZREM', holds_key, pod .. ':' .. bucket) end -- it claims
 local function rest() -- from now, ever longer
   local rested = now + math.min(step * 2 ^ math.min(spent - breaker, 30), 3600000)
-  redis.call('HSET', rests_key, shard, ms(rested))
-  redis.call('PEXPIRE', rests_key, reset > now and ms(reset - now) or period)
+  redis.call('HSET', rests_key, shard, rested)
+  redis.call('PEXPIRE', rests_key, reset > now and reset - now or period)
   return rested
 end
 if not paid and not over and breaker > 0 and spent >= breaker then
@@ -149,7 +148,7 @@ local granted = paid and (mine and closed <= now or shut <= 0)
 if not granted then
   head = redis.call('ZRANGE', queue_key, 0, 0)[1]
   if head ~= ticket then
-    local added = redis.call('ZADD', queue_key, 'NX', arrival == '' and ms(now) or arrival, ticket)
+    local added = redis.call('ZADD', queue_key, 'NX', arrival == '' and now or arrival, ticket)
     back = arrival ~= '' and added or 0
     local passed
     local claimable = not over and units
@@ -178,7 +177,7 @@ end
 
 local closes = math.max(grant_closes, paid and mine and slot_left or 0)
 if closes == grant_closes then -- else this is a late copy of a claim: it ends no slot sooner
-  redis.call('SET', slot_key, mode == 'permit' and ticket .. ' permit' or ticket, 'PX', ms(grant_closes))
+  redis.call('SET', slot_key, mode == 'permit' and ticket .. ' permit' or ticket, 'PX', grant_closes)
   redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + closes))
 end
 redis.call('ZREM', queue_key, ticket)
@@ -190,23 +189,22 @@ if over then
 end
 if not paid then
   left = left - 1
-  redis.call('SET', remaining_key, ms(left))
+  if reset > now then redis.call('SET', remaining_key, left, 'PX', reset - now) else redis.call('SET', remaining_key, left) end
   if not again then spent = redis.call('HINCRBY', spent_key, shard, 1) end
 end
-redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(now - 30000)) -- no figures are as old
-redis.call('ZADD', out_key, ms(now + usable), entry)
+if seq % 16 == 0 then redis.call('ZREMRANGEBYSCORE', out_key, '-inf', now - 30000) end -- no figures are as old
+redis.call('ZADD', out_key, now + usable, entry)
 redis.call('PEXPIRE', out_key, 7 * period) -- a permit that lapses may begin a period, whoever asks next
 if mode == 'wait' and (reset == 0 or first == '?' or first == out_of(ticket)) then -- a period begins with an IDENTIFY, so with the grant that is used
   reset = now + usable + period -- Discord's with the IDENTIFY itself, which may leave so much later
   redis.call('HSET', limits_key, 'first', out_of(ticket))
   begin(limits_key, remaining_key, spent_key, reset, now)
 elseif reset > now then
-  redis.call('PEXPIRE', remaining_key, ms(reset - now))
-  redis.call('PEXPIRE', spent_key, ms(reset - now))
+  redis.call('PEXPIRE', spent_key, reset - now)
 end
 if not paid and breaker > 0 and spent >= breaker then rest() end
 local remembered = math.max(paid_ttl, reset > now and reset - now or period)
-redis.call('SET', paid_key, 'granted ' .. limits[1] .. ' ' .. era, 'PX', ms(remembered))
+redis.call('SET', paid_key, 'granted ' .. limits[1] .. ' ' .. era, 'PX', remembered)
 ahead = next_ticket ~= '' and rank_of(queue_key, pods_key, next_ticket) or 0
 back = room == 0 and 2 or 0
 head, shut = '', mode == 'permit' and 0 or closes

@@ -22,16 +22,16 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "8419065d44550ca7c02bc03341874022b94bd394",
-	"identified": "1ce23f97b8c455ed0b88ee9623d6f4da8b1f0446",
-	"renew":      "17f5f5dd55a8c64f863e0aea58784f3241bf07a4",
-	"abandon":    "103d036a465c6bd7c565745a092410d3a4f6bb49",
-	"beat":       "ea965570cee2131080845fb23c4949dd8a483572",
-	"sync":       "b7fd611c364e8d7da2846b8de36b64976abbe7c8",
-	"status":     "fe05621c46c92f86e1e18621b4e1026b7248a90e",
-	"remember":   "4e186fb8c2850d16e46ce7090990126a065adf92",
+	"claim":      "90e117006503f63575fb4874b41bbf992c76539f",
+	"identified": "65c042430908268b23f49612cce4d46fda960185",
+	"renew":      "205409b003f384fc4363093f7c49d3c901fcb77f",
+	"abandon":    "7acb126cb77d7ac9abd2543bc584342699745fda",
+	"beat":       "6e51459018a94045a965d915bbe4193777c897c0",
+	"sync":       "77512a7ed471a77c3f5768ca8e80954fb98c51d5",
+	"status":     "43c3ed657c768ed917686a4366af27124eb59f92",
+	"remember":   "ea3aab976b5f7a506fc2b96298a7b83472e57496",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",
-	"postpone":   "c3f26b6e86957194f8f476a6e5a01fc54cfd0a0f",
+	"postpone":   "e7bf86732201a8e3f978f9c7e691541cae937a99",
 }
 
 func TestNoScriptChangesByAccident(t *testing.T) {

@@ -20,7 +20,6 @@ local own_window, period, nth, usable = ARGV[6], ARGV[7], tonumber(ARGV[8] or '0
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
 local now = math.floor(exact)
-local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 -- include lib/server.lua
 -- include lib/budget.lua
@@ -31,7 +30,7 @@ local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
 local seq, total, reset, era = whole(limits[2]), whole(limits[6]), whole(limits[7] or '0'), limits[8] or '0'
 local said = announced(paid)
 if paid == 'identified' or nth > 0 and said and said >= nth then -- this is a late copy
-  return {'identified', ms(now), ms(seq or 0)}
+  return {'identified', now, seq or 0}
 end
 local entry, code = out_of(ticket), 'identified'
 local left, usable_until = whole(redis.call('GET', remaining_key)), redis.call('ZSCORE', out_key, entry)
@@ -45,7 +44,7 @@ if nth > 0 then -- not a moment's doubt: the pod may have stood still for longer
     mine = (tonumber(redis.call('HGET', opens_key, bucket) or '') or exact + 1) <= exact -- all windows are over
   end
   local unpaid = limits[1] and left and not over and not usable_until and not charged(paid, limits[1], era, now)
-  if not mine or paid == 'left' or unpaid and left <= 0 then return {'gone', ms(now), ms(seq or 0)} end
+  if not mine or paid == 'left' or unpaid and left <= 0 then return {'gone', now, seq or 0} end
 elseif not slot then -- nobody else's; but what was announced has left at a moment that nobody knows
   mine = not said
 end
@@ -57,7 +56,7 @@ if limits[1] and total and reset and (left or over) then -- else claim reports t
     reset, limits[9], limits[12] = 0, false, false
   end
   if not usable_until and not charged(paid, limits[1], era, now) then -- another period has paid, or none
-    redis.call('SET', remaining_key, ms(math.max(left - 1, 0)), 'KEEPTTL')
+    redis.call('SET', remaining_key, math.max(left - 1, 0), 'KEEPTTL')
     if not in_spent(spent_key, ticket, paid, limits[1], era, limits[12]) then redis.call('HINCRBY', spent_key, shard_of(ticket), 1) end
   end
   if reset == 0 or limits[9] == '?' or limits[9] == entry then
@@ -67,12 +66,12 @@ if limits[1] and total and reset and (left or over) then -- else claim reports t
     if nth > 0 then redis.call('HSET', limits_key, 'first', entry) end -- it may yet be abandoned
   end
 end
-redis.call('ZADD', out_key, ms(nth > 0 and now + usable or now), entry)
+redis.call('ZADD', out_key, nth > 0 and now + usable or now, entry)
 redis.call('PEXPIRE', out_key, 7 * period)
 paid = nth > 0 and table.concat({'announced', limits[1] or '-', era, nth}, ' ') or 'identified'
-redis.call('SET', paid_key, paid, 'PX', ms(math.max(paid_ttl, (reset or 0) - now)))
+redis.call('SET', paid_key, paid, 'PX', math.max(paid_ttl, (reset or 0) - now))
 if mine then
-  redis.call('SET', slot_key, ticket, 'PX', ms(window))
+  redis.call('SET', slot_key, ticket, 'PX', window)
   redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + window))
 end
 if limits[1] and seq then -- else claim reports them
@@ -80,7 +79,7 @@ if limits[1] and seq then -- else claim reports them
   if not mine or limits[3] ~= granted_buckets then
     code = 'late'
     -- Where it is missing claim has yet to close every bucket, for longer.
-    if limits[4] then redis.call('HSET', limits_key, 'closed_until', ms(math.max(whole(limits[4]) or 0, now + window))) end
+    if limits[4] then redis.call('HSET', limits_key, 'closed_until', math.max(whole(limits[4]) or 0, now + window)) end
   end
 end
-return {code, ms(now), ms(seq or 0)}
+return {code, now, seq or 0}

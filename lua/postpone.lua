@@ -9,9 +9,8 @@ local wait, trouble = ARGV[1], ARGV[2]
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local function ms(n) return string.format('%.0f', n) end
 
 local after = tonumber(redis.call('HGET', limits_key, 'ask_after') or '0') or 0
 if wait ~= '0' then after = math.max(after, now + wait) end
-redis.call('HSET', limits_key, 'source_error', trouble, 'ask_after', ms(after))
-return {'ok', ms(after)}
+redis.call('HSET', limits_key, 'source_error', trouble, 'ask_after', after)
+return {'ok', after}

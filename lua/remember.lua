@@ -13,6 +13,6 @@ if value ~= '' and (not known or which == 'last') then
   known = value
   if left < 0 then left = ttl == '0' and -1 or tonumber(ttl) end
   redis.call('SET', value_key, value)
-  if left >= 0 then redis.call('PEXPIRE', value_key, string.format('%.0f', math.max(left, 1))) end
+  if left >= 0 then redis.call('PEXPIRE', value_key, math.max(left, 1)) end
 end
-return {known or '', string.format('%.0f', left)}
+return {known or '', left}

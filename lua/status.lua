@@ -19,7 +19,7 @@ else -- thousands would take milliseconds, and each look at the page or the metr
   end
 end
 local reply = {
-  string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)),
+  clock[1] * 1000 + math.floor(clock[2] / 1000),
   redis.call('HGETALL', limits_key),
   redis.call('GET', remaining_key) or '',
   redis.call('PTTL', remaining_key),

@@ -31,7 +31,6 @@ local fresh, asked, asks, period = ARGV[15], tonumber(ARGV[16]), ARGV[17] == '1'
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local function ms(n) return string.format('%.0f', n) end
 local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
 -- include lib/server.lua
 -- include lib/budget.lua
@@ -58,13 +57,13 @@ local mine, mine_reset = tonumber(known_left), tonumber(known_reset)
 if not mine or mine_reset <= now then mine = nil end -- of a period that is over
 
 local function reply()
-  return {code, ms(now), epoch, ms(seq), ms(buckets), ms(total), ms(left), ms(reset), ms(closed), lost and 'same' or server.word}
+  return {code, now, epoch, seq, buckets, total, left, reset, closed, lost and 'same' or server.word}
 end
 
 if not given and (lost or not asked and may_ask and asks_first(over, asks, f[8], now)) then
-  if ask > now or not may_ask then return {'busy', ms(now), '', '0', '0', '0', '0', '0', '0', ''} end
-  redis.call('HSET', limits_key, 'ask_at', ms(now + 3000)) -- then another one is asked: this one may be dead
-  return {lost and 'ask' or 'over', ms(now), '', '0', '0', '0', '0', '0', '0', ''}
+  if ask > now or not may_ask then return {'busy', now, '', '0', '0', '0', '0', '0', '0', ''} end
+  redis.call('HSET', limits_key, 'ask_at', now + 3000) -- then another one is asked: this one may be dead
+  return {lost and 'ask' or 'over', now, '', '0', '0', '0', '0', '0', '0', ''}
 end
 if not lost and over then left = math.max(total - #until_after(out_key, reset), 0) end
 if update and not lost and buckets ~= (#KEYS - pairs_at + 1) / 2 and tostring(buckets) ~= new_buckets then
@@ -105,7 +104,7 @@ if lost then -- the least of what all witnesses say
   for i = 1, 14 do new = new and (not f[i] or i == 7 or i == 8) end -- ask_at and ask_after are there while a pod asks its source
   closed = math.max(sane and closed or 0, new and 0 or now + lost_hold)
   if new and server.word ~= 'new' then -- and so the script is new to it as well
-    redis.call('HSET', limits_key, 'fresh_until', ms(now + lost_hold))
+    redis.call('HSET', limits_key, 'fresh_until', now + lost_hold)
   end
   if not full and ends == 0 then ends = now + period end
   if asked and not full and reset > 0 and ends > reset + 60000 then -- they are witnesses of an older period
@@ -139,7 +138,7 @@ end
 if not f[6] and not server.lost then server.word, server.lost = 'edited', true end -- the end of a hold is not known
 if server.lost and not lost then -- a grant of before may be in use, and needs its window
   closed = math.max(closed, now + lost_hold)
-  redis.call('HSET', limits_key, 'closed_until', ms(closed), 'refresh_at', '0',
+  redis.call('HSET', limits_key, 'closed_until', closed, 'refresh_at', '0',
     'run_id', server.run, 'master_replid', server.replid)
 end
 if lost or update then
@@ -147,32 +146,32 @@ if lost or update then
     closed = math.max(closed, now + least_hold)
     for i = pairs_at, #KEYS, 2 do -- until the windows and leases of the old ones are over
       local slot_key, queue_key, bucket = KEYS[i], KEYS[i + 1], (i - pairs_at) / 2
-      local opens = redis.call('HGET', opens_key, ms(bucket))
+      local opens = redis.call('HGET', opens_key, bucket)
       closed = math.max(closed, now + redis.call('PTTL', slot_key), tonumber(opens or '0') or 0)
       redis.call('DEL', queue_key)
     end
   end
   total, buckets = given_total, tonumber(new_buckets)
   left = math.min(left, total)
-  redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(asked and asked - 1000 or now)) -- the figures contain them
+  redis.call('ZREMRANGEBYSCORE', out_key, '-inf', asked and asked - 1000 or now) -- the figures contain them
   if not lost and (another or over or left < ours_left) then -- what ours had paid is still paid else
     local era = redis.call('HINCRBY', limits_key, 'period', 1)
     if not (another or over or redis.call('HGET', limits_key, 'counted')) then -- `spent` goes on
-      redis.call('HSET', limits_key, 'counted', ms(era - 1))
+      redis.call('HSET', limits_key, 'counted', era - 1)
     end
   end
   if over then redis.call('HSET', limits_key, 'since', f[5]) end
   if another or over then recount(limits_key, spent_key, redis.call('ZRANGE', out_key, 0, -1)) end
 end
 if code ~= 'ok' then
-  redis.call('HSET', limits_key, 'epoch', epoch, 'seq', ms(seq), 'max_concurrency', ms(buckets), 'total', ms(total),
-    'reset_at', ms(reset), 'closed_until', ms(math.ceil(closed)), 'run_id', server.run, 'master_replid', server.replid)
-  if lost or update then redis.call('HSET', limits_key, 'refresh_at', ms(now + refresh_in)) end
+  redis.call('HSET', limits_key, 'epoch', epoch, 'seq', seq, 'max_concurrency', buckets, 'total', total,
+    'reset_at', reset, 'closed_until', math.ceil(closed), 'run_id', server.run, 'master_replid', server.replid)
+  if lost or update then redis.call('HSET', limits_key, 'refresh_at', now + refresh_in) end
   redis.call('HDEL', limits_key, 'ask_at', 'source_error')
-  redis.call('SET', remaining_key, ms(left))
+  redis.call('SET', remaining_key, left)
   if reset > now then
-    redis.call('PEXPIRE', remaining_key, ms(reset - now))
-    redis.call('PEXPIRE', spent_key, ms(reset - now))
+    redis.call('PEXPIRE', remaining_key, reset - now)
+    redis.call('PEXPIRE', spent_key, reset - now)
   end
 end
 return reply()

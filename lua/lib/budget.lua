@@ -61,16 +61,16 @@ local function asks_first(over, asks, ask_after, now) return over and asks and (
 local function turn(limits_key, remaining_key, spent_key, out_key, total, ended)
   local carried = until_after(out_key, ended)
   local left = math.max(total - #carried, 0)
-  redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ms(ended))
+  redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ended)
   recount(limits_key, spent_key, carried)
-  redis.call('SET', remaining_key, ms(left))
-  redis.call('HSET', limits_key, 'reset_at', '0', 'since', ms(ended))
-  return left, ms(redis.call('HINCRBY', limits_key, 'period', 1))
+  redis.call('SET', remaining_key, left)
+  redis.call('HSET', limits_key, 'reset_at', '0', 'since', ended)
+  return left, redis.call('HINCRBY', limits_key, 'period', 1)
 end
 
 -- begin: the period's reset is known, and `remaining` and `spent` end with it.
 local function begin(limits_key, remaining_key, spent_key, reset, now)
-  redis.call('HSET', limits_key, 'reset_at', ms(reset), 'since', ms(now))
-  redis.call('PEXPIRE', remaining_key, ms(math.max(reset - now, 1)))
-  redis.call('PEXPIRE', spent_key, ms(math.max(reset - now, 1)))
+  redis.call('HSET', limits_key, 'reset_at', reset, 'since', now)
+  redis.call('PEXPIRE', remaining_key, math.max(reset - now, 1))
+  redis.call('PEXPIRE', spent_key, math.max(reset - now, 1))
 end

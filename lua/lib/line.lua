@@ -20,8 +20,8 @@ end
 
 local function set_on_hold(holds_key, pod, until_)
   if until_ - tonumber(redis.call('ZSCORE', holds_key, pod) or '0') > 1000 then -- else it is known well enough
-    redis.call('ZADD', holds_key, ms(until_), pod)
-    redis.call('PEXPIRE', holds_key, ms(math.max(redis.call('PTTL', holds_key), until_ - now)))
+    redis.call('ZADD', holds_key, until_, pod)
+    redis.call('PEXPIRE', holds_key, math.max(redis.call('PTTL', holds_key), until_ - now))
   end
 end
 

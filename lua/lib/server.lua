@@ -5,13 +5,22 @@
 -- Where they are not, all that is left is the notice that the server did not know the script.
 local function identity(stored_run, stored_replid, notice)
   local why
-  local function ask(section, field)
-    local info = redis.pcall('INFO', section)
-    local text = type(info) == 'string' and string.match(info, field .. ':(%x+)')
-    if not text then why = type(info) == 'table' and info.err or 'INFO ' .. section .. ' has no ' .. field end
-    return text or ''
+  local function info(...)
+    local text = redis.pcall('INFO', ...)
+    if type(text) == 'table' then why = text.err end
+    return type(text) == 'string' and text or ''
   end
-  local run, replid, word = ask('server', 'run_id'), ask('replication', 'master_replid'), 'same'
+  local text = info('server', 'replication')
+  if why then -- Redis 6 takes one section at a time
+    why = nil
+    text = info('server') .. info('replication')
+  end
+  local function field(name)
+    local _, before = string.find(text, name .. ':', 1, true)
+    if not before then why = why or 'INFO has no ' .. name end
+    return before and string.match(text, '^%x*', before + 1) or ''
+  end
+  local run, replid, word = field('run_id'), field('master_replid'), 'same'
   if run ~= '' and run ~= stored_run then
     word = (stored_run or '') == '' and 'new' or 'process'
   elseif replid ~= '' and replid ~= stored_replid then
@@ -30,7 +39,7 @@ local function agree(limits_key, field, stored, own, now)
   value, heard, own = tonumber(value) or 0, tonumber(heard) or 0, tonumber(own)
   local longest = heard + 300000 > now and math.max(value, own) or own
   if longest ~= value or own == value and heard + 60000 <= now then
-    redis.call('HSET', limits_key, field, string.format('%.0f@%.0f', longest, now))
+    redis.call('HSET', limits_key, field, longest .. '@' .. now)
   end
   return longest, value > 0 and longest > value
 end
