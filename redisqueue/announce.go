@@ -53,7 +53,7 @@ func (p *permit) Announce(ctx context.Context) error {
 			}
 			took := sent.Since()
 			q.mu.Lock()
-			q.answer = took
+			q.pace.took(took)
 			stands := took <= usable && !p.settled
 			if stands {
 				p.leaves = lifetime{sent, usable}
@@ -81,7 +81,7 @@ func (p *permit) announce() (sent elapsed.Moment, usable time.Duration, told <-c
 	defer q.mu.Unlock()
 	p.announced++
 	nth := p.announced
-	sent, usable = elapsed.Now(), max(q.config.announced(), min(2*q.answer, announceTimeout))
+	sent, usable = elapsed.Now(), q.usable()
 	q.seeTo(func() {
 		r, err := q.store.announce(context.Background(), p, nth, usable)
 		q.heard(nil, err)

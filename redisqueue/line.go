@@ -247,7 +247,7 @@ func (l *line) plan() step {
 	}
 	s.claim = &claimCall{
 		place: place{first.ticket, first.arrival}, shard: first.shard, bucket: l.bucket, view: q.view,
-		permit: first.wantsPermit, closes: q.config.window + max(q.config.margin, first.patience), hold: q.health.hold(), lease: q.lease(), breaker: q.config.breaker,
+		permit: first.wantsPermit, closes: q.config.window + q.marginFor(first), hold: q.health.hold(), lease: q.lease(), breaker: q.config.breaker,
 		asks: q.asks(),
 	}
 	if first.wantsPermit {

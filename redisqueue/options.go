@@ -92,8 +92,9 @@ func WithLimitSource(s LimitSource) Option { return func(c *config) { c.source =
 func WithRefresh(d time.Duration) Option { return func(c *config) { c.refresh = d } }
 
 // WithMargin sets what is added to the window between two grants of Wait, for
-// the jitter between permission and arrival at Discord; 250 ms by default. Use
-// 1.5 s where a connection is dialled after Wait, or better Acquire.
+// the jitter between permission and arrival at Discord; 250 ms by default. With
+// less than 5 ms two grants may be up to 5 ms closer than the window. Use 1.5 s
+// where a connection is dialled after Wait, or better Acquire.
 func WithMargin(d time.Duration) Option { return func(c *config) { c.margin = d } }
 
 // WithMarginLeft sets how much of the margin Wait leaves to its caller, from 0 to

@@ -45,7 +45,7 @@ type RedisQueue struct {
 	held      int           // the same: when the last hold of a pod ends
 	surprised bool          // a line was much shorter than expected: the next beat looks at all
 	lines     map[int]*line
-	answer    time.Duration        // how long the last announcement waited for it
+	pace      pace
 	lobby     []*waiter            // those who came before the first contact
 	resting   map[*waiter]struct{} // those whose shard identifies too often
 	permits   map[*permit]struct{}
@@ -203,13 +203,13 @@ func (q *RedisQueue) leave(w *waiter, why func() error) error {
 func (q *RedisQueue) accept(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	late := w.sent.Since()
-	if w.wantsPermit {
-		if late < q.config.permitGood()/2 {
-			w.permit = q.newPermit(w)
-			return true
-		}
-	} else if late <= w.closes-q.config.window-q.config.marginLeft {
+	took := w.sent.Since()
+	q.pace.took(took)
+	switch {
+	case w.wantsPermit && took < q.config.permitGood()/2:
+		w.permit = q.newPermit(w)
+		return true
+	case !w.wantsPermit && !q.late(w, took):
 		return true
 	}
 	if q.closed {
@@ -217,7 +217,7 @@ func (q *RedisQueue) accept(w *waiter) bool {
 		w.state, w.err = refused, gatewayqueue.ErrClosed
 		return false
 	}
-	w.patience = min(late+late/2+q.config.marginLeft, q.config.longestMargin())
+	w.patience = min(took+took/2+q.config.marginLeft, q.config.longestMargin())
 	w.state, w.done = waiting, make(chan struct{})
 	if q.view.maxConcurrency > 0 {
 		q.lineOf(w.shard % q.view.maxConcurrency).add(w)
