@@ -6,7 +6,6 @@ package gatewaytest
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,6 +27,7 @@ const (
 
 type conn struct {
 	s       *Server
+	wire    *transport
 	ws      *websocket.Conn
 	tcp     net.Conn
 	version int
@@ -73,6 +73,13 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable)
 		return
 	}
+	wire, err := s.newTransport(r.URL.Query())
+	if err != nil {
+		s.log.Error("no such transport", "err", err)
+		http.Error(w, err.Error(), http.StatusNotImplemented)
+		return
+	}
+	defer wire.close()
 	latency := s.latency.next()
 	if !s.sleep(r.Context(), latency/2) {
 		return
@@ -84,7 +91,7 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &conn{
-		s: s, ws: ws, tcp: r.Context().Value(tcpKey{}).(net.Conn),
+		s: s, wire: wire, ws: ws, tcp: r.Context().Value(tcpKey{}).(net.Conn),
 		frames: make(chan frame), wake: make(chan struct{}, 1),
 		ready: stoppedTimer(), silence: stoppedTimer(), eviction: stoppedTimer(),
 	}
@@ -157,7 +164,8 @@ func (c *conn) run(ctx context.Context, helloDelay time.Duration, query url.Valu
 		c.close(closeInvalidVersion)
 		return
 	}
-	if encoding := query.Get("encoding"); encoding != "" && encoding != "json" {
+	if c.wire.refused != "" {
+		c.s.log.Debug("refused", "reason", c.wire.refused)
 		c.close(closeDecodeError)
 		return
 	}
@@ -258,13 +266,13 @@ func (c *conn) dispatch(name string, data any) {
 }
 
 func (c *conn) send(payload sent) {
-	data, err := json.Marshal(payload)
+	kind, data, err := c.wire.encode(payload)
 	if err != nil {
 		panic("gatewaytest: " + err.Error()) // The payloads are ours.
 	}
 	ctx, cancel := context.WithTimeout(c.s.ctx, writeTimeout)
 	defer cancel()
-	if err := c.ws.Write(ctx, websocket.MessageText, data); err != nil {
+	if err := c.ws.Write(ctx, kind, data); err != nil {
 		c.over = true
 	}
 }

@@ -56,16 +56,35 @@
 // the test's own. Delays are in real time: a Server does not work in a synctest
 // bubble.
 //
+// # Transport
+//
+// What a connection's URL and IDENTIFY ask for, and whether it is as with
+// Discord:
+//
+//	encoding=json, or none    as Discord; clients may send text or binary messages
+//	encoding=etf              as Discord as far as is known: a client's keys are binaries, its IDs integers or
+//	                          binaries; the server's outer keys and event names are atoms, its other keys binaries,
+//	                          its IDs integers (Discord has some of them as binaries, and some keys as atoms)
+//	compress=zlib-stream      as Discord: one stream for the connection, with a flush (00 00 ff ff) after each payload;
+//	                          a payload is always one message
+//	compress=zstd-stream      as Discord, with [WithZstd]; without that option 501, and the body says so
+//	compress: true            READY, and every payload of 1 KiB or more, is a zlib stream of its own in a binary
+//	                          message; Discord does not say which payloads it compresses. Without effect in ETF and
+//	                          beside a stream, as with Discord, and on connections that RESUME
+//	another encoding          4002; so is another compress. What Discord does is not known
+//	permessage-deflate        never, as Discord
+//	a message that is         4002: neither JSON in UTF-8 nor (with encoding=etf) a term, or compressed, or with
+//	undecodable               atoms for keys; a list or a map nested deeper than 256; a tuple
+//
 // # Bot libraries
 //
 // Tried with disgo v0.19.6 and discordgo v0.29.0.
 //
-//   - Frames are plain JSON text. The compress parameter of a connection and of
-//     IDENTIFY is ignored, so a library that insists on a compressed stream
-//     cannot read them. disgo asks for one by default: give it
-//     gateway.WithCompression(gateway.CompressionNone), and rest.WithURL(srv.URL()+"/api/v10").
-//     discordgo needs nothing but discordgo.EndpointAPI, EndpointGateway and
-//     EndpointGatewayBot below srv.URL()+"/api/v9/".
+//   - disgo asks for zstd-stream by default: give the server [WithZstd], or disgo
+//     gateway.WithCompression(gateway.CompressionZlibStream); and
+//     rest.WithURL(srv.URL()+"/api/v10"). discordgo needs nothing but
+//     discordgo.EndpointAPI, EndpointGateway and EndpointGatewayBot below
+//     srv.URL()+"/api/v9/".
 //   - The resume_gateway_url of READY has another host (localhost) than
 //     [Server.GatewayURL] (127.0.0.1), as with Discord. disgo resumes there;
 //     discordgo v0.29.0 does not know of it, and resumes where it identified.

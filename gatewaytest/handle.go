@@ -10,7 +10,8 @@ import (
 // handle answers one payload from the client.
 func (c *conn) handle(f frame) {
 	var payload received
-	if err := json.Unmarshal(f.data, &payload); err != nil {
+	if err := c.wire.decode(f.data, &payload); err != nil {
+		c.s.log.Debug("not a payload", "err", err)
 		c.close(closeDecodeError)
 		return
 	}
@@ -77,6 +78,7 @@ func (c *conn) identify(f frame, data identifyData) {
 		c.over = true
 	default:
 		log.Debug("IDENTIFY")
+		c.wire.compressPayloads(data.Compress)
 		c.sess = s.newSession(c, shard, count)
 		c.ready.Reset(s.readyDelay.next())
 	}
@@ -87,7 +89,7 @@ func (c *conn) identify(f frame, data identifyData) {
 func (c *conn) identifyInVain(f frame) {
 	var payload received
 	var data identifyData
-	if f.err != nil || json.Unmarshal(f.data, &payload) != nil || payload.Op != opIdentify || json.Unmarshal(payload.D, &data) != nil {
+	if f.err != nil || c.wire.decode(f.data, &payload) != nil || payload.Op != opIdentify || json.Unmarshal(payload.D, &data) != nil {
 		return
 	}
 	shard, _, valid := data.shard()

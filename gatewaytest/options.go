@@ -3,6 +3,7 @@
 package gatewaytest
 
 import (
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -80,6 +81,18 @@ func WithReadyDelay(d Delay) Option {
 // [DefaultHeartbeat].
 func WithHeartbeat(interval time.Duration) Option {
 	return func(s *Server) { s.heartbeat = interval }
+}
+
+// WithZstd makes the server speak compress=zstd-stream. Give it New of package
+// gatewaytest/zstdstream, which is a module of its own:
+//
+//	gatewaytest.NewServer(gatewaytest.WithZstd(zstdstream.New))
+//
+// new is called once for each connection that asks for zstd-stream, which gets
+// all that is written to the writer that new is given. Without this option such
+// a request is answered with 501. The default is none.
+func WithZstd(new func(io.Writer) Compressor) Option {
+	return func(s *Server) { s.zstd = new }
 }
 
 // WithFailure is [Server.Fail] from the start.

@@ -74,8 +74,9 @@ type sent struct {
 
 // identifyData is as much of IDENTIFY as a gateway needs in order to rule.
 type identifyData struct {
-	Token string `json:"token"`
-	Shard []int  `json:"shard"`
+	Token    string `json:"token"`
+	Shard    []int  `json:"shard"`
+	Compress bool   `json:"compress"`
 }
 
 // shard returns the shard's ID and the number of shards: 0 of 1 where the

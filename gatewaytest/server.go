@@ -5,6 +5,7 @@ package gatewaytest
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,6 +30,7 @@ type Server struct {
 	readyDelay Delay
 	heartbeat  time.Duration
 	failures   failures
+	zstd       func(io.Writer) Compressor // nil without zstd-stream
 	log        *slog.Logger
 
 	judge  *Judge

@@ -83,8 +83,8 @@ func TestOtherRoutesAreNotFound(t *testing.T) {
 
 func TestIdentifyIsAnsweredWithReady(t *testing.T) {
 	s := newServer(t)
-	c := dial(t, s.GatewayURL()+"/?v=9&encoding=json&compress=zlib-stream")
-	c.send(2, map[string]any{"token": "Bot " + s.Token(), "shard": []int{3, 8}, "compress": true})
+	c := dial(t, s.GatewayURL()+"/?v=9&encoding=json")
+	c.send(2, map[string]any{"token": "Bot " + s.Token(), "shard": []int{3, 8}})
 	got := c.ready()
 	assert.Equal(t, 9, got.V)
 	assert.Equal(t, [2]int{3, 8}, got.Shard)
@@ -192,7 +192,7 @@ func TestMisuseIsAnsweredWithDiscordsCloseCodes(t *testing.T) {
 			assert.LessOrEqual(t, s.Judge().Verdict().Identifies, 1, "nothing of this counts")
 		})
 	}
-	for query, code := range map[string]int{"?v=5": 4012, "?v=x": 4012, "?v=10&encoding=etf": 4002} {
+	for query, code := range map[string]int{"?v=5": 4012, "?v=x": 4012, "?v=10&encoding=xml": 4002} {
 		s := newServer(t)
 		assert.Equal(t, code, dialOnly(t, s.GatewayURL()+"/"+query).closeCode(), query)
 	}

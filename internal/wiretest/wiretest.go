@@ -17,16 +17,14 @@ import (
 // Exchange runs a program of another language, writes the messages to it and
 // returns as many answers. A message is its length in 4 bytes, the highest
 // first, and its bytes; so is an answer, and the program must give the answer
-// to one message before it reads the next. Where there is no such program the
-// test skips; with CI set it fails.
+// to one message before it reads the next. Where there is no such program, or it
+// ends with status 77 because it lacks something, the test skips; with CI set it
+// fails.
 func Exchange(t testing.TB, messages [][]byte, program string, args ...string) [][]byte {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		if ci := os.Getenv("CI"); ci != "" && ci != "false" && ci != "0" {
-			t.Fatalf("CI has no %s", program)
-		}
-		t.Skipf("no %s here", program)
+		missing(t, program)
 	}
 	var in, complaints bytes.Buffer
 	for _, message := range messages {
@@ -36,6 +34,9 @@ func Exchange(t testing.TB, messages [][]byte, program string, args ...string) [
 	command := exec.CommandContext(t.Context(), path, args...)
 	command.Stdin, command.Stderr = &in, &complaints
 	out, err := command.Output()
+	if command.ProcessState != nil && command.ProcessState.ExitCode() == 77 {
+		missing(t, "what "+program+" needs: "+complaints.String())
+	}
 	if err != nil {
 		t.Fatalf("%s: %v\n%s%s", strings.Join(command.Args, " "), err, complaints.Bytes(), out)
 	}
@@ -52,6 +53,14 @@ func Exchange(t testing.TB, messages [][]byte, program string, args ...string) [
 		t.Fatalf("%s: %d answers to %d messages\n%s", program, len(answers), len(messages), complaints.Bytes())
 	}
 	return answers
+}
+
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if ci := os.Getenv("CI"); ci != "" && ci != "false" && ci != "0" {
+		t.Fatal("CI has no " + what)
+	}
+	t.Skip("here is no " + what)
 }
 
 // Guild is the d of a GUILD_CREATE whose JSON has about size bytes: text as
