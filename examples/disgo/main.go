@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/disgoorg/disgo"
@@ -49,7 +48,6 @@ func run(ctx context.Context, pod stage.Pod) error {
 			sharding.WithIdentifyRateLimiter(limiter),
 			sharding.WithGatewayConfigOpts(
 				gateway.WithIntents(gateway.IntentGuilds),
-				gateway.WithCompression(compression(pod.API)),
 				gateway.WithDialer(&websocket.Dialer{
 					NetDialContext:    limiter.DialContext,
 					NetDialTLSContext: limiter.DialTLSContext,
@@ -73,12 +71,4 @@ func run(ctx context.Context, pod stage.Pod) error {
 	}
 	<-ctx.Done()
 	return nil
-}
-
-// compression is disgo's default; the fake Discord sends plain text.
-func compression(api string) gateway.CompressionType {
-	if strings.HasPrefix(api, "http://") {
-		return gateway.CompressionNone
-	}
-	return gateway.CompressionZstdStream
 }

@@ -28,7 +28,7 @@ type disgoBot struct {
 
 func newDisgoBot(config podConfig, client redis.UniversalClient, queue *redisqueue.RedisQueue, log *slog.Logger) *disgoBot {
 	b := &disgoBot{limiter: newLimiter(config, client, queue, log)}
-	gatewayOpts := []gateway.ConfigOpt{gateway.WithCompression(gateway.CompressionNone)} // gatewaytest speaks plain JSON
+	var gatewayOpts []gateway.ConfigOpt // its compression is zstd-stream
 	if l, ok := b.limiter.(*disgoqueue.Limiter); ok && config.Limiter == limiterPermits {
 		gatewayOpts = append(gatewayOpts, gateway.WithDialer(&websocket.Dialer{
 			NetDialContext: l.DialContext, NetDialTLSContext: l.DialTLSContext,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
@@ -58,7 +59,8 @@ func giveBack(t *testing.T, library string, newBot func(podConfig, redis.Univers
 	ctx, cancel := context.WithTimeout(t.Context(), readyTimeout)
 	defer cancel()
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, ResetAfter: time.Hour, MaxConcurrency: 1}
-	srv := gatewaytest.NewServer(gatewaytest.WithLimit(limit), gatewaytest.WithFailure(gatewaytest.RefuseConnection, gatewaytest.First(1)),
+	srv := gatewaytest.NewServer(gatewaytest.WithLimit(limit), gatewaytest.WithZstd(zstdstream.New),
+		gatewaytest.WithFailure(gatewaytest.RefuseConnection, gatewaytest.First(1)),
 		gatewaytest.WithFailure(gatewaytest.DropBeforeHello, gatewaytest.First(1)))
 	t.Cleanup(srv.Close)
 	server := redistest.Start(t)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
@@ -74,6 +75,7 @@ func newFleet(t *testing.T, p plan, opts ...gatewaytest.Option) *fleet {
 		gatewaytest.WithLatency(gatewaytest.Between(p.at(50), p.at(1500), 1)),
 		gatewaytest.WithTransit(gatewaytest.Between(0, p.at(50), 2)),
 		gatewaytest.WithReadyDelay(gatewaytest.Between(p.at(100), p.at(500), 3)),
+		gatewaytest.WithZstd(zstdstream.New), // which disgo asks for
 	}, opts...)...)
 	t.Cleanup(f.gateway.Close)
 	var err error

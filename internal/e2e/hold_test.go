@@ -131,7 +131,7 @@ func openDisgo(t *testing.T, queue gatewayqueue.PermitQueue, srv *gatewaytest.Se
 	limiter := disgoqueue.New(queue)
 	bot := gateway.New(srv.Token(), func(gateway.Gateway, gateway.EventType, int, gateway.EventData) {},
 		gateway.WithURL(strings.SplitN(srv.GatewayURL(), "?", 2)[0]),
-		gateway.WithCompression(gateway.CompressionNone),
+		gateway.WithCompression(gateway.CompressionZlibStream),
 		gateway.WithLogger(slog.New(slog.DiscardHandler)),
 		gateway.WithIdentifyRateLimiter(limiter),
 		gateway.WithDialer(&websocket.Dialer{NetDialContext: limiter.DialContext, NetDialTLSContext: limiter.DialTLSContext}),

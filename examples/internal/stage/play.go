@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream"
 )
 
 // patience bounds every wait of the play.
@@ -36,6 +37,7 @@ func play(ctx context.Context, pods, shards int) error {
 		gatewaytest.WithShards(shards),
 		gatewaytest.WithLatency(gatewaytest.Between(50*time.Millisecond, 1500*time.Millisecond, 1)),
 		gatewaytest.WithReadyDelay(gatewaytest.Between(100*time.Millisecond, 500*time.Millisecond, 2)),
+		gatewaytest.WithZstd(zstdstream.New), // which disgo asks for
 	)
 	defer discord.Close()
 	store := os.Getenv(redisVar)
