@@ -58,23 +58,25 @@
 //
 // # Transport
 //
-// What a connection's URL and IDENTIFY ask for, and whether it is as with
-// Discord:
+// What a connection's URL and IDENTIFY ask for, what comes of it, and whether
+// Discord does the same:
 //
-//	encoding=json, or none    as Discord; clients may send text or binary messages
-//	encoding=etf              as Discord as far as is known: a client's keys are binaries, its IDs integers or
-//	                          binaries; the server's outer keys and event names are atoms, its other keys binaries,
-//	                          its IDs integers (Discord has some of them as binaries, and some keys as atoms)
-//	compress=zlib-stream      as Discord: one stream for the connection, with a flush (00 00 ff ff) after each payload;
-//	                          a payload is always one message
-//	compress=zstd-stream      as Discord, with [WithZstd]; without that option 501, and the body says so
-//	compress: true            READY, and every payload of 1 KiB or more, is a zlib stream of its own in a binary
-//	                          message; Discord does not say which payloads it compresses. Without effect in ETF and
-//	                          beside a stream, as with Discord, and on connections that RESUME
-//	another encoding          4002; so is another compress. What Discord does is not known
-//	permessage-deflate        never, as Discord
-//	a message that is         4002: neither JSON in UTF-8 nor (with encoding=etf) a term, or compressed, or with
-//	undecodable               atoms for keys; a list or a map nested deeper than 256; a tuple
+//	encoding=json, or none               yes          a client may send text and binary messages
+//	encoding=etf, from a client          yes          keys are binaries; IDs are integers or binaries; [0,1] may be a STRING
+//	encoding=etf, to a client            mostly       op, d, s, t and the event's name are atoms (ATOM), other keys binaries, IDs integers;
+//	                                                  Discord has some IDs as binaries and some inner keys as atoms; no list is a STRING
+//	compress=zlib-stream                 yes          one stream for the connection, and a flush (00 00 ff ff) after each payload, which is
+//	                                                  never spread over messages
+//	compress=zstd-stream                 yes          with [WithZstd]; else 501, whose body says so
+//	compress: true in IDENTIFY           nobody says  READY, and payloads of 1 KiB or more, are a zlib stream each, in binary messages;
+//	                                                  not after a RESUME
+//	the same in ETF, or in a stream      yes          nothing
+//	another encoding or compress         not known    4002
+//	permessage-deflate                   yes          never
+//	compressed messages of a client      yes          4002
+//	ETF with atoms for keys              yes          4002
+//	ETF with tuples, or deeper than 256  not known    4002
+//	JSON or binaries not in UTF-8        not known    4002
 //
 // # Bot libraries
 //

@@ -14,15 +14,15 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
-// window is how far back a payload may refer. It keeps a connection small, and is
-// far below what any decoder refuses (8 MiB, by RFC 8878).
+// window is how far back a payload may refer: far below what any decoder refuses
+// (8 MiB, by RFC 8878), and so little that a connection takes less than 1 MB.
 const window = 1 << 18
 
 // New starts a stream: one frame of zstd, which never ends, with a flush after
 // each payload.
 func New(w io.Writer) gatewaytest.Compressor {
 	// Concurrency 1 is no goroutine. The error is one of options, which are right.
-	encoder, _ := zstd.NewWriter(w,
-		zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	encoder, _ := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true),
+		zstd.WithWindowSize(window), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	return encoder
 }

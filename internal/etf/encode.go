@@ -1,5 +1,6 @@
-// Writing, in the forms that erlpack reads: old atoms, and no STRING, which it
-// takes for text.
+// Writing, in the forms that clients read: old atoms, since erlpack reads none in
+// UTF-8 and cloudstorm none of the small ones, and no STRING, which erlpack takes
+// for text.
 
 package etf
 
