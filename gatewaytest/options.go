@@ -88,11 +88,11 @@ func WithHeartbeat(interval time.Duration) Option {
 //
 //	gatewaytest.NewServer(gatewaytest.WithZstd(zstdstream.New))
 //
-// new is called once for each connection that asks for zstd-stream, which gets
-// all that is written to the writer that new is given. Without this option such
-// a request is answered with 501. The default is none.
-func WithZstd(new func(io.Writer) Compressor) Option {
-	return func(s *Server) { s.zstd = new }
+// start is called once for each connection that asks for zstd-stream, with what
+// takes the compressed bytes. Without this option such a request is answered with
+// 501.
+func WithZstd(start func(io.Writer) Compressor) Option {
+	return func(s *Server) { s.zstd = start }
 }
 
 // WithFailure is [Server.Fail] from the start.
