@@ -413,3 +413,39 @@ func TestAcross_TheEndDoesNotWaitForAStoreThatIsAway(t *testing.T) {
 		})
 	}
 }
+
+// A key that has a permit is told what became of that on the other route.
+func TestAcross_APermitsKeyOnIdentifiesIsToldWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(t *testing.T, s *site, at string)
+		status    int
+		problem   string
+		reason    any
+	}{
+		"open":       {func(*testing.T, *site, string) {}, http.StatusConflict, "held", nil},
+		"identified": {func(t *testing.T, s *site, at string) { s.do(t, "POST", at+"/identified", "") }, http.StatusGone, "gone", "settled"},
+		"given back": {func(t *testing.T, s *site, at string) { s.do(t, "DELETE", at, "") }, http.StatusGone, "gone", "settled"},
+		"lapsed":     {func(*testing.T, *site, string) { time.Sleep(20 * time.Second) }, http.StatusGone, "gone", "lapsed"},
+	} {
+		for store, start := range stores {
+			t.Run(name+" "+store, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := start(t)
+					r := s.do(t, "POST", "/v1/permits", `{"shard":1,"key":"k"}`)
+					require.Equal(t, http.StatusCreated, r.status, r.text)
+					c.meanwhile(t, s, r.header.Get("Location"))
+					r = s.do(t, "POST", "/v1/identifies", `{"shard":1,"key":"k"}`)
+					assert.Equal(t, c.status, r.status, r.text)
+					assert.Equal(t, "urn:gatewayqueue:problem:"+c.problem, r.body["type"], r.text)
+					assert.Equal(t, c.reason, r.body["reason"], r.text)
+				})
+			})
+		}
+	}
+}
+
+// stores are the queues behind a server.
+var stores = map[string]func(t *testing.T) *site{
+	"on Redis":  func(t *testing.T) *site { return newFleet(t, 1).sites[0] },
+	"in memory": func(t *testing.T) *site { return serve(t, inMemory(t, full(8))) },
+}

@@ -104,8 +104,8 @@ func (h *Handler) authorized(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && strings.EqualFold(scheme, "Bearer")
 }
 
-// readBody reads a JSON body into v. strict says that v must know all of it, and
-// that the client must call it JSON. empty says that there is none.
+// readBody reads a JSON body into v, as decode does. strict says besides that the
+// client must call it JSON. empty says that there is none.
 func readBody(w http.ResponseWriter, r *http.Request, v any, strict bool) (p *problem, empty bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
@@ -127,41 +127,7 @@ func readBody(w http.ResponseWriter, r *http.Request, v any, strict bool) (p *pr
 	if strict && (err != nil || kind != "application/json") {
 		return newProblem(http.StatusUnsupportedMediaType, "media-type", "send the body as Content-Type: application/json"), false
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	if strict {
-		decoder.DisallowUnknownFields()
-	}
-	err = decoder.Decode(v)
-	if err == nil && decoder.More() {
-		err = errors.New("there is more than one value")
-	}
-	if err != nil {
-		return badJSON(err), false
-	}
-	return nil, false
-}
-
-// badJSON names the field, where encoding/json does.
-func badJSON(err error) *problem {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		return invalid(wrongType.Field, "a JSON "+wrongType.Value, wantOf(wrongType.Type.Kind().String()))
-	}
-	p := newProblem(http.StatusBadRequest, "invalid", "the body is not what it should be: "+err.Error())
-	p.Field, p.Want = "body", "a JSON object as /v1/openapi.json describes it"
-	return p
-}
-
-func wantOf(kind string) string {
-	switch {
-	case strings.HasPrefix(kind, "int"):
-		return "a whole number"
-	case kind == "bool":
-		return "true or false"
-	case kind == "string":
-		return "a string"
-	}
-	return "an object"
+	return decode(body, v, strict), false
 }
 
 // writeJSON answers with a value.

@@ -85,7 +85,7 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 		return nil, "", nil
 	case !p.permit && known == notedIdentify && left >= knownFor-freeFor:
 		return nil, "", nil
-	case !p.permit, !strings.HasPrefix(known, notedPermit):
+	case !strings.HasPrefix(known, notedPermit):
 		return nil, "", usedKey()
 	}
 	id = strings.TrimPrefix(known, notedPermit)
@@ -94,10 +94,15 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 		bad = h.renew(ctx, permit)
 	}
 	switch {
+	case bad == nil && !p.permit:
+		return nil, "", newProblem(http.StatusConflict, "held", "this key has an open permit: report it or give it up, and wait by a new key")
 	case bad == nil:
 		return permit, id, nil
 	case bad.Reason == reasonSettled:
 		return nil, "", usedKey()
+	case bad.Status == http.StatusGone && !p.permit: // nobody would report that it is used now
+		bad.Detail = "this key's permit has lapsed: ask for a permit by the same key, or wait by a new one"
+		return nil, "", bad
 	case bad.Status == http.StatusGone: // it lapsed: nobody has used it
 		return nil, "", nil
 	case bad.Status == http.StatusNotFound: // of a key that is no more

@@ -26,11 +26,11 @@ const (
 // pollRequest is the body of POST /v1/permits and /v1/identifies.
 type pollRequest struct {
 	Shard    *int   `json:"shard"`
-	MaxWait  *int64 `json:"max_wait_ms,omitempty"`  // for this request
-	Deadline *int64 `json:"deadline_ms,omitempty"`  // for the caller: refuse what is known to take longer
-	Ticket   string `json:"ticket,omitempty"`       // of the answer before
-	Key      string `json:"key,omitempty"`          // names the wait for DELETE /v1/waits/{key}
-	Early    bool   `json:"early_ticket,omitempty"` // answer as soon as there is a ticket
+	MaxWait  *int64 `json:"max_wait_ms,omitempty"` // for this request
+	Deadline *int64 `json:"deadline_ms,omitempty"` // for the caller: refuse what is known to take longer
+	Ticket   string `json:"ticket,omitempty" want:"that of the answer before; left out at first"`
+	Key      string `json:"key,omitempty" want:"1 to 64 letters, digits, dashes or underscores"` // names the wait
+	Early    bool   `json:"early_ticket,omitempty"`                                              // answer as soon as there is a ticket
 }
 
 // pollAnswer is what 202 says.
