@@ -449,3 +449,42 @@ var stores = map[string]func(t *testing.T) *site{
 	"on Redis":  func(t *testing.T) *site { return newFleet(t, 1).sites[0] },
 	"in memory": func(t *testing.T) *site { return serve(t, inMemory(t, full(8))) },
 }
+
+// A permit is given back or identified, not both, on either queue.
+func TestAcross_EveryOrderOfReportsOfAPermit(t *testing.T) {
+	const ok, none, gone = http.StatusOK, http.StatusNoContent, http.StatusGone
+	for _, order := range [][]struct {
+		say  string
+		want int
+	}{
+		{{"renew", ok}, {"renew", ok}, {"identified", none}, {"identified", none}, {"renew", gone}, {"delete", gone}, {"identified", none}, {"delete", gone}},
+		{{"renew", ok}, {"delete", none}, {"delete", none}, {"renew", gone}, {"delete", none}},
+		{{"identified", none}, {"delete", gone}, {"delete", gone}, {"renew", gone}, {"identified", none}},
+		{{"identified", none}, {"renew", gone}, {"identified", none}, {"delete", gone}},
+		{{"delete", none}, {"renew", gone}, {"delete", none}},
+	} {
+		for store, start := range stores {
+			t.Run(fmt.Sprint(store, order), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := start(t)
+					at := s.do(t, "POST", "/v1/permits", `{"shard":1}`).header.Get("Location")
+					for i, o := range order {
+						var r reply
+						switch o.say {
+						case "renew":
+							r = s.do(t, "PUT", at, "")
+						case "identified":
+							r = s.do(t, "POST", at+"/identified", "")
+						case "delete":
+							r = s.do(t, "DELETE", at, "")
+						}
+						require.Equal(t, o.want, r.status, "%d %s: %s", i, o.say, r.text)
+						if o.want == gone {
+							require.Equal(t, "settled", r.body["reason"])
+						}
+					}
+				})
+			})
+		}
+	}
+}

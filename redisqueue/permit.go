@@ -1,7 +1,9 @@
 package redisqueue
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -117,6 +119,9 @@ func (p *permit) tell(call func(context.Context) error) error {
 	defer cancel()
 	for n := 1; ; n++ {
 		err := call(ctx)
+		if errors.Is(err, gatewayqueue.ErrPermitSettled) {
+			return err
+		}
 		q.heard(nil, err)
 		if err == nil {
 			return nil
@@ -162,6 +167,9 @@ func (p *permit) abandon(ctx context.Context) error {
 	q := p.queue
 	var err error
 	if p.imported {
+		if how, err := q.store.reported(ctx, p); err != nil || how == "identified" {
+			return cmp.Or(err, gatewayqueue.ErrPermitSettled)
+		}
 		err = q.store.end(ctx, p)
 	} else { // for a caller that has gone, and may come back
 		err = q.store.abandon(ctx, p.bucket, "", p.ticket)

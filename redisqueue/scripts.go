@@ -362,8 +362,14 @@ func (s *store) end(ctx context.Context, p *permit) error {
 
 // settled says whether a permit was reported, as far as that is remembered.
 func (s *store) settled(ctx context.Context, p *permit) (bool, error) {
+	how, err := s.reported(ctx, p)
+	return how == "left" || how == "identified", err
+}
+
+// reported says how a permit was: left or identified, or neither.
+func (s *store) reported(ctx context.Context, p *permit) (string, error) {
 	paid, _, err := s.remember(ctx, s.keys.paid(p.ticket), "", 0, false)
-	return paid == "left" || paid == "identified", err
+	return paid, err
 }
 
 // remember keeps a value, unless it is empty, and says which is in force and for
