@@ -73,7 +73,6 @@ func TestTroubleWithRedisIsOneLineAndExits1(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"demo", "status"} {
 		for url, want := range map[string]string{
-			"localhost:6379":        `the Redis URL "localhost:6379" is not one`,
 			"redis://127.0.0.1:1":   "nothing listens there: start redis-server",
 			"redis://x.invalid:123": "there is no such host",
 		} {
@@ -81,6 +80,19 @@ func TestTroubleWithRedisIsOneLineAndExits1(t *testing.T) {
 			assert.Equal(t, 1, got.code, url)
 			assert.Empty(t, got.out)
 			assert.Contains(t, got.err, want)
+			assert.Equal(t, 1, strings.Count(got.err, "\n"), "one line: %s", got.err)
+		}
+	}
+}
+
+func TestARedisURLThatIsNoneIsRefusedByEveryCommand(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"demo", "status", "serve --port 0", "wait --shard 0 --timeout 1s"} {
+		for _, url := range []string{"localhost:6379", "http://h", "redis://", "redis://h:x", "redis://h/db", "redis-cluster://h/1", "redis-sentinel://h", "redis://h?read_only=true"} {
+			got := run(t, append(strings.Fields(command), "--redis", url)...)
+			assert.Equal(t, 2, got.code, "%s %s", command, url)
+			assert.Empty(t, got.out)
+			assert.Contains(t, got.err, "is not one: ", "%s %s", command, url)
 			assert.Equal(t, 1, strings.Count(got.err, "\n"), "one line: %s", got.err)
 		}
 	}

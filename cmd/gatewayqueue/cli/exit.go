@@ -52,10 +52,10 @@ func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &usage): // whatever code the command has for its failures
+		return ExitUsage
 	case errors.As(err, &own):
 		return own.code
-	case errors.As(err, &usage):
-		return ExitUsage
 	case errors.As(err, &signalled):
 		if number, ok := signalled.Signal.(syscall.Signal); ok {
 			return 128 + int(number)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 )
 
 // answerWithin is how long a server may take to answer the first PING.
@@ -77,7 +79,7 @@ func Client(rawURL string) (redis.UniversalClient, error) {
 }
 
 func refused(rawURL string, why error) error {
-	return fmt.Errorf("the Redis URL %q is not one: %w; want %s", Redact(rawURL), why, Forms)
+	return cli.Usage("the Redis URL %q is not one: %v; want %s", Redact(rawURL), why, Forms)
 }
 
 // Connections is how many the client may have, to all servers.

@@ -74,9 +74,9 @@ an environment variable: --shard is GATEWAYQUEUE_SHARD. REDIS_URL does as well.
 
 Exit codes:
   0     granted; with a command, its own code instead
-  2     a flag is refused
+  2     a flag is refused, or the Redis URL is none
   124   --timeout passed, or is known to pass first: nothing was spent
-  125   the queue refused, or the URL is none
+  125   the queue refused, or the server's URL is none
   126   the command cannot be run: a unit of the budget was spent
   127   there is no such command, which is known before waiting
   130   interrupted, 143 terminated: it has left the line, and spent nothing unless
