@@ -35,7 +35,8 @@ func WithToken(token string) ClientOption { return func(o *clientOptions) { o.to
 
 // WithHTTPClient sets the client that sends the requests. Its Timeout should be
 // 0, or longer than [WithMaxWait]; a legacy server answers when the line says
-// so, however long that is.
+// so, however long that is. Its CheckRedirect is not used: a redirect is never
+// followed, because the answer at its end is not the server's.
 func WithHTTPClient(c *http.Client) ClientOption { return func(o *clientOptions) { o.client = c } }
 
 // WithMaxWait sets how long one request waits at the server before it is asked
@@ -242,7 +243,10 @@ func newWire(address string, opts []ClientOption) (wire, error) {
 			TLSHandshakeTimeout: 10 * time.Second,
 			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 		}
-		w.client = &http.Client{Transport: w.own, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		w.client = &http.Client{Transport: w.own}
 	}
+	client := *w.client // the caller's stays as it is
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	w.client = &client
 	return w, nil
 }

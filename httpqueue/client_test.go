@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -214,6 +215,52 @@ func TestLegacyClientSendsWhatTheOriginalReads(t *testing.T) {
 	require.NoError(t, c.Wait(t.Context(), 7))
 	require.Equal(t, []int{7}, queue.grants())
 	require.ErrorIs(t, c.Wait(t.Context(), -1), gatewayqueue.ErrInvalid)
+}
+
+// A page at the end of a redirect is no grant, whoever's client it is.
+func TestClients_FollowNoRedirect(t *testing.T) {
+	follows := func(*http.Request, []*http.Request) error { return nil }
+	for name, opts := range map[string][]httpqueue.ClientOption{
+		"the package's client":  nil,
+		"one of Go's defaults":  {httpqueue.WithHTTPClient(&http.Client{})},
+		"one that wants to":     {httpqueue.WithHTTPClient(&http.Client{CheckRedirect: follows})},
+		"Go's, which all share": {httpqueue.WithHTTPClient(http.DefaultClient)},
+	} {
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			t.Run(fmt.Sprintf("%s/%d", name, status), func(t *testing.T) {
+				var asked, followed atomic.Int32
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/elsewhere" {
+						followed.Add(1)
+						_, _ = io.WriteString(w, `{"shard":0,"id":"x","good_for_ms":4950}`)
+						return
+					}
+					asked.Add(1)
+					http.Redirect(w, r, "/elsewhere", status)
+				}))
+				t.Cleanup(server.Close)
+
+				legacy, err := httpqueue.NewLegacyClient(server.URL, opts...)
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, legacy.Close()) })
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				answer := make(chan error, 1)
+				go func() { answer <- legacy.Wait(ctx, 0) }()
+				require.Eventually(t, func() bool { return asked.Load() >= 2 || followed.Load() > 0 }, time.Minute, time.Millisecond)
+				cancel()
+				require.ErrorIs(t, <-answer, context.Canceled)
+
+				client, err := httpqueue.NewClient(server.URL, opts...)
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, client.Close()) })
+				_, err = client.Acquire(t.Context(), 0)
+				require.ErrorContains(t, err, strconv.Itoa(status))
+				require.Zero(t, followed.Load(), "the end of a redirect was asked")
+			})
+		}
+	}
+	require.Nil(t, http.DefaultClient.CheckRedirect, "the caller's client is changed")
 }
 
 func TestLegacyClientLeaves(t *testing.T) {
