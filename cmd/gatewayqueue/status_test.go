@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +75,25 @@ func TestStatusAsJSON(t *testing.T) {
 	require.Len(t, s.Buckets, 2)
 	assert.Equal(t, 1, s.Buckets[1].Waiting)
 	assert.Positive(t, s.Buckets[1].Closed)
+}
+
+func TestStatus_SaysThatItIsAReplica(t *testing.T) {
+	t.Parallel()
+	primary, replica := redistest.Start(t, "--repl-diskless-sync-delay", "0"), redistest.Start(t)
+	queueOf(t, primary, "1234", 1)
+	host, port, err := net.SplitHostPort(primary.Addr)
+	require.NoError(t, err)
+	client := replica.Client(t)
+	require.NoError(t, client.Do(t.Context(), "REPLICAOF", host, port).Err())
+	require.Eventually(t, func() bool { return client.Exists(t.Context(), "identify:{1234}:limits").Val() == 1 }, time.Minute, 10*time.Millisecond)
+	for server, is := range map[*redistest.Server]bool{primary: false, replica: true} {
+		got := run(t, "status", "--redis", "redis://"+server.Addr)
+		require.Zero(t, got.code, got.err)
+		assert.Equal(t, is, strings.Contains(got.out, "a replica: it grants nothing"), got.out)
+		got = run(t, "status", "--redis", "redis://"+server.Addr, "--json")
+		require.Zero(t, got.code, got.err)
+		assert.Equal(t, is, strings.Contains(got.out, `"replica": true`), got.out)
+	}
 }
 
 func TestWatchedJSONIsOneSnapshotALine(t *testing.T) {

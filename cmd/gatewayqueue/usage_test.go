@@ -44,6 +44,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"wait --shard -1":                     `gatewayqueue wait: --shard is "-1": want a whole number from 0 to 1073741824`,
 		"wait --shard 1 bot":                  `gatewayqueue wait: argument "bot" is not wanted: the command to run comes after --`,
 		"wait bot -- --shard 1":               `gatewayqueue wait: argument "bot" is not wanted: the command to run comes after --`,
+		"wait --shard 1 --replicas 1":         "gatewayqueue wait: --replicas needs --redis: a server has its own, serve --replicas",
 		"wait --shard 1 --margin 2s":          "gatewayqueue wait: --margin needs --redis: a server has its own, serve --margin",
 		"wait --shard 1 --url x --redis y":    "gatewayqueue wait: --url and --redis do not go together: the queue is behind one of them",
 		"status --watch 2s":                   `gatewayqueue status: argument "2s" is not wanted: a time for --watch is written as --watch=2s`,

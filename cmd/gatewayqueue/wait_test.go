@@ -238,3 +238,23 @@ func TestWait_StandardErrorThatIsClosed(t *testing.T) {
 	_ = cmd.Wait() // The code is what counts.
 	assert.Equal(t, 7, cmd.ProcessState.ExitCode())
 }
+
+// With --replicas nothing is granted that no replica has.
+func TestWait_ReplicasThatAreAskedFor(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t, 1)
+	url := "redis-sentinel://" + strings.Join(sentinel.Addrs, ",") + "/mymaster"
+	for _, row := range []struct {
+		replicas, timeout string
+		code              int
+		err               string
+	}{
+		{"1", "1m", 0, "shard 1 may identify"},
+		{"2", "10s", 124, "NOREPLICAS 1 of 2"},
+	} {
+		queueOf(t, sentinel.Master(t), row.replicas, 0) // shard 1 has a bucket of its own
+		got := run(t, "wait", "--shard", "1", "--app", row.replicas, "--redis", url, "--replicas", row.replicas, "--timeout", row.timeout)
+		assert.Equal(t, row.code, got.code, got.err)
+		assert.Contains(t, got.err, row.err)
+	}
+}

@@ -43,7 +43,8 @@ A bucket is closed for a window after an IDENTIFY; "permit" means that its holde
 is still dialling, "held" that all buckets are closed: after a change of limits
 until the old windows are over, after a loss of state for 10 s. A place in a line
 is written as shard@pod, without the tail that makes the pod's name unique;
---json has whole tickets.`,
+--json has whole tickets. A replica can be looked at, too: then it says so, in
+--json with "replica": true.`,
 		Example: `  gatewayqueue status --redis redis://127.0.0.1:6379 --app 1234567890
   gatewayqueue status --watch            anew every second, until q or Ctrl-C
   gatewayqueue status --json | jq .budget.remaining`,
@@ -74,6 +75,14 @@ is written as shard@pod, without the tail that makes the pod's name unique;
 	return cmd
 }
 
+// snapshot is a status, and where it is from.
+type snapshot struct {
+	gatewayqueue.Status
+	// Replica says that it was read from a replica, which may lag and grants
+	// nothing. It is left out for a primary, and where the user may not ask (INFO).
+	Replica bool `json:"replica,omitempty"`
+}
+
 func run(ctx context.Context, c config, out io.Writer) (err error) {
 	redis, err := store.Open(ctx, c.Redis)
 	if err != nil {
@@ -90,9 +99,12 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
-	look := func() (gatewayqueue.Status, error) {
+	look := func() (snapshot, error) {
 		s, err := queue.Status(ctx)
-		return s, redis.Explain(err)
+		if err != nil {
+			return snapshot{}, redis.Explain(err)
+		}
+		return snapshot{s, redis.IsReplica(ctx, client)}, nil
 	}
 	switch {
 	case c.JSON:
@@ -148,7 +160,7 @@ func repeat(ctx context.Context, every time.Duration, show func() error) error {
 	}
 }
 
-func printJSON(ctx context.Context, out io.Writer, every time.Duration, look func() (gatewayqueue.Status, error)) error {
+func printJSON(ctx context.Context, out io.Writer, every time.Duration, look func() (snapshot, error)) error {
 	to := json.NewEncoder(out)
 	if every == 0 {
 		to.SetIndent("", "  ")
@@ -162,7 +174,7 @@ func printJSON(ctx context.Context, out io.Writer, every time.Duration, look fun
 	})
 }
 
-func printPicture(ctx context.Context, out io.Writer, every time.Duration, look func() (gatewayqueue.Status, error)) error {
+func printPicture(ctx context.Context, out io.Writer, every time.Duration, look func() (snapshot, error)) error {
 	return repeat(ctx, every, func() error {
 		s, err := look()
 		if err != nil {

@@ -16,17 +16,20 @@ import (
 )
 
 // draw is the queue, and what there is besides buckets. height 0 is no limit.
-func draw(s gatewayqueue.Status, width, height int) []string {
+func draw(s snapshot, width, height int) []string {
 	lines := []string{
 		picture.Row("queue", picture.Bold.Render(s.App)+picture.Dim(fmt.Sprintf("  max_concurrency %d, %s, at %s",
-			s.Budget.MaxConcurrency, pods(s), s.Time.Local().Format(time.TimeOnly))), width),
-		picture.Row("waiting", waiting(s), width),
+			s.Budget.MaxConcurrency, pods(s.Status), s.Time.Local().Format(time.TimeOnly))), width),
+		picture.Row("waiting", waiting(s.Status), width),
+	}
+	if s.Replica {
+		lines = append(lines, picture.Row("Redis", picture.Bad("a replica: it grants nothing, and what it shows may be late"), width))
 	}
 	frame := picture.Frame{Width: width, Window: gatewayqueue.IdentifyDelay + gatewayqueue.GrantMargin}
 	if height > 0 {
 		frame.Lines = max(1, height-len(lines)-2) // the budget, and a blank line
 	}
-	return append(lines, picture.Queue(s, frame)...)
+	return append(lines, picture.Queue(s.Status, frame)...)
 }
 
 func pods(s gatewayqueue.Status) string {
@@ -56,11 +59,11 @@ func waiting(s gatewayqueue.Status) string {
 var errEnough = errors.New("the user has seen enough")
 
 // watch shows a live picture until ctx ends or the user has seen enough.
-func watch(parent context.Context, out io.Writer, c config, look func() (gatewayqueue.Status, error)) error {
+func watch(parent context.Context, out io.Writer, c config, look func() (snapshot, error)) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	type snapshot struct {
-		status gatewayqueue.Status
+	type seen struct {
+		status snapshot
 		at     time.Time
 		err    error
 	}
@@ -68,15 +71,16 @@ func watch(parent context.Context, out io.Writer, c config, look func() (gateway
 	if err != nil {
 		return err
 	}
-	var last atomic.Pointer[snapshot]
-	last.Store(&snapshot{status: first, at: time.Now()})
+	var last atomic.Pointer[seen]
+	last.Store(&seen{status: first, at: time.Now()})
 	live := picture.NewLive(out, picture.WholeTerminal, func(width, height int) []string {
-		seen := last.Load()
+		now := last.Load()
 		var trouble []string
-		if seen.err != nil {
-			trouble = []string{picture.Row("Redis", picture.Bad(cli.OneLine(seen.err)), width)}
+		if now.err != nil {
+			trouble = []string{picture.Row("Redis", picture.Bad(cli.OneLine(now.err)), width)}
 		}
-		return append(draw(picture.Later(seen.status, time.Since(seen.at)), width, height-len(trouble)), trouble...)
+		later := snapshot{picture.Later(now.status.Status, time.Since(now.at)), now.status.Replica}
+		return append(draw(later, width, height-len(trouble)), trouble...)
 	}, func(enough bool) {
 		if enough {
 			cancel(errEnough)
@@ -92,7 +96,7 @@ func watch(parent context.Context, out io.Writer, c config, look func() (gateway
 				next.err = err
 				last.Store(&next)
 			} else {
-				last.Store(&snapshot{status: s, at: time.Now()})
+				last.Store(&seen{status: s, at: time.Now()})
 			}
 			return nil
 		})

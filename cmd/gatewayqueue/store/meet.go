@@ -125,6 +125,12 @@ var (
 	roleLine = regexp.MustCompile(`(?m)^role:(\w+)`)
 )
 
+// IsReplica says whether client, which is of this store, asks a replica. Clients
+// of Sentinels and of a Cluster ask primaries.
+func (s *Store) IsReplica(ctx context.Context, client redis.UniversalClient) bool {
+	return s.at.kind() == single && about(ctx, client) == aReplica
+}
+
 // about asks what the server is. Not all users may ask, and not all services
 // answer: then it is a server.
 func about(ctx context.Context, client redis.UniversalClient) int {

@@ -39,6 +39,7 @@ type config struct {
 	URL, App            string
 	Legacy, Quiet       bool
 	Margin, Timeout     time.Duration
+	Replicas            int
 	AuthFile, TokenFile string
 	command             []string
 	auth, token         string
@@ -107,9 +108,10 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.App(flags, &c.App, "with --redis: application ID")
 	flags.StringVar(&c.TokenFile, "discord-token-file", "", "with --redis: `FILE` with the bot token, to read\nthe limits from Discord (or in $DISCORD_TOKEN);\nwithout, those in Redis are used")
 	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "with --redis: added to the 5 s after the grant. A\nserver has its own, and adds 1 s at the least; one\nof --legacy is told by serve --margin")
+	cli.Int(flags, &c.Replicas, "replicas", 0, 100, "with --redis: a grant counts once so many replicas\nhave it; the same as every server and bot of this\nqueue, the number of all replicas (default: 0)")
 	cli.Duration(flags, &c.Timeout, "timeout", 0, 7*24*time.Hour, "wait no longer than that (default: for ever)")
 	flags.BoolVar(&c.Quiet, "quiet", false, "say nothing on standard error but what went wrong")
-	for _, name := range []string{"shard", "timeout"} {
+	for _, name := range []string{"shard", "replicas", "timeout"} {
 		flags.Lookup(name).DefValue = "" // said in words
 	}
 }
@@ -141,6 +143,8 @@ func (c *config) settle(flags *pflag.FlagSet, args []string) (err error) {
 		return cli.Usage("--legacy needs --url")
 	case c.Redis == "" && flags.Changed("margin"):
 		return cli.Usage("--margin needs --redis: a server has its own, serve --margin")
+	case c.Redis == "" && flags.Changed("replicas"):
+		return cli.Usage("--replicas needs --redis: a server has its own, serve --replicas")
 	}
 	if c.URL == "" {
 		c.URL = "http://127.0.0.1:8080"
@@ -251,6 +255,7 @@ func (c *config) openRedis(ctx context.Context) (opened, error) {
 	margin := min(c.Margin+replyWithin+startWithin, time.Minute)
 	options := []redisqueue.Option{
 		redisqueue.WithApp(c.App), redisqueue.WithMargin(margin), redisqueue.WithMarginLeft(margin - replyWithin),
+		redisqueue.WithReplicas(c.Replicas),
 	}
 	if c.token != "" {
 		options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, c.token)))
