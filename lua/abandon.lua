@@ -1,13 +1,13 @@
 -- abandon: tickets leave. Places are given up; a slot and its unit go back where no IDENTIFY was sent.
 --
--- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 opens  7 pods  8 out  9... paid:<ticket>
+-- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 opens  7 pods  8 out  9 rests  10... paid:<ticket>
 -- ARGV  1 bucket  2 TTL of paid (ms); 0 if only places are given up, of tickets whose fate is not known; -1 if their
 --       wait may go on with other tickets: what has no slot may have been granted to one of those since
 --       3 the pod, if it leaves with them, or ''  4... tickets
 -- Reply {'left', how many units went back}
 
 local slot_key, remaining_key, queue_key, limits_key, spent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local opens_key, pods_key, out_key = KEYS[6], KEYS[7], KEYS[8]
+local opens_key, pods_key, out_key, rests_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local bucket, paid_ttl, leaving_pod = ARGV[1], ARGV[2], ARGV[3]
 
 local clock = redis.call('TIME')
@@ -21,7 +21,7 @@ local total, reset, era, units = whole(limits[2]) or 0, whole(limits[3] or '0') 
 local over = reset > 0 and reset <= now
 
 for i = 4, #ARGV do
-  local ticket, paid_key, entry = ARGV[i], KEYS[i + 5], out_of(ARGV[i])
+  local ticket, paid_key, entry = ARGV[i], KEYS[i + 6], out_of(ARGV[i])
   local paid = redis.call('GET', paid_key)
   redis.call('ZREM', queue_key, ticket)
   local goes_on, mine = paid_ttl == '-1', slot == ticket or slot == ticket .. ' permit'
@@ -36,6 +36,10 @@ for i = 4, #ARGV do
       if limits[5] == entry then limits[5] = '?' end
     elseif not over and not ours and in_spent(spent_key, ticket, paid, limits[1], era, limits[6]) then -- of it, before a figure
       redis.call('HINCRBY', spent_key, shard_of(ticket), -1)
+    end
+    local rest = rest_of(paid)
+    if rest ~= '' and ' ' .. (redis.call('HGET', rests_key, shard_of(ticket)) or '') == rest then -- over, as before it
+      redis.call('HSET', rests_key, shard_of(ticket), now) -- not deleted: claim takes a missing one for an older pod's
     end
     if mine then
       redis.call('DEL', slot_key)

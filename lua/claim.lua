@@ -202,9 +202,9 @@ if mode == 'wait' and (reset == 0 or first == '?' or first == out_of(ticket)) th
 elseif reset > now then
   redis.call('PEXPIRE', spent_key, reset - now)
 end
-if not paid and breaker > 0 and spent >= breaker then rest() end
+local sets_rest = not paid and breaker > 0 and spent >= breaker and ' ' .. rest() or rest_of(paid)
 local remembered = math.max(paid_ttl, reset > now and reset - now or period)
-redis.call('SET', paid_key, 'granted ' .. limits[1] .. ' ' .. era, 'PX', remembered)
+redis.call('SET', paid_key, 'granted ' .. limits[1] .. ' ' .. era .. sets_rest, 'PX', remembered)
 ahead = next_ticket ~= '' and rank_of(queue_key, pods_key, next_ticket) or 0
 back = room == 0 and 2 or 0
 head, shut = '', mode == 'permit' and 0 or closes

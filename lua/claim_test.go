@@ -523,7 +523,7 @@ func TestAShardThatIdentifiesTooOftenRests(t *testing.T) {
 		{
 			name: "BelowTheBreakerItIsGranted", call: args{"breaker": "3"}, seed: state{"spent": "1=2 ttl=60000"},
 			reply: "granted wait=5250 ahead=0 remaining=9 seq=6 head= back=0 shut=5250 reset=@60000",
-			after: with(granted, state{"spent": "1=3 ttl=60000", "rests": "1=@5250 ttl=60000"}),
+			after: with(granted, state{"spent": "1=3 ttl=60000", "rests": "1=@5250 ttl=60000", "paid:00001@a#1": "granted e 0 @5250 ttl=60000"}),
 		},
 		{
 			name: "ItRestsFromThatGrantOn", call: args{"breaker": "3"}, seed: state{"spent": "1=4 ttl=60000", "rests": "1=@7000 ttl=60000"},
@@ -536,7 +536,13 @@ func TestAShardThatIdentifiesTooOftenRests(t *testing.T) {
 		{
 			name: "AndIsGrantedThen", call: args{"breaker": "3"}, seed: state{"spent": "1=4 ttl=60000", "rests": "1=@0 2=@9000 ttl=60000"},
 			reply: "granted remaining=9",
-			after: with(granted, state{"spent": "1=5 ttl=60000", "rests": "1=@21000 2=@9000 ttl=60000"}),
+			after: with(granted, state{"spent": "1=5 ttl=60000", "rests": "1=@21000 2=@9000 ttl=60000", "paid:00001@a#1": "granted e 0 @21000 ttl=60000"}),
+		},
+		{
+			name: "GrantedAgainItIsKnownWhichRestIsItsOwn", call: args{"breaker": "3"},
+			seed:  state{"spent": "1=3 ttl=60000", "rests": "1=@5250 ttl=60000", "paid:00001@a#1": "granted e 0 @5250 ttl=60000", "remaining": "9 ttl=60000"},
+			reply: "granted remaining=9",
+			after: with(granted, state{"spent": "1=3 ttl=60000", "rests": "1=@5250 ttl=60000", "paid:00001@a#1": "granted e 0 @5250 ttl=60000"}),
 		},
 		{
 			name: "WithoutABreakerItNeverRests", seed: state{"spent": "1=400 ttl=60000", "rests": "1=@9000 ttl=60000"},

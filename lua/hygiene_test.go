@@ -22,12 +22,12 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "90e117006503f63575fb4874b41bbf992c76539f",
-	"identified": "65c042430908268b23f49612cce4d46fda960185",
-	"renew":      "205409b003f384fc4363093f7c49d3c901fcb77f",
-	"abandon":    "7acb126cb77d7ac9abd2543bc584342699745fda",
+	"claim":      "315c9634260c496113aa01f32aa078d66eba7a73",
+	"identified": "3793c40fd9d73bc0067dde5ed41b735d430ca378",
+	"renew":      "a5f9ae476863e7eee69c1321992114eb4932f256",
+	"abandon":    "c9111e428aff4f2281d6477a5c3a312e88113172",
 	"beat":       "6e51459018a94045a965d915bbe4193777c897c0",
-	"sync":       "77512a7ed471a77c3f5768ca8e80954fb98c51d5",
+	"sync":       "7770732e0620b863d3670535101595cc6fd73457",
 	"status":     "43c3ed657c768ed917686a4366af27124eb59f92",
 	"remember":   "ea3aab976b5f7a506fc2b96298a7b83472e57496",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",

@@ -125,6 +125,52 @@ func TestARest_EndsForCallsThatAreShorterThanIt(t *testing.T) {
 	})
 }
 
+// A grant that is given back in its instant leaves no rest, however its caller leaves.
+func TestARest_IsNotLeftByAGrantThatIsGivenBack(t *testing.T) {
+	type leaving func(t *testing.T, q *redisqueue.RedisQueue, grant time.Time) error
+	for name, leave := range map[string]leaving{
+		"APermitIsAbandoned": func(t *testing.T, q *redisqueue.RedisQueue, _ time.Time) error {
+			permit, err := q.Acquire(t.Context(), 7)
+			require.NoError(t, err)
+			require.NoError(t, permit.Abandon(t.Context()))
+			return context.Canceled
+		},
+		"AContextEnds": func(t *testing.T, q *redisqueue.RedisQueue, grant time.Time) error {
+			ctx, cancel := context.WithDeadline(t.Context(), grant)
+			defer cancel()
+			return q.Wait(ctx, 7)
+		},
+		"ItsPodCloses": func(t *testing.T, q *redisqueue.RedisQueue, grant time.Time) error {
+			waiting := ask(t.Context(), q, 7)
+			time.Sleep(time.Until(grant))
+			require.NoError(t, q.Close())
+			return answered(t, waiting, time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for offset := range 4 { // the instant is known to some ms
+				within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+					q := open(t, client, fresh(1, redisqueue.WithBreaker(1))...)
+					for range 5 {
+						require.NoError(t, q.Wait(t.Context(), 7))
+					}
+					status, err := q.Status(t.Context())
+					require.NoError(t, err)
+					grant := status.Resting[7].Add(time.Duration(offset) * time.Millisecond)
+					other := open(t, virtualClient(t, server), fresh(1, redisqueue.WithBreaker(1))...)
+					if leave(t, other, grant) == nil {
+						return // it was sooner
+					}
+					time.Sleep(time.Until(grant) + time.Second)
+					start := time.Now()
+					require.NoError(t, q.Wait(t.Context(), 7))
+					require.Less(t, time.Since(start), 30*time.Second, "without the 168 s of that grant")
+				})
+			}
+		})
+	}
+}
+
 func TestStatus_OfThousandsOfShardsListsThoseThatRest(t *testing.T) {
 	within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
 		limit := gatewayqueue.SessionStartLimit{Total: 100_000, Remaining: 90_000, ResetAfter: time.Hour, MaxConcurrency: 16}

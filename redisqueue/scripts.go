@@ -393,7 +393,7 @@ func (s *store) forget(ctx context.Context, bucket int, tickets ...string) error
 func (s *store) giveUp(ctx context.Context, bucket int, ttl time.Duration, pod string, tickets []string) error {
 	keys := []string{
 		s.keys.slot(bucket), s.keys.remaining(), s.keys.queue(bucket), s.keys.limits(),
-		s.keys.spent(), s.keys.opens(), s.keys.pods(), s.keys.out(),
+		s.keys.spent(), s.keys.opens(), s.keys.pods(), s.keys.out(), s.keys.rests(),
 	}
 	args := []any{bucket, ms(ttl), pod}
 	if ttl == goesOn {

@@ -40,6 +40,10 @@ local function in_spent(spent_key, ticket, paid, epoch, era, counted)
     and (whole(redis.call('HGET', spent_key, shard_of(ticket))) or 0) > 0
 end
 
+-- rest_of: until when the grant of a ticket lets its shard rest, with a space before it; '' if it does not, or if it is
+-- not known. A later grant of the shard ends later, since it waits for this one's: so who set a rest is certain.
+local function rest_of(paid) return string.match(paid or '', '^granted %S+ %d+( %d+)$') or '' end
+
 -- announced: how often it was said, and executed, that a ticket's IDENTIFY is about to leave; false for never.
 local function announced(paid) return tonumber(string.match(paid or '', '^announced %S+ %d+ (%d+)$') or '') or false end
 
