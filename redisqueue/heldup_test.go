@@ -125,48 +125,61 @@ func TestARest_EndsForCallsThatAreShorterThanIt(t *testing.T) {
 	})
 }
 
+// onGrant does something while the reply to a grant is on its way.
+type onGrant struct{ do func() }
+
+func (onGrant) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (onGrant) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h onGrant) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if c, ok := cmd.(*redis.Cmd); ok {
+			if reply, ok := c.Val().([]any); ok && len(reply) > 0 && reply[0] == "granted" {
+				h.do()
+			}
+		}
+		return err
+	}
+}
+
 // A grant that is given back in its instant leaves no rest, however its caller leaves.
 func TestARest_IsNotLeftByAGrantThatIsGivenBack(t *testing.T) {
-	type leaving func(t *testing.T, q *redisqueue.RedisQueue, grant time.Time) error
+	type leaving func(q *redisqueue.RedisQueue, cancel func())
 	for name, leave := range map[string]leaving{
-		"APermitIsAbandoned": func(t *testing.T, q *redisqueue.RedisQueue, _ time.Time) error {
-			permit, err := q.Acquire(t.Context(), 7)
-			require.NoError(t, err)
-			require.NoError(t, permit.Abandon(t.Context()))
-			return context.Canceled
-		},
-		"AContextEnds": func(t *testing.T, q *redisqueue.RedisQueue, grant time.Time) error {
-			ctx, cancel := context.WithDeadline(t.Context(), grant)
-			defer cancel()
-			return q.Wait(ctx, 7)
-		},
-		"ItsPodCloses": func(t *testing.T, q *redisqueue.RedisQueue, grant time.Time) error {
-			waiting := ask(t.Context(), q, 7)
-			time.Sleep(time.Until(grant))
-			require.NoError(t, q.Close())
-			return answered(t, waiting, time.Minute)
+		"APermitIsAbandoned": nil,
+		"AContextEnds":       func(_ *redisqueue.RedisQueue, cancel func()) { cancel(); time.Sleep(time.Millisecond) },
+		"ItsPodCloses": func(q *redisqueue.RedisQueue, _ func()) {
+			go func() { _ = q.Close() }()
+			time.Sleep(time.Millisecond)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for offset := range 4 { // the instant is known to some ms
-				within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
-					q := open(t, client, fresh(1, redisqueue.WithBreaker(1))...)
-					for range 5 {
-						require.NoError(t, q.Wait(t.Context(), 7))
-					}
-					status, err := q.Status(t.Context())
-					require.NoError(t, err)
-					grant := status.Resting[7].Add(time.Duration(offset) * time.Millisecond)
-					other := open(t, virtualClient(t, server), fresh(1, redisqueue.WithBreaker(1))...)
-					if leave(t, other, grant) == nil {
-						return // it was sooner
-					}
-					time.Sleep(time.Until(grant) + time.Second)
-					start := time.Now()
+			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+				q := open(t, client, fresh(1, redisqueue.WithBreaker(1))...)
+				for range 5 { // the next rest is 84 s
 					require.NoError(t, q.Wait(t.Context(), 7))
-					require.Less(t, time.Since(start), 30*time.Second, "without the 168 s of that grant")
-				})
-			}
+				}
+				client = virtualClient(t, server)
+				other := open(t, client, fresh(1, redisqueue.WithBreaker(1))...)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if leave == nil {
+					permit, err := other.Acquire(ctx, 7)
+					require.NoError(t, err)
+					require.NoError(t, permit.Abandon(ctx))
+				} else {
+					client.AddHook(onGrant{func() { leave(other, cancel) }})
+					require.Error(t, other.Wait(ctx, 7))
+				}
+				time.Sleep(time.Second)
+				start := time.Now()
+				require.NoError(t, q.Wait(t.Context(), 7))
+				require.Less(t, time.Since(start), 30*time.Second, "without the 168 s of that grant")
+			})
 		})
 	}
 }
