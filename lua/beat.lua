@@ -25,10 +25,11 @@ local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and
 local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
 -- include lib/line.lua
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until', 'ask_after', 'total')
+local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until', 'ask_after', 'total', 'pod_lease')
 local left = redis.call('GET', remaining_key)
 local seq = tonumber(limits[2] or '0') or 0
 local reset, closed = tonumber(limits[5] or '0') or 0, tonumber(limits[6] or '0') or 0
+local usual_lease = string.match(limits[9] or '', '^%d+') or pod_lease -- the longest of all pods
 local known = left or reset > 0 and reset <= now -- a lost budget is none that is over
 local code = known and limits[1] == known_epoch and seq >= tonumber(known_seq) and limits[3] == known_buckets
   and limits[8] == known_total and 'ok' or 'resync'
@@ -69,7 +70,7 @@ for line = 1, lines do
     if claimable then open = -wait end
     wait = string.format('%.3f', math.max(wait, 0))
   end
-  local head, passed = first_able(queue_key, pods_key, holds_key, bucket, first, 5 * pod_lease, open)
+  local head, passed = first_able(queue_key, pods_key, holds_key, bucket, first, 5 * usual_lease, open)
   local pod = pod_of(head or '')
   if (head or '') ~= '' and pod ~= this_pod then lapse = math.min(lapse or math.huge, leases[pod] - now) end
   local ahead = rank_of(queue_key, pods_key, first)

@@ -12,9 +12,9 @@
 --      20 window (ms)  21 how long a grant or permit of this pod may yet be used (ms)  22 its lease as a rule (ms)
 --      23 for how long the holder of a grant may identify (ms)
 --      24 '1' if figures are to be asked for when a period is over  25 reserve in which permits do not count
---      26 total, as the pod knows it
---      27... arrival and ticket of others of the pod that take their places
--- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset, server, window, grace}; times in ms,
+--      26 total, as the pod knows it  27 how many replicas must acknowledge a grant
+--      28... arrival and ticket of others of the pod that take their places
+-- Reply {code, now, wait, ahead, remaining, seq, head, back, shut, reset, server, window, grace, replicas}; times in ms,
 --        wait to the microsecond
 --   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
 --   wait       ask again in wait; ahead tickets stand before it, head is the first that can be granted, or '' if
@@ -28,7 +28,7 @@
 --   shut is how long the bucket is certain to stay closed; reset is when the period ends, 0 before it begins;
 --   server is who it is (lib/server.lua), or 'edited' where closed_until was missing: if it may have lost grants, or a
 --   hold, this call has closed every bucket;
---   window and grace are those in force, the longest of all pods
+--   window, grace and replicas are those in force, the most of all pods
 -- Error BADVALUE <key>: a value was edited to something that cannot be used.
 
 local slot_key, remaining_key, queue_key, limits_key, spent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -38,7 +38,7 @@ local known_buckets, known_epoch, known_seq, mode, grant_closes = ARGV[7], ARGV[
 local until_wanted, step, reserve, period, paid_ttl = ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16]
 local next_ticket, notice, breaker, own_window, own_grace = ARGV[17], ARGV[18], tonumber(ARGV[19]), ARGV[20], ARGV[21]
 local own_pod_lease, usable, asks, least_reserve, known_total = ARGV[22], ARGV[23], ARGV[24] == '1', ARGV[25], ARGV[26]
-local others = 27 -- where those of the others begin
+local own_replicas, others = ARGV[27], 28 -- where those of the others begin
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -50,7 +50,7 @@ local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and 
 -- include lib/line.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until',
-  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first', 'ask_after', 'counted')
+  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first', 'ask_after', 'counted', 'replicas')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
 local reset, closed, era, first = whole(limits[5] or '0'), whole(limits[6] or '0'), limits[13] or '0', limits[14]
 if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
@@ -61,10 +61,10 @@ local left = redis.call('GET', remaining_key)
 local known = limits[1] == known_epoch and seq >= tonumber(known_seq) and buckets == tonumber(known_buckets)
   and total == tonumber(known_total) -- the reserve is a part of it
 local ahead, head, back, shut = 0, '', 0, 0
-local server, window, grace, usual_lease = {word = ''}, tonumber(own_window), tonumber(own_grace), own_pod_lease
+local server, window, grace, replicas, usual_lease = {word = ''}, tonumber(own_window), tonumber(own_grace), 0, own_pod_lease
 local function reply(code, wait)
   return {code, now, string.format('%.3f', math.max(wait, 1)), ahead, left, seq, head, back,
-    math.max(math.floor(shut), 0), reset, server.word, window, grace}
+    math.max(math.floor(shut), 0), reset, server.word, window, grace, replicas}
 end
 if limits[1] then -- first of all: what is noticed here is not noticed again
   local longer
@@ -73,6 +73,7 @@ if limits[1] then -- first of all: what is noticed here is not noticed again
   if not limits[6] and not server.lost then server.word, server.lost = 'edited', true end -- the end of a hold is not known
   grace = agree(limits_key, 'grace', limits[11], own_grace, now)
   usual_lease = agree(limits_key, 'pod_lease', limits[12], own_pod_lease, now)
+  if limits[17] or own_replicas ~= '0' then replicas = agree(limits_key, 'replicas', limits[17], own_replicas, now) end
   if server.lost or longer then -- a grant of before may be in use, and needs its window; so do those of shorter windows
     closed = math.max(closed, now + window + grace)
     redis.call('HSET', limits_key, 'closed_until', closed, 'refresh_at', '0',

@@ -18,9 +18,9 @@ var claim = script{
 		"ticket=00001@a#1", "arrival=", "shard=1", "bucket=0", "pod=a", "lease=30000",
 		"max_concurrency=1", "epoch=e", "seq=5", "mode=wait", "closes=5250",
 		"hold=0", "step=5250", "reserve=0", "period=86400000", "paid=60000", "next=", "notice=0", "breaker=0",
-		"window=5000", "grace=250", "pod_lease=3000", "usable=250", "asks=0", "least=0", "total=10",
+		"window=5000", "grace=250", "pod_lease=3000", "usable=250", "asks=0", "least=0", "total=10", "replicas=0",
 	},
-	reply: []string{"code", "now", "wait", "ahead", "remaining", "seq", "head", "back", "shut", "reset", "server", "window", "grace"},
+	reply: []string{"code", "now", "wait", "ahead", "remaining", "seq", "head", "back", "shut", "reset", "server", "window", "grace", "replicas"},
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000",
 		"remaining": "10 ttl=60000",

@@ -22,12 +22,12 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "315c9634260c496113aa01f32aa078d66eba7a73",
-	"identified": "3793c40fd9d73bc0067dde5ed41b735d430ca378",
+	"claim":      "5e3cee2e07d54f4df31f75559192d8c846349f57",
+	"identified": "5a8cb8d2ae2fcdaff76ffa36a4eb605c6bf49909",
 	"renew":      "a5f9ae476863e7eee69c1321992114eb4932f256",
 	"abandon":    "c9111e428aff4f2281d6477a5c3a312e88113172",
-	"beat":       "6e51459018a94045a965d915bbe4193777c897c0",
-	"sync":       "7770732e0620b863d3670535101595cc6fd73457",
+	"beat":       "e1ae788e621c912b8eb724e7857465e34eaf56a5",
+	"sync":       "a4eda2adfb71aa10f19502ac95ea978a585c1beb",
 	"status":     "43c3ed657c768ed917686a4366af27124eb59f92",
 	"remember":   "ea3aab976b5f7a506fc2b96298a7b83472e57496",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",

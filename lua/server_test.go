@@ -164,6 +164,22 @@ func TestClaimAgreesOnTheLongest(t *testing.T) {
 			reply: "granted wait=5250 window=5000",
 			after: with(granted, state{"limits": limits("")}),
 		},
+		{
+			name: "MoreReplicas", call: args{"replicas": "1"}, reply: "granted replicas=1",
+			after: with(granted, state{"limits": limits(" replicas=1@NOW")}),
+		},
+		{
+			name:  "MoreReplicasOfOthers",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 replicas=2@NOW"},
+			reply: "granted replicas=2",
+			after: with(granted, state{"limits": limits(" replicas=2@NOW")}),
+		},
+		{
+			name:  "ReplicasOfPodsThatAreGone",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 replicas=2@LONGAGO"},
+			reply: "granted replicas=0",
+			after: with(granted, state{"limits": limits(" replicas=0@NOW")}),
+		},
 	})
 }
 

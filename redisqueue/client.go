@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -28,14 +29,19 @@ func checkClient(client redis.Scripter, replicas int) error {
 	if _, is := client.(redis.Pipeliner); is {
 		return bad("a client that sends each call at once: those of a pipeline or transaction wait for Exec")
 	}
-	if replicas > 0 {
-		switch client.(type) {
-		case *redis.Client, *redis.ClusterClient:
-		default:
-			return bad("a *redis.Client or *redis.ClusterClient where WithReplicas is given: WAIT has to follow a grant on its connection")
-		}
+	if replicas > 0 && !canAskReplicas(client) {
+		return bad("a *redis.Client or *redis.ClusterClient where WithReplicas is given: WAIT has to follow a grant on its connection")
 	}
 	return nil
+}
+
+// canAskReplicas says that WAIT can be sent on the connection of a call.
+func canAskReplicas(client redis.Scripter) bool {
+	switch client.(type) {
+	case *redis.Client, *redis.ClusterClient:
+		return true
+	}
+	return false
 }
 
 // isRing says that a client is a redis.Ring, or has nothing but one to send its
@@ -84,41 +90,53 @@ func (s *store) eval(ctx context.Context, whole bool, script *redis.Script, keys
 	if whole {
 		send = script.Eval
 	}
-	if s.config.replicas == 0 {
+	node, err := s.node(ctx, keys[0])
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case node == nil:
 		raw, err = send(ctx, s.client, keys, args...).Result()
 		return raw, 0, err
 	}
-	node, err := s.node(ctx, keys[0])
-	if err != nil {
-		return nil, 0, err
-	}
 	pipe := node.Pipeline()
 	sent := send(ctx, pipe, keys, args...)
-	wait := pipe.Do(ctx, "WAIT", s.config.replicas, ms(replicaTimeout)) // Wait of go-redis takes whole seconds
+	wait := pipe.Do(ctx, "WAIT", s.replicas.Load(), ms(replicaTimeout)) // Wait of go-redis takes whole seconds
 	_, _ = pipe.Exec(ctx)                                               // each call has its own error
 	if raw, err = sent.Result(); err != nil {
 		return nil, 0, err
 	}
 	acked, err = wait.Int()
+	if err != nil && strings.Contains(err.Error(), "WAIT cannot be used with replica") {
+		err = fmt.Errorf("READONLY the server became a replica: %w", err)
+	}
 	return raw, acked, err
 }
 
-// node is the client of the server that has a key. WAIT is about the connection
-// that it is sent on, and has no key that would send it to the right node.
+// node is the client of the server that has a key, nil if nobody has to
+// acknowledge anything, or the client is none that can ask for it. WAIT is about
+// the connection that it is sent on, and has no key that would send it to the
+// right node.
 func (s *store) node(ctx context.Context, key string) (*redis.Client, error) {
-	if cluster, ok := s.client.(*redis.ClusterClient); ok {
-		return cluster.MasterForKey(ctx, key)
+	if s.replicas.Load() == 0 {
+		return nil, nil
 	}
-	return s.client.(*redis.Client), nil
+	switch client := s.client.(type) {
+	case *redis.Client:
+		return client, nil
+	case *redis.ClusterClient:
+		return client.MasterForKey(ctx, key)
+	}
+	return nil, nil
 }
 
 // acknowledged is an error if a grant may not survive a failover: to its holder it
 // is none, and the ticket, which has paid, is granted again once replicas answer.
 func (s *store) acknowledged(acked int) error {
-	if acked >= s.config.replicas {
+	want := int(s.replicas.Load())
+	if acked >= want {
 		return nil
 	}
-	return &unacknowledgedError{acked, s.config.replicas, time.Now()}
+	return &unacknowledgedError{acked, want, time.Now()}
 }
 
 // unacknowledgedError is NOREPLICAS, as a server says it by itself that has been

@@ -193,12 +193,12 @@ func (l *line) run() {
 				q.health.moved() // said before a waiter goes on
 			}
 			q.heard(l.hear(s, sent, reply, err), err)
-			if err == nil {
+			if reply.code != "" { // also of a grant that was not acknowledged
 				q.met(reply.server, reply.hold)
-				q.agree(reply.window, reply.hold)
-				if reply.code == "granted" {
-					q.unacknowledged(nil)
-				}
+				q.agree(reply)
+			}
+			if err == nil && reply.code == "granted" {
+				q.unacknowledged(nil)
 			}
 		default:
 			q.pause(s.wait, l.wake)

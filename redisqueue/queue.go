@@ -18,7 +18,7 @@ import (
 // goroutines.
 type RedisQueue struct {
 	config config
-	store  store
+	store  *store
 	health health
 	known  acquaintance
 	ctx    context.Context // ends with Close

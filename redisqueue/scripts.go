@@ -43,19 +43,22 @@ const callTimeout = 5 * time.Second
 // store sends the scripts. It knows their arguments and replies, and nothing of
 // who waits.
 type store struct {
-	client  redis.Scripter
-	keys    keys
-	config  *config
-	calls   lane
-	reports lane        // and renewals
-	unknown atomic.Bool // the server did not know the claim, and has not been told to close yet
+	client   redis.Scripter
+	keys     keys
+	config   *config
+	calls    lane
+	reports  lane         // and renewals
+	replicas atomic.Int64 // that must acknowledge a grant: the most of all pods, as last heard
+	unknown  atomic.Bool  // the server did not know the claim, and has not been told to close yet
 }
 
-func newStore(client redis.Scripter, c *config) store {
-	return store{
+func newStore(client redis.Scripter, c *config) *store {
+	s := &store{
 		client: client, config: c, keys: keysOf(c.app),
 		calls: make(lane, callsAtATime), reports: make(lane, reportsAtATime),
 	}
+	s.replicas.Store(int64(c.replicas))
+	return s
 }
 
 // lane lets a few calls at a time to Redis. When the windows of many buckets end
@@ -196,6 +199,8 @@ type claimReply struct {
 	server identity
 	window time.Duration // in force
 	hold   time.Duration // after a loss of state, by all pods
+
+	replicas int // that must acknowledge a grant of any pod
 }
 
 func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
@@ -217,7 +222,7 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(s.config.step(c.permit)),
 		s.config.reserveOf(c.view), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0, c.breaker,
 		ms(s.config.window), ms(s.config.grace()), ms(s.config.podLease),
-		ms(usable), flag(c.asks), s.config.leastReserveOf(c.view), c.view.total,
+		ms(usable), flag(c.asks), s.config.leastReserveOf(c.view), c.view.total, s.config.replicas,
 	}
 	for _, p := range c.others {
 		args = append(args, p.score(), p.ticket)
@@ -247,14 +252,18 @@ func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
 	back := r.int()
 	reply.back, reply.more = back == 1, back == 2
 	reply.shut, reply.reset, reply.server, reply.window = r.duration(), r.int64(), identity(r.text()), r.duration()
-	reply.hold = reply.window + r.duration()
+	reply.hold, reply.replicas = reply.window+r.duration(), r.int()
 	if r.done() == nil && noticed { // else a call beside this one has yet to tell the server
 		s.unknown.Store(false)
 	}
-	if r.done() == nil && reply.code == "granted" {
+	if r.done() != nil {
+		return claimReply{}, r.done()
+	}
+	s.replicas.Store(int64(reply.replicas))
+	if reply.code == "granted" {
 		return reply, s.acknowledged(acked)
 	}
-	return reply, r.done()
+	return reply, nil
 }
 
 // settled is the reply of identified and renew.

@@ -4,6 +4,7 @@ package redisqueue
 // must agree on.
 
 import (
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,8 +28,9 @@ func (id identity) cut() (word, why string) {
 type acquaintance struct {
 	blind  atomic.Bool
 	alone  atomic.Pointer[unacknowledgedError] // of the last grant, if it did not count
-	window atomic.Int64                        // in force, as last heard
+	window atomic.Int64                        // in force, as last heard; and so are the next two
 	hold   atomic.Int64
+	copies atomic.Int64 // how many replicas must acknowledge a grant
 
 	longest atomic.Pointer[longestHold]
 }
@@ -106,13 +108,21 @@ func service(why string) string {
 const withoutInfo = "a Redis user without +info: add it (docs/operations.md, The least rights)"
 
 // agree notes the options that are in force, by what a claim has answered.
-func (q *RedisQueue) agree(window, hold time.Duration) {
-	own := q.config.window
+func (q *RedisQueue) agree(r claimReply) {
+	own, window, hold := q.config.window, r.window, r.hold
 	if hold >= q.longestHold() {
 		q.known.longest.Store(&longestHold{hold, time.Now()})
 	}
 	if q.known.window.Swap(int64(window)) != int64(window) && window > own {
 		q.config.log.Warn("other pods have a longer window: it counts for all until they have been gone for 5 minutes", "window", window, "own", own)
+	}
+	if q.known.copies.Swap(int64(r.replicas)) != int64(r.replicas) && r.replicas > q.config.replicas {
+		q.config.log.Warn("other pods want more replicas to acknowledge a grant: that counts for all until they have been gone for 5 minutes",
+			"replicas", r.replicas, "own", q.config.replicas)
+		if !canAskReplicas(q.store.client) {
+			q.config.log.Warn("this pod's client cannot ask replicas to acknowledge, so that nothing is granted here",
+				"cure", "give New a *redis.Client or *redis.ClusterClient", "client", fmt.Sprintf("%T", q.store.client))
+		}
 	}
 	if q.known.hold.Swap(int64(hold)) != int64(hold) && window <= own && hold > q.config.stateHold() {
 		q.config.log.Warn("other pods have a longer lease or margin: a loss of state closes every bucket for as long as they need",

@@ -31,7 +31,7 @@ local function identity(stored_run, stored_replid, notice)
   return {run = run, replid = replid, word = word, lost = word ~= 'same' and string.sub(word, 1, 5) ~= 'blind'}
 end
 
--- What pods must agree on: the longest that any of them had in the last 5 minutes counts for all, so that a
+-- What pods must agree on: the longest, or most, that any of them had in the last 5 minutes counts for all, so that a
 -- roll-out which changes it is safe, and a change to less is in force once the last pod with more has gone for
 -- longer than a permit lasts. A field holds the value and when it was heard last.
 local function agree(limits_key, field, stored, own, now)
