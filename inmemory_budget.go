@@ -24,10 +24,11 @@ type budget struct {
 	margin    time.Duration // how long after a grant of Wait its IDENTIFY may be sent
 	total     int
 	remaining int
-	reset     time.Time // end of the period; zero while none has begun
-	since     time.Time // when the period began, or the last one ended: older figures are not of it
-	first     *ticket   // whose Wait began the period; nil if that is certain, or not known
-	unsure    bool      // the period began with a grant that may not have been used
+	reset     time.Time     // end of the period; zero while none has begun
+	slack     time.Duration // so much sooner Discord's may end
+	since     time.Time     // when the period began, or the last one ended: older figures are not of it
+	first     *ticket       // whose Wait began the period; nil if that is certain, or not known
+	unsure    bool          // the period began with a grant that may not have been used
 
 	era     int                  // counts periods and figures taken over, from 1
 	out     map[*ticket]struct{} // permits that may yet identify; each is paid in this era
@@ -85,7 +86,7 @@ func (b *budget) identify(t *ticket, now time.Time) (first bool) {
 	if !t.permit {
 		after = b.margin
 	}
-	b.reset, b.since = now.Add(after+LimitPeriod), now
+	b.reset, b.slack, b.since = now.Add(after+LimitPeriod), after, now
 	b.first, b.unsure = nil, false
 	return true
 }
@@ -157,8 +158,8 @@ func (b *budget) refill(now time.Time) bool {
 	if b.reset.IsZero() || now.Before(b.reset) {
 		return false
 	}
-	ended := b.reset
-	b.remaining, b.reset, b.since = b.total, time.Time{}, ended
+	ended, slack := b.reset, b.slack
+	b.remaining, b.reset, b.slack, b.since = b.total, time.Time{}, 0, ended
 	b.first, b.unsure = nil, false
 	clear(b.spent)
 	b.era++
@@ -171,7 +172,7 @@ func (b *budget) refill(now time.Time) bool {
 		b.charge(t)
 	}
 	for _, t := range b.recent {
-		if t.used.Add(b.margin).After(ended) {
+		if t.used.Add(b.margin + slack).After(ended) {
 			b.charge(t)
 			b.unsure, b.reset = true, ended.Add(b.margin+LimitPeriod)
 		}
@@ -213,6 +214,9 @@ func (b *budget) update(limit SessionStartLimit, a asked, now time.Time) bool {
 		b.first, b.unsure = nil, false
 		b.periods++
 		clear(b.spent)
+	}
+	if !reset.Equal(b.reset) {
+		b.slack = 0
 	}
 	b.total, b.remaining, b.reset = limit.Total, min(left, limit.Total), reset
 	b.era++

@@ -50,7 +50,7 @@ local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and 
 -- include lib/line.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until',
-  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first', 'ask_after', 'counted', 'replicas')
+  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first', 'ask_after', 'counted', 'replicas', 'slack')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
 local reset, closed, era, first = whole(limits[5] or '0'), whole(limits[6] or '0'), limits[13] or '0', limits[14]
 if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
@@ -84,18 +84,18 @@ local function may_have_begun() -- the period, with a permit that lapsed, which 
   local _, lapsed = until_after(out_key, now)
   if lapsed > 0 and lapsed + period > reset then
     reset, first = lapsed + period, '?'
-    begin(limits_key, remaining_key, spent_key, reset, now)
+    begin(limits_key, remaining_key, spent_key, reset, 0, now)
     redis.call('HSET', limits_key, 'first', first)
   end
 end
 if limits[1] and reset == 0 then may_have_begun() end -- if nobody has asked for a day it is over by now
-local over = reset > 0 and reset <= now
+local over, ended = reset > 0 and reset <= now, reset - (whole(limits[18] or '0') or 0)
 step, grant_closes = step + window - own_window, grant_closes + window - own_window
 if not known or not (left or over) or asks_first(over, asks, limits[15], now) then
   left = 0
   return reply('resync', 0)
 end
-left = over and math.max(total - #until_after(out_key, reset), 0) or whole(left)
+left = over and math.max(total - #until_after(out_key, ended), 0) or whole(left)
 if not left then return redis.error_reply('BADVALUE ' .. remaining_key) end
 local units = left > tonumber(reserve) or left > tonumber(least_reserve) and left + permits_out(out_key, now) > tonumber(reserve)
 local spent = whole(redis.call('HGET', spent_key, shard) or '0')
@@ -106,7 +106,7 @@ if over_with(paid) then return reply('gone', 0) end
 local entry = out_of(ticket) .. (mode == 'permit' and '' or '/wait')
 local again -- paid for again, in `remaining` alone
 local usable_until = paid and tonumber(redis.call('ZSCORE', out_key, entry) or '')
-if over and not (usable_until and usable_until > reset) or not usable_until and not charged(paid, limits[1], era, now) then
+if over and not (usable_until and usable_until > ended) or not usable_until and not charged(paid, limits[1], era, now) then
   again = not over and in_spent(spent_key, ticket, paid, limits[1], era, limits[16])
   paid = nil -- another period has paid for it, or a figure does not know it
 end
@@ -164,7 +164,7 @@ if not granted then
     if reset == 0 and left < total and not until_after(out_key, now)[1] then -- what used it up is not known: somebody, by hand
       reset = now + period
       redis.call('HSET', limits_key, 'first', '?')
-      begin(limits_key, remaining_key, spent_key, reset, now)
+      begin(limits_key, remaining_key, spent_key, reset, 0, now)
     end
     return reply('exhausted', reset > now and reset - now or 60000)
   end
@@ -184,7 +184,7 @@ end
 redis.call('ZREM', queue_key, ticket)
 seq = redis.call('HINCRBY', limits_key, 'seq', 1)
 if over then
-  left, era = turn(limits_key, remaining_key, spent_key, out_key, total, reset)
+  left, era = turn(limits_key, remaining_key, spent_key, out_key, total, reset, ended)
   redis.call('DEL', rests_key)
   reset, first = 0, false
 end
@@ -199,7 +199,7 @@ redis.call('PEXPIRE', out_key, 7 * period) -- a permit that lapses may begin a p
 if mode == 'wait' and (reset == 0 or first == '?' or first == out_of(ticket)) then -- a period begins with an IDENTIFY, so with the grant that is used
   reset = now + usable + period -- Discord's with the IDENTIFY itself, which may leave so much later
   redis.call('HSET', limits_key, 'first', out_of(ticket))
-  begin(limits_key, remaining_key, spent_key, reset, now)
+  begin(limits_key, remaining_key, spent_key, reset, usable, now)
 elseif reset > now then
   redis.call('PEXPIRE', spent_key, reset - now)
 end

@@ -68,7 +68,7 @@ func TestClaimGrants(t *testing.T) {
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10", "remaining": "10"},
 			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 slack=250 since=@0 first=00001@a#1",
 				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 0 ttl=86400250",
 			}),
 		},
@@ -80,7 +80,7 @@ func TestClaimGrants(t *testing.T) {
 			},
 			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 slack=250 since=@0 first=00001@a#1",
 				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 0 ttl=86400250",
 			}),
 		},
@@ -94,7 +94,7 @@ func TestClaimGrants(t *testing.T) {
 			seed: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1 ask_after=@3600000", "remaining": ""}, call: args{"asks": "1"},
 			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 ask_after=@3600000 since=@0 first=00001@a#1 period=1",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 slack=250 ask_after=@3600000 since=@0 first=00001@a#1 period=1",
 				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
 			}),
 		},
@@ -106,8 +106,21 @@ func TestClaimGrants(t *testing.T) {
 			},
 			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1 period=1",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 slack=250 since=@0 first=00001@a#1 period=1",
 				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
+			}),
+		},
+		{
+			name: "ANewPeriodPaysForWhatLeftBetweenDiscordsResetAndOurs",
+			seed: state{
+				"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-100 slack=250",
+				"remaining": "", "spent": "4=7 1=2", "out": "00004@b#1=@-200 00003@b#1=@-300 00002@b#1/wait=@-400",
+			},
+			reply: "granted remaining=7 reset=@86400250",
+			after: with(granted, state{
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 slack=250 since=@0 first=00001@a#1 period=1",
+				"remaining": "7 ttl=86400250", "spent": "1=1 3=1 4=1 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
+				"out": "00004@b#1=@-200 00003@b#1=@-300 00001@a#1/wait=@250 ttl=604800000",
 			}),
 		},
 		{
@@ -117,7 +130,7 @@ func TestClaimGrants(t *testing.T) {
 			},
 			reply: "granted remaining=9 reset=@86400250",
 			after: with(granted, state{
-				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1 period=1",
+				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 slack=250 since=@0 first=00001@a#1 period=1",
 				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
 			}),
 		},
@@ -556,7 +569,7 @@ func TestAShardThatIdentifiesTooOftenRests(t *testing.T) {
 			},
 			reply: "granted", after: with(granted, state{
 				"spent": "1=1 ttl=86400250", "rests": "", "remaining": "9 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
-				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 since=@0 first=00001@a#1 period=1",
+				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 slack=250 since=@0 first=00001@a#1 period=1",
 			}),
 		},
 		{

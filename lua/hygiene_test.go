@@ -22,12 +22,12 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "5e3cee2e07d54f4df31f75559192d8c846349f57",
-	"identified": "5a8cb8d2ae2fcdaff76ffa36a4eb605c6bf49909",
-	"renew":      "a5f9ae476863e7eee69c1321992114eb4932f256",
-	"abandon":    "c9111e428aff4f2281d6477a5c3a312e88113172",
+	"claim":      "cac59d40acc6f34891349605a89d2f3f64a61252",
+	"identified": "ec4d92edd7f84ea0f42874ce976178a04b3b591a",
+	"renew":      "517e44a9b05171770bd38147f472e75a9856e41f",
+	"abandon":    "34c48852a34d1f3843c34a32cd20c9e1e0c45d51",
 	"beat":       "e1ae788e621c912b8eb724e7857465e34eaf56a5",
-	"sync":       "a4eda2adfb71aa10f19502ac95ea978a585c1beb",
+	"sync":       "889eb5d0f3fca60a921bcfdd3aa751a7acdbf8b1",
 	"status":     "43c3ed657c768ed917686a4366af27124eb59f92",
 	"remember":   "ea3aab976b5f7a506fc2b96298a7b83472e57496",
 	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",

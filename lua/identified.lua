@@ -25,7 +25,7 @@ local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and
 -- include lib/budget.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'closed_until', 'window',
-  'total', 'reset_at', 'period', 'first', 'run_id', 'master_replid', 'counted')
+  'total', 'reset_at', 'period', 'first', 'run_id', 'master_replid', 'counted', 'slack')
 local slot, paid = redis.call('GET', slot_key), redis.call('GET', paid_key)
 local seq, total, reset, era = whole(limits[2]), whole(limits[6]), whole(limits[7] or '0'), limits[8] or '0'
 local said = announced(paid)
@@ -51,7 +51,7 @@ end
 
 if limits[1] and total and reset and (left or over) then -- else claim reports them
   if over then
-    left, era = turn(limits_key, remaining_key, spent_key, out_key, total, reset)
+    left, era = turn(limits_key, remaining_key, spent_key, out_key, total, reset, reset - (whole(limits[13] or '0') or 0))
     usable_until = redis.call('ZSCORE', out_key, entry)
     reset, limits[9], limits[12] = 0, false, false
   end
@@ -62,7 +62,7 @@ if limits[1] and total and reset and (left or over) then -- else claim reports t
   if reset == 0 or limits[9] == '?' or limits[9] == entry then
     reset = now + usable + period -- Discord's begins with the IDENTIFY itself
     redis.call('HDEL', limits_key, 'first')
-    begin(limits_key, remaining_key, spent_key, reset, now)
+    begin(limits_key, remaining_key, spent_key, reset, usable, now)
     if nth > 0 then redis.call('HSET', limits_key, 'first', entry) end -- it may yet be abandoned
   end
 end

@@ -207,7 +207,7 @@ func TestAnnounced(t *testing.T) {
 			name: "BeginsThePeriod", seed: state{"limits": "epoch=e seq=6 max_concurrency=1 total=10", "remaining": "9", "spent": "1=1"},
 			reply: "identified seq=7",
 			after: with(announcedNow, state{
-				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400025 since=@0 first=00001@a#1",
+				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400025 slack=25 since=@0 first=00001@a#1",
 				"remaining": "9 ttl=86400025", "spent": "1=1 ttl=86400025", "paid:00001@a#1": "announced e 0 1 ttl=86400025",
 			}),
 		},
@@ -219,7 +219,7 @@ func TestAnnounced(t *testing.T) {
 			},
 			reply: "identified seq=7",
 			after: with(announcedNow, state{
-				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400025 since=@0 period=1 first=00001@a#1",
+				"limits":    "epoch=e seq=7 max_concurrency=1 total=10 reset_at=@86400025 slack=25 since=@0 period=1 first=00001@a#1",
 				"remaining": "9 ttl=86400025", "spent": "1=1 ttl=86400025", "paid:00001@a#1": "announced e 1 1 ttl=86400025",
 			}),
 		},

@@ -36,7 +36,7 @@ local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and
 -- include lib/budget.lua
 
 local f = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'ask_at', 'ask_after',
-  'run_id', 'master_replid', 'window', 'grace', 'pod_lease', 'since')
+  'run_id', 'master_replid', 'window', 'grace', 'pod_lease', 'since', 'slack')
 local seq, buckets, total = whole(f[2]), whole(f[3]), whole(f[4])
 local reset, closed = whole(f[5] or '0'), whole(f[6] or '0')
 local ask = math.max(whole(f[7] or '0') or 0, whole(f[8] or '0') or 0)
@@ -65,7 +65,7 @@ if not given and (lost or not asked and may_ask and asks_first(over, asks, f[8],
   redis.call('HSET', limits_key, 'ask_at', now + 3000) -- then another one is asked: this one may be dead
   return {lost and 'ask' or 'over', now, '', '0', '0', '0', '0', '0', '0', ''}
 end
-if not lost and over then left = math.max(total - #until_after(out_key, reset), 0) end
+if not lost and over then left = math.max(total - #until_after(out_key, reset - (whole(f[15] or '0') or 0)), 0) end
 if update and not lost and buckets ~= (#KEYS - pairs_at + 1) / 2 and tostring(buckets) ~= new_buckets then
   code, server.word = 'buckets', ''
   return reply()
@@ -164,6 +164,7 @@ if lost or update then
   if another or over then recount(limits_key, spent_key, redis.call('ZRANGE', out_key, 0, -1)) end
 end
 if code ~= 'ok' then
+  if f[15] and reset ~= whole(f[5]) then redis.call('HDEL', limits_key, 'slack') end
   redis.call('HSET', limits_key, 'epoch', epoch, 'seq', seq, 'max_concurrency', buckets, 'total', total,
     'reset_at', reset, 'closed_until', math.ceil(closed), 'run_id', server.run, 'master_replid', server.replid)
   if lost or update then redis.call('HSET', limits_key, 'refresh_at', now + refresh_in) end

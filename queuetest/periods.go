@@ -16,6 +16,7 @@ var periods = []scenario{
 	{"APermitBeginsThePeriodWhenItIsIdentified", aPermitBeginsThePeriodWhenItIsIdentified, virtual},
 	{"APermitThatLapsedMayHaveBegunThePeriod", aPermitThatLapsedMayHaveBegunThePeriod, virtual},
 	{"PermitsThatAreOutAtTheResetArePaidByTheNewPeriod", permitsThatAreOutAtTheReset, 0},
+	{"AnIdentifyBetweenDiscordsResetAndOursIsPaidByTheNewPeriod", anIdentifyBetweenDiscordsResetAndOurs, virtual},
 	{"APermitOfTheOldPeriodGivesNothingToTheNew", aPermitOfTheOldPeriodGivesNothing, 0},
 	{"ATotalThatIsOutInPermitsIsWaitedFor", aTotalThatIsOutInPermits, virtual},
 	{"FiguresDoNotKnowThePermitsThatAreOut", figuresDoNotKnowThePermits, 0},
@@ -97,6 +98,22 @@ func permitsThatAreOutAtTheReset(t *testing.T, h Harness) {
 		c.granted(2*h.Window, w.now()+2*h.Window+h.Margin+h.Notice)
 	}
 	w.remaining(0)
+}
+
+// Ours is later by as much as the first IDENTIFY might have left after its grant.
+func anIdentifyBetweenDiscordsResetAndOurs(t *testing.T, h Harness) {
+	w := h.open(t, limit(4, 3, 3, 0))
+	w.wait(0).soon()
+	w.until(gatewayqueue.LimitPeriod + h.Margin/2)
+	p := w.acquire(1)
+	p.soon()
+	p.identified()
+	w.until(gatewayqueue.LimitPeriod + time.Minute)
+	for _, c := range w.waits(2, 3) {
+		c.soon()
+	}
+	w.remaining(0)
+	w.wait(0).waiting()
 }
 
 func aPermitOfTheOldPeriodGivesNothing(t *testing.T, h Harness) {

@@ -53,7 +53,7 @@ func (p *permit) Announce(ctx context.Context) error {
 			}
 			took := sent.Since()
 			q.mu.Lock()
-			q.pace.took(took)
+			q.announces.took(took)
 			stands := took <= usable && !p.settled
 			if stands {
 				p.leaves = lifetime{sent, usable}

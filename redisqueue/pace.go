@@ -22,7 +22,7 @@ func (p *pace) took(d time.Duration) { *p = max(pace(d), *p-*p/4) }
 // here, as far as that can be foreseen. The caller holds mu.
 func (q *RedisQueue) marginFor(w *waiter) time.Duration {
 	margin := max(q.config.margin, w.patience)
-	if slow := time.Duration(q.pace); slow > unfelt {
+	if slow := time.Duration(q.claims); slow > unfelt {
 		margin = max(margin, min(slow+slow/2, mostForeseen)+q.config.marginLeft)
 	}
 	return min(margin, q.config.longestMargin())
@@ -37,5 +37,5 @@ func (q *RedisQueue) late(w *waiter, after time.Duration) bool {
 // usable is for how long after an announcement its IDENTIFY may leave, so that
 // the answer is hardly ever too late. The caller holds mu.
 func (q *RedisQueue) usable() time.Duration {
-	return max(q.config.announced(), min(2*time.Duration(q.pace), announceTimeout))
+	return max(q.config.announced(), min(2*time.Duration(q.announces), announceTimeout))
 }

@@ -45,7 +45,8 @@ type RedisQueue struct {
 	held      int           // the same: when the last hold of a pod ends
 	surprised bool          // a line was much shorter than expected: the next beat looks at all
 	lines     map[int]*line
-	pace      pace
+	claims    pace // of grants
+	announces pace
 	lobby     []*waiter            // those who came before the first contact
 	resting   map[*waiter]struct{} // those whose shard identifies too often
 	permits   map[*permit]struct{}
@@ -204,7 +205,7 @@ func (q *RedisQueue) accept(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	took := w.sent.Since()
-	q.pace.took(took)
+	q.claims.took(took)
 	switch {
 	case w.wantsPermit && took < q.config.permitGood()/2:
 		w.permit = q.newPermit(w)

@@ -62,19 +62,22 @@ end
 local function asks_first(over, asks, ask_after, now) return over and asks and (whole(ask_after) or 0) <= now end
 
 -- turn: the period is over. The next is full but for those that may identify in it though they were granted before.
-local function turn(limits_key, remaining_key, spent_key, out_key, total, ended)
+-- Discord's may have ended some time before our reset: reset less `slack`, which is `ended` here.
+local function turn(limits_key, remaining_key, spent_key, out_key, total, reset, ended)
   local carried = until_after(out_key, ended)
   local left = math.max(total - #carried, 0)
   redis.call('ZREMRANGEBYSCORE', out_key, '-inf', ended)
   recount(limits_key, spent_key, carried)
   redis.call('SET', remaining_key, left)
-  redis.call('HSET', limits_key, 'reset_at', '0', 'since', ended)
+  redis.call('HSET', limits_key, 'reset_at', '0', 'since', reset)
   return left, redis.call('HINCRBY', limits_key, 'period', 1)
 end
 
--- begin: the period's reset is known, and `remaining` and `spent` end with it.
-local function begin(limits_key, remaining_key, spent_key, reset, now)
+-- begin: the period's reset is known, but for so much that it may be sooner at Discord; `remaining` and `spent` end
+-- with it.
+local function begin(limits_key, remaining_key, spent_key, reset, slack, now)
   redis.call('HSET', limits_key, 'reset_at', reset, 'since', now)
+  if tonumber(slack) > 0 then redis.call('HSET', limits_key, 'slack', slack) else redis.call('HDEL', limits_key, 'slack') end
   redis.call('PEXPIRE', remaining_key, math.max(reset - now, 1))
   redis.call('PEXPIRE', spent_key, math.max(reset - now, 1))
 end
