@@ -143,8 +143,8 @@ func WithBreaker(identifies int) Option { return func(c *config) { c.breaker = i
 // ticket, until it is: a master that is cut off from its replicas grants nothing,
 // and what a replica has acknowledged survives its promotion. Give as many as
 // there are replicas: one that was not asked for may be the one that is
-// promoted. Give it to every pod: one without the option takes any grant. While
-// fewer answer nothing is granted. It costs the way to the replicas and back for
+// promoted. The most that any pod asks for counts for all, as soon as it is heard
+// of and until it has been gone for 5 minutes. While fewer answer nothing is granted. It costs the way to the replicas and back for
 // each call, and needs a *redis.Client or *redis.ClusterClient, and the right to
 // run WAIT.
 func WithReplicas(n int) Option { return func(c *config) { c.replicas = n } }

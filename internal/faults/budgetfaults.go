@@ -52,7 +52,7 @@ func raiseTotal(r *run, random *rand.Rand, length time.Duration) {
 // our pods may take until they have heard of it.
 func spendElsewhere(r *run, random *rand.Rand, length time.Duration) {
 	d := r.someDiscord(random)
-	slack := 4 * d.limit.MaxConcurrency
+	slack := 4*d.limit.MaxConcurrency + r.plan.Reserve // else nothing may be granted before the reset
 	if left := d.report().Remaining; left > slack+1 {
 		units := 1 + random.IntN(left-slack)
 		r.note("another program spends %d of %d", units, left)
