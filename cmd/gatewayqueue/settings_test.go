@@ -13,12 +13,16 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
 	servecommand "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/status"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/wait"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
@@ -117,6 +121,64 @@ func TestSettings_EmptyIsNotTheDefault(t *testing.T) {
 	}
 	s := serve(t, []string{"HOST=", "PORT="}, "--fresh-start") // platforms set those
 	assert.Regexp(t, `^http://127\.0\.0\.1:`, s.URL)
+}
+
+// What is blank is refused, whichever flag or variable it is.
+func TestSettings_NothingThatIsSetIsBlank(t *testing.T) {
+	t.Parallel()
+	variables := []*cobra.Command{servecommand.Command(), wait.Command(), status.Command()}
+	for _, c := range append(variables, demo.Command(), pod.Command()) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			for _, blank := range []string{"", " ", " \t\n"} {
+				got := run(t, c.Name(), "--"+f.Name+"="+blank)
+				assert.Equal(t, result{"", fmt.Sprintf("gatewayqueue %s: --%s is empty: give it a value, or leave it out\n", c.Name(), f.Name), 2}, got, "%q", blank)
+			}
+		})
+	}
+	for _, c := range variables {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			for _, blank := range []string{"", " \t"} {
+				cmd := command(t, c.Name())
+				cmd.Env = append(cmd.Env, cli.EnvName(f.Name)+"="+blank)
+				got := finish(t, cmd, func() {})
+				assert.Equal(t, result{"", fmt.Sprintf("gatewayqueue %s: $%s is set but empty: give it a value, or unset it\n", c.Name(), cli.EnvName(f.Name)), 2}, got, "%q", blank)
+			}
+		})
+	}
+}
+
+func TestSettings_BlanksAroundAValueAreCutOff(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	url, file := "redis://"+server.Addr, filepath.Join(t.TempDir(), "url")
+	require.NoError(t, os.WriteFile(file, []byte(" "+url+" \n"), 0o600))
+	s := serve(t, []string{"GATEWAYQUEUE_POD= server ", "GATEWAYQUEUE_REDIS_FILE= " + file + "\n", "GATEWAYQUEUE_BREAKER= 7 "},
+		"--fresh-start", "--app", " bot ", "--max-concurrency", " 8 ", "--allow-host", " queue.example.org , 10.0.0.7 ")
+	for i, c := range []struct{ line, set string }{
+		{"wait --shard ~0~ --url ~" + s.URL + "~", ""}, // first, so that the limits are the server's
+		{"wait --shard 1 --app bot --redis ~" + url + "~", ""},
+		{"wait --app bot --shard 2", "REDIS_URL= " + url + " "},
+		{"wait --shard 3", "GATEWAYQUEUE_URL=\t" + s.URL + " "},
+		{"status --redis-file ~" + file + "~", "GATEWAYQUEUE_APP= bot "},
+	} {
+		var args []string
+		for _, word := range strings.Fields(c.line) {
+			args = append(args, strings.ReplaceAll(word, "~", " "))
+		}
+		cmd := command(t, args...)
+		cmd.Env = append(cmd.Env, c.set)
+		got := finish(t, cmd, func() {})
+		assert.Zero(t, got.code, "%d: %s: %s", i, c.line, got.err)
+	}
+	for _, host := range []string{"queue.example.org", "10.0.0.7"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.URL+"/v1/waits/none", http.NoBody)
+		require.NoError(t, err)
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, http.StatusNotFound, resp.StatusCode, "not 403: the host is allowed")
+	}
 }
 
 func TestSettings_ARedisURLComesFromAFile(t *testing.T) {

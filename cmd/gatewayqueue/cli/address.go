@@ -5,6 +5,7 @@ package cli
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -27,6 +28,26 @@ func ParseHost(s string) (string, bool) {
 	// 127.0.0.256 is no name that anybody has.
 	numbers := strings.Trim(s, "0123456789.") == ""
 	return s, !open && !numbers && len(s) <= 253 && hostName.MatchString(s)
+}
+
+// Hosts defines names and addresses, with commas between them; each time that the
+// flag is given adds to them.
+func Hosts(flags *pflag.FlagSet, to *[]string, name, usage string) {
+	flags.Var(&value[[]string]{
+		to: to, kind: "NAMES", text: func(hosts []string) string { return strings.Join(hosts, ",") },
+		parse: func(s string) ([]string, bool) {
+			all := slices.Clone(*to)
+			for host := range strings.SplitSeq(s, ",") {
+				host, ok := ParseHost(strings.TrimSpace(host))
+				if !ok {
+					return nil, false
+				}
+				all = append(all, host)
+			}
+			return all, true
+		},
+		want: "names or addresses without a port, with commas between them, such as queue.example.org,10.0.0.7",
+	}, name, usage)
 }
 
 // Host defines where to listen. *to holds its default.

@@ -45,13 +45,15 @@ func Linked(name, value string) bool {
 }
 
 // Set is the value of a variable that is set, and not by a platform for itself.
-// One that is empty is an error, unless it may be.
+// One that is empty, or blank, is an error, unless it may be; blanks around a value
+// are cut off.
 func Set(name string) (value string, set bool, err error) {
 	value, set = os.LookupEnv(name)
+	value = strings.TrimSpace(value)
 	switch {
 	case name == "" || !set || Linked(name, value), value == "" && slices.Contains(mayBeEmpty, name):
 		return "", false, nil
-	case strings.TrimSpace(value) == "":
+	case value == "":
 		return "", true, Usage("$%s is set but empty: give it a value, or unset it", name)
 	}
 	return value, true, nil
@@ -70,14 +72,10 @@ func LinkedNames(flags *pflag.FlagSet, others map[string]string) (names []string
 }
 
 // FromEnv sets the flags that the command line has not, each from its variable,
-// or from a second one that others know it by. A flag that was given nothing on
-// the command line is refused, as [Set] refuses a variable.
+// or from a second one that others know it by.
 func FromEnv(flags *pflag.FlagSet, others map[string]string) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Changed && f.Value.String() == "" {
-			errs = append(errs, Usage("--%s is empty: give it a value, or leave it out", f.Name))
-		}
 		if f.Changed || f.Name == "help" || f.Annotations[ownEnv] != nil {
 			return
 		}

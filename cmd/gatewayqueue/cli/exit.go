@@ -73,6 +73,8 @@ func FlagError(cmd *cobra.Command, err error) error {
 	var missing *pflag.ValueRequiredError
 	var unknown *pflag.NotExistError
 	switch {
+	case errors.As(err, &value) && strings.TrimSpace(value.GetValue()) == "":
+		return Usage("--%s is empty: give it a value, or leave it out", value.GetFlag().Name)
 	case errors.As(err, &value):
 		// The cause of an out-of-range value says what is wanted.
 		return BadFlag(value.GetFlag().Name, fmt.Sprintf("%q", value.GetValue()), wanted(value))

@@ -19,7 +19,7 @@ type rangeError struct{ want string }
 
 func (e *rangeError) Error() string { return "want " + e.want }
 
-// value is a flag of any type.
+// value is a flag of any type. Blanks around its text are cut off.
 type value[T any] struct {
 	to    *T
 	kind  string // as --help shows it
@@ -38,7 +38,7 @@ func (v *value[T]) String() string {
 func (v *value[T]) Type() string { return v.kind }
 
 func (v *value[T]) Set(s string) error {
-	parsed, ok := v.parse(s)
+	parsed, ok := v.parse(strings.TrimSpace(s))
 	if !ok {
 		return &rangeError{v.want}
 	}
@@ -81,6 +81,16 @@ func Every(flags *pflag.FlagSet, to *time.Duration, name string, least, most tim
 	flag.NoOptDefVal, flag.DefValue = "1s", ""
 }
 
+// Text defines a file, an address or anything else that only its user can check.
+// It may not be blank. *to holds its default.
+func Text(flags *pflag.FlagSet, to *string, name, usage string) {
+	flags.Var(&value[string]{
+		to: to, kind: "string", text: func(s string) string { return s },
+		parse: func(s string) (string, bool) { return s, s != "" },
+		want:  "a value",
+	}, name, usage)
+}
+
 // Choice defines one of several words. *to holds its default.
 func Choice(flags *pflag.FlagSet, to *string, name string, words []string, usage string) {
 	flags.Var(&value[string]{
@@ -94,12 +104,15 @@ func Choice(flags *pflag.FlagSet, to *string, name string, words []string, usage
 var name = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // App defines the application ID. *to holds its default.
-func App(flags *pflag.FlagSet, to *string, usage string) {
+func App(flags *pflag.FlagSet, to *string, usage string) { Name(flags, to, "app", "ID", usage) }
+
+// Name defines the name of an application or a pod. *to holds its default.
+func Name(flags *pflag.FlagSet, to *string, flag, kind, usage string) {
 	flags.Var(&value[string]{
-		to: to, kind: "ID", text: func(s string) string { return s },
+		to: to, kind: kind, text: func(s string) string { return s },
 		parse: func(s string) (string, bool) { return s, name.MatchString(s) },
 		want:  "1 to 64 letters, digits, dots, dashes or underscores",
-	}, "app", usage)
+	}, flag, usage)
 }
 
 // Short writes a duration without the zero units that Duration.String ends in:

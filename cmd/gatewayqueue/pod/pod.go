@@ -28,7 +28,7 @@ type config struct {
 
 // Command is gatewayqueue pod.
 func Command() *cobra.Command {
-	c := config{App: "compose", Shards: 4, MaxConcurrency: 4, Window: gatewayqueue.IdentifyDelay}
+	c := config{Redis: "redis://127.0.0.1:6379", App: "compose", Shards: 4, MaxConcurrency: 4, Window: gatewayqueue.IdentifyDelay}
 	cmd := &cobra.Command{
 		Use:    "pod",
 		Hidden: true,
@@ -41,7 +41,7 @@ with 0 when all its shards are up, with 1 if any came within 5 s.`,
 		Args: cli.NoArgs,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&c.Redis, "redis", "redis://127.0.0.1:6379", "`URL` of the server that all pods share")
+	cli.Text(flags, &c.Redis, "redis", "`URL` of the server that all pods share")
 	cli.App(flags, &c.App, "application ID of the bot")
 	cli.Int(flags, &c.Shards, "shards", 1, 1024, "shards to bring up")
 	cli.Int(flags, &c.MaxConcurrency, "max-concurrency", 1, 1024, "buckets; the same for all pods")

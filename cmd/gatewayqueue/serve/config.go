@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -65,9 +66,9 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.Port, "port", 0, 65535, "port to listen on; 0 is a free one, which the\nlog tells")
 	c.Define(flags, "`URL` of the Redis that all servers share,\nredis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket,\nredis-sentinel://host:port,host:port/mymaster,\nredis-cluster://host:port,host:port (default:\nnone, the queue is in memory)")
 	cli.App(flags, &c.App, "application ID; keeps several bots in one Redis\napart")
-	flags.StringVar(&c.Pod, "pod", "", "`NAME` of this server in tickets and status\n(default: the host's)")
-	flags.StringVar(&c.TokenFile, "discord-token-file", "", "`FILE` with the bot token, to read the limits\nfrom Discord (or the token in $DISCORD_TOKEN)")
-	flags.StringVar(&c.AuthFile, "auth-token-file", "", "`FILE` with the token that /v1, /dashboard and\n/metrics ask for (or the token itself in\n$GATEWAYQUEUE_AUTH_TOKEN; default: none)")
+	cli.Name(flags, &c.Pod, "pod", "NAME", "name of this server in tickets and status\n(default: the host's)")
+	cli.Text(flags, &c.TokenFile, "discord-token-file", "`FILE` with the bot token, to read the limits\nfrom Discord (or the token in $DISCORD_TOKEN)")
+	cli.Text(flags, &c.AuthFile, "auth-token-file", "`FILE` with the token that /v1, /dashboard and\n/metrics ask for (or the token itself in\n$GATEWAYQUEUE_AUTH_TOKEN; default: none)")
 	cli.Int(flags, &c.MaxConcurrency, "max-concurrency", 0, gatewayqueue.MaxConcurrencyBound, "without a bot token: buckets; 0, in memory only,\nis no limit")
 	cli.Int(flags, &c.Total, "total", 1, 10_000_000, "without a bot token: identifies a day")
 	cli.Int(flags, &c.Remaining, "remaining", 0, 10_000_000, "without a bot token: how many are left today\n(default: all)")
@@ -79,13 +80,13 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.MaxWaiters, "max-waiters", 1, 1_000_000, "requests that may wait at a time")
 	flags.BoolVar(&c.NoLegacy, "no-legacy", false, "serve /v1 only, not gateway-queue's route")
 	flags.BoolVar(&c.Lenient, "lenient", false, "take anything on gateway-queue's route for a\nclient, as the original does: any method and path,\nand shard 0 where none is named. Each probe and\ncrawler then costs an identify")
-	flags.StringSliceVar(&c.AllowHosts, "allow-host", nil, "`NAMES` by which clients may call a server on\na loopback address without a token, as behind a\nproxy; localhost always may")
+	cli.Hosts(flags, &c.AllowHosts, "allow-host", "names by which clients may call a server on\na loopback address without a token, as behind a\nproxy; localhost always may")
 	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once where nothing is known of this bot:\nno shard of it has identified in the last 5 s.\nWithout it a queue that starts empty stays closed\nfor a window, one on Redis for 10 s. Risky where\nRedis may have been emptied: an identify of just\nbefore is followed too soon")
 	cli.Choice(flags, &c.Log, "log", []string{"text", "json"}, "`FORMAT` of the log on standard error: text or\njson")
 	cli.Choice(flags, &c.Level, "log-level", []string{"debug", "info", "warn", "error"}, "least `LEVEL` that is logged: debug, info, warn or\nerror")
 	cli.Duration(flags, &c.Drain, "drain", 0, 10*time.Minute, "after a signal, go on serving for so long while\n/readyz says no (default: not at all)")
 	cli.Duration(flags, &c.Grace, "grace", time.Second, 10*time.Minute, "then, how long ending may take")
-	flags.StringVar(&c.discord, "discord-api", "", "base address of Discord's API, for tests")
+	cli.Text(flags, &c.discord, "discord-api", "base address of Discord's API, for tests")
 	cli.Duration(flags, &c.window, "window", 10*time.Millisecond, time.Minute, "Discord's window; shorter ones are for tests")
 	for _, name := range []string{"discord-api", "window"} {
 		flags.Lookup(name).Hidden = true
@@ -128,10 +129,21 @@ func (c *config) settle(flags *pflag.FlagSet) (err error) {
 		return cli.Usage("--max-concurrency 0 does not go with --redis: it would switch off every pod's limit")
 	case c.Redis == "" && c.Reserve != reserveByTotal:
 		return cli.Usage("--reserve needs --redis")
+	case c.Redis == "" && flags.Changed("replicas"):
+		return cli.Usage("--replicas needs --redis")
+	case c.Redis == "" && flags.Changed("breaker"):
+		return cli.Usage("--breaker needs --redis")
+	case c.discord != "" && !isAPI(c.discord):
+		return cli.Usage("--discord-api is no base address: want one such as http://127.0.0.1:8080") // it may hold a password
 	case c.auth != "" && len(c.auth) < leastAuth:
 		return cli.Usage("the token that guards the server has %d characters: want %d or more, such as openssl rand -hex 24 makes", len(c.auth), leastAuth)
 	}
 	return nil
+}
+
+func isAPI(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
 }
 
 func (c *config) limit() gatewayqueue.SessionStartLimit {

@@ -44,7 +44,9 @@ is still dialling, "held" that all buckets are closed: after a change of limits
 until the old windows are over, after a loss of state for 10 s. A place in a line
 is written as shard@pod, without the tail that makes the pod's name unique;
 --json has whole tickets. A replica can be looked at, too: then it says so, in
---json with "replica": true.`,
+--json with "replica": true.
+
+Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 		Example: `  gatewayqueue status --redis redis://127.0.0.1:6379 --app 1234567890
   gatewayqueue status --watch            anew every second, until q or Ctrl-C
   gatewayqueue status --json | jq .budget.remaining`,
@@ -63,6 +65,9 @@ is written as shard@pod, without the tail that makes the pod's name unique;
 	cli.Every(flags, &c.Watch, "watch", 100*time.Millisecond, time.Hour, "go on looking, every second or as told: --watch=5s")
 	flags.BoolVar(&c.JSON, "json", false, "print the snapshot as JSON; with --watch, one a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cli.FromEnv(flags, nil); err != nil {
+			return err
+		}
 		if err := c.Settle(flags, true); err != nil {
 			return err
 		}

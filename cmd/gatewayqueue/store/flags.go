@@ -20,24 +20,20 @@ const fileFlag = "redis-file"
 
 // Define defines both. who begins the help of each, such as "with --legacy: ".
 func (f *Flags) Define(flags *pflag.FlagSet, usage string) {
-	flags.StringVar(&f.Redis, "redis", f.Redis, usage)
-	flags.StringVar(&f.RedisFile, fileFlag, "", "`FILE` with that URL, which mostly holds a password\n(or the URL in $REDIS_URL)")
+	cli.Text(flags, &f.Redis, "redis", usage)
+	cli.Text(flags, &f.RedisFile, fileFlag, "`FILE` with that URL, which mostly holds a password\n(or the URL in $REDIS_URL)")
 	flags.Lookup("redis").DefValue = "" // said in words, and it may hold a password
 	cli.OwnEnv(flags, "redis")
 	cli.OwnEnv(flags, fileFlag)
 }
 
 // Settle puts the URL into Redis: that of the command line, or with env of the
-// environment. Two of a kind are refused, as is one that is empty.
+// environment. Two of a kind are refused.
 func (f *Flags) Settle(flags *pflag.FlagSet, env bool) (err error) {
 	url, file := flags.Changed("redis"), flags.Changed(fileFlag)
 	switch {
 	case url && file:
 		return cli.Usage("--redis and --%s do not go together", fileFlag)
-	case url && f.Redis == "":
-		return cli.Usage("--redis is empty: give it a value, or leave it out")
-	case file && f.RedisFile == "":
-		return cli.Usage("--%s is empty: give it a value, or leave it out", fileFlag)
 	case url:
 		return nil
 	case !file && env:

@@ -101,12 +101,12 @@ So does a process that was stopped (Ctrl-Z), once it goes on.`,
 func (c *config) define(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	cli.Int(flags, &c.Shard, "shard", 0, 1<<30, "shard ID that is to identify")
-	flags.StringVar(&c.URL, "url", "", "`URL` of a queue server (default:\nhttp://127.0.0.1:8080)")
+	cli.Text(flags, &c.URL, "url", "`URL` of a queue server (default:\nhttp://127.0.0.1:8080)")
 	flags.BoolVar(&c.Legacy, "legacy", false, "the server speaks only gateway-queue's route")
-	flags.StringVar(&c.AuthFile, "auth-token-file", "", "`FILE` with the server's token (or the token in\n$GATEWAYQUEUE_AUTH_TOKEN)")
+	cli.Text(flags, &c.AuthFile, "auth-token-file", "`FILE` with the server's token (or the token in\n$GATEWAYQUEUE_AUTH_TOKEN)")
 	c.Define(flags, "`URL` of a Redis rather than of a server,\nredis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket,\nredis-sentinel://host:port,host:port/mymaster,\nredis-cluster://host:port,host:port")
 	cli.App(flags, &c.App, "with --redis: application ID")
-	flags.StringVar(&c.TokenFile, "discord-token-file", "", "with --redis: `FILE` with the bot token, to read\nthe limits from Discord (or in $DISCORD_TOKEN);\nwithout, those in Redis are used")
+	cli.Text(flags, &c.TokenFile, "discord-token-file", "with --redis: `FILE` with the bot token, to read\nthe limits from Discord (or in $DISCORD_TOKEN);\nwithout, those in Redis are used")
 	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "with --redis: added to the 5 s after the grant. A\nserver has its own, and adds 1 s at the least; one\nof --legacy is told by serve --margin")
 	cli.Int(flags, &c.Replicas, "replicas", 0, 100, "with --redis: a grant counts once so many replicas\nhave it; the same as every server and bot of this\nqueue, the number of all replicas (default: 0)")
 	cli.Duration(flags, &c.Timeout, "timeout", 0, 7*24*time.Hour, "wait no longer than that (default: for ever)")
