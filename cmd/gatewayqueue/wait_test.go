@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -44,6 +45,23 @@ func TestWaitBecomesTheCommand(t *testing.T) {
 			assert.Equal(t, result{}, got, name)
 		}
 	}
+}
+
+func TestWait_TheCommandGetsNoSettingsOfOurs(t *testing.T) {
+	t.Parallel()
+	s := serve(t, []string{"GATEWAYQUEUE_AUTH_TOKEN=0123456789abcdef"}, "--fresh-start")
+	cmd := command(t, "wait", "--quiet", "--", "env")
+	cmd.Env = append(cmd.Env, "GATEWAYQUEUE_AUTH_TOKEN=0123456789abcdef", "GATEWAYQUEUE_URL="+s.URL, "GATEWAYQUEUE_SHARD=0", "GATEWAYQUEUE_NO_FLAG=x",
+		"DISCORD_TOKEN=a.bot.token", "REDIS_URL=redis://127.0.0.1:1")
+	got := finish(t, cmd, func() {})
+	require.Zero(t, got.code, got.err)
+	var left []string
+	for _, variable := range strings.Split(got.out, "\n") {
+		if name, _, _ := strings.Cut(variable, "_"); slices.Contains([]string{"GATEWAYQUEUE", "DISCORD", "REDIS"}, name) {
+			left = append(left, variable)
+		}
+	}
+	assert.ElementsMatch(t, []string{"GATEWAYQUEUE_SHARD=0", "DISCORD_TOKEN=a.bot.token", "REDIS_URL=redis://127.0.0.1:1"}, left)
 }
 
 func TestWaitPassesSignalsToTheCommand(t *testing.T) {

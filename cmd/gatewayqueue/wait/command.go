@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,7 +62,9 @@ func Command() *cobra.Command {
 		Short: "Block until a shard may identify, then run a command",
 		Long: `Block until shard N may send IDENTIFY. Then exit with 0, or become the command
 after --, which is to identify soon: signals reach it, and its exit code is this
-one's. It finds the shard in $` + shardEnv + `.
+one's. It finds the shard in $` + shardEnv + `, and no other variable
+that begins with ` + cli.EnvPrefix + `, as these may hold a server's token; REDIS_URL and
+DISCORD_TOKEN are its own, and stay.
 
 The window of 5 s starts at the grant, so the next shard of the bucket comes
 5 s and the margin later. The margin has to cover how much longer this command
@@ -171,7 +175,7 @@ func run(parent context.Context, c *config) error {
 	if err != nil {
 		return verdict(parent, c, err)
 	}
-	env := append(os.Environ(), shardEnv+"="+strconv.Itoa(c.Shard)) // all that takes time is done before the grant
+	env := environment(c.Shard) // all that takes time is done before the grant
 	begun := time.Now()
 	s := start{
 		wait: func() error { return q.Wait(ctx, c.Shard) },
@@ -194,6 +198,13 @@ func run(parent context.Context, c *config) error {
 		return err
 	}
 	return verdict(parent, c, q.explain(errors.Join(err, q.Close())))
+}
+
+// environment is the command's: this one's without the settings and secrets of
+// gatewayqueue itself, and with the shard.
+func environment(shard int) []string {
+	env := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, cli.EnvPrefix) })
+	return append(env, shardEnv+"="+strconv.Itoa(shard))
 }
 
 // note says something on standard error.
