@@ -179,16 +179,17 @@ func (p *permit) IdentifiedWithin(ctx context.Context, d time.Duration) error {
 func (p *permit) Bucket() int { return p.bucket }
 
 // Held says for how long the permit keeps its bucket closed yet, whoever renews
-// it; 0 if it was settled or has ended. It sends what Status does.
+// it; 0 if it was settled or has ended. It reads one key, and does not try again.
 func (p *permit) Held(ctx context.Context) (time.Duration, error) {
-	status, err := p.queue.Status(ctx)
-	if err != nil || p.bucket >= len(status.Buckets) {
+	s := p.queue.store
+	slot, left, err := s.remember(ctx, s.keys.slot(p.bucket), "", 0, false)
+	switch {
+	case err != nil && classify(err) == returned:
+		return 0, explain(err, s.keys)
+	case err != nil || slot != p.ticket+permitSuffix:
 		return 0, err
 	}
-	if b := status.Buckets[p.bucket]; b.Holder == p.ticket && b.Permit {
-		return b.Closed, nil
-	}
-	return 0, nil
+	return max(left, time.Millisecond), nil
 }
 
 // Remember keeps a value for all servers of this application, unless there is

@@ -209,3 +209,65 @@ func TestARecordThatIsNoneIsRefused(t *testing.T) {
 	_, err = a.Export(nil)
 	require.ErrorIs(t, err, gatewayqueue.ErrInvalid)
 }
+
+// keysRead counts the keys of the scripts that a client sends.
+type keysRead struct{ keys []any }
+
+func (*keysRead) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (*keysRead) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (k *keysRead) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) > 2 && args[0] == "evalsha" {
+			k.keys = append(k.keys, args[2])
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// However many buckets there are.
+func TestHowAPermitStandsIsOneKey(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(t *testing.T, b gatewayqueue.Permit)
+		held bool
+	}{
+		"open": {func(*testing.T, gatewayqueue.Permit) {}, true},
+		"renewed": {func(t *testing.T, b gatewayqueue.Permit) {
+			time.Sleep(3 * time.Second)
+			require.NoError(t, renew(t, b))
+		}, true},
+		"identified": {func(t *testing.T, b gatewayqueue.Permit) { require.NoError(t, b.Identified(t.Context())) }, false},
+		"given back": {func(t *testing.T, b gatewayqueue.Permit) { require.NoError(t, b.Abandon(t.Context())) }, false},
+		"lapsed":     {func(*testing.T, gatewayqueue.Permit) { time.Sleep(10 * time.Second) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := virtualRedis(t)
+				a := open(t, virtualClient(t, server), redisqueue.WithLimit(full(64)), redisqueue.WithFreshStart())
+				granted, err := a.Acquire(t.Context(), 3)
+				require.NoError(t, err)
+				record, err := a.Export(granted)
+				require.NoError(t, err)
+				client, sent := virtualClient(t, server), &keysRead{}
+				b := open(t, client)
+				imported, err := b.Import(record)
+				require.NoError(t, err)
+				c.end(t, imported)
+				looked := imported.(interface {
+					Held(context.Context) (time.Duration, error)
+				})
+				_, err = looked.Held(t.Context()) // the server learns the script
+				require.NoError(t, err)
+				client.AddHook(sent)
+				held, err := looked.Held(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, c.held, held > 0, "%v", held)
+				assert.LessOrEqual(t, held, 10*time.Second)
+				assert.Equal(t, []any{1}, sent.keys)
+			})
+		})
+	}
+}
