@@ -29,6 +29,9 @@ func (q *InMemoryQueue) enter(t *ticket, now time.Time) error {
 	if q.closed {
 		return ErrClosed
 	}
+	if q.settledVisit(t, now) {
+		return ErrPermitSettled
+	}
 	q.tickets++
 	t.number, t.arrival = q.tickets, now
 	t.bucket = q.bucket(t.shard)
@@ -68,6 +71,10 @@ func (q *InMemoryQueue) bucket(shard int) *bucket {
 // sets the alarm for when it will be.
 func (q *InMemoryQueue) serve(b *bucket, now time.Time) {
 	for t := b.line.first(); t != nil; t = b.line.first() {
+		if q.settledVisit(t, now) {
+			q.refuse(t, ErrPermitSettled)
+			continue
+		}
 		if q.maxConcurrency > 0 {
 			if _, at := q.opens(b, now); at.After(now) {
 				b.alarm.set(at, now)
@@ -177,12 +184,16 @@ func (q *InMemoryQueue) settleWithin(t *ticket, what EventKind, within time.Dura
 	if !t.expired {
 		q.note(t, what, now)
 	}
-	q.release(t, what == EventIdentified, now)
+	if what == EventIdentified {
+		q.used(t, now)
+	}
+	q.release(t, what, now)
 }
 
-// release ends what t holds. If it has sent IDENTIFY, its window starts now,
-// even if it comes so late that another one holds the slot.
-func (q *InMemoryQueue) release(t *ticket, sent bool, now time.Time) {
+// release ends what t holds. If it has sent IDENTIFY, or may have (EventExpired),
+// its window starts now, even if it comes so late that another one holds the slot.
+func (q *InMemoryQueue) release(t *ticket, what EventKind, now time.Time) {
+	sent := what != EventAbandoned
 	if t.closes.IsZero() {
 		return // granted without a limit
 	}
@@ -194,7 +205,7 @@ func (q *InMemoryQueue) release(t *ticket, sent bool, now time.Time) {
 	wasEmpty := q.budget.remaining == 0
 	until := now.Add(t.within + q.window + q.permitMargin)
 	if sent {
-		q.budget.identified(t, now)
+		q.budget.identified(t, now, what == EventIdentified)
 	} else {
 		q.budget.giveBack(t)
 		if !t.free {
@@ -228,7 +239,7 @@ func (q *InMemoryQueue) leave(t *ticket, why error) {
 		t.err = why
 	default:
 		t.err = why
-		q.release(t, false, now)
+		q.release(t, EventAbandoned, now)
 	}
 }
 

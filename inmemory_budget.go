@@ -92,13 +92,16 @@ func (b *budget) identify(t *ticket, now time.Time) (first bool) {
 }
 
 // identified hears that a permit was used. One that the era in force has not
-// paid for, because it had lapsed before, is paid now.
-func (b *budget) identified(t *ticket, now time.Time) {
+// paid for, because it had lapsed before, is paid now. Where it is not certain
+// that it was used, the next that is begins the period.
+func (b *budget) identified(t *ticket, now time.Time, certain bool) {
 	delete(b.out, t)
 	if t.era != b.era {
 		b.charge(t)
 	}
-	b.identify(t, now)
+	if b.identify(t, now) {
+		b.unsure = !certain
+	}
 }
 
 // lapse ends a permit that nobody has reported: it may have been used, at the

@@ -50,6 +50,10 @@ func (t *ticket) IdentifiedWithin(_ context.Context, d time.Duration) error {
 	return nil
 }
 
+// Lapse ends a permit whose holder is not heard of any more, and may have sent
+// IDENTIFY until now: the window starts now. Its wait may be granted again.
+func (t *ticket) Lapse() { t.queue.settle(t, EventExpired) }
+
 // Abandon implements [Permit].
 func (t *ticket) Abandon(context.Context) error {
 	t.queue.settle(t, EventAbandoned)

@@ -12,8 +12,9 @@ const visitKnown = time.Hour
 
 // paidVisit is what is known of a wait that was granted.
 type paidVisit struct {
-	period int // the budget's, that has paid
-	until  time.Time
+	period  int // the budget's, that has paid
+	until   time.Time
+	settled bool // its permit was Identified: there is no other grant
 }
 
 // WaitAs is Wait for one of several calls that are for one grant: a call after a
@@ -23,7 +24,8 @@ func (q *InMemoryQueue) WaitAs(ctx context.Context, shardID int, visit Visit) er
 	return q.wait(ctx, &ticket{queue: q, shard: shardID, visit: visit.Wait})
 }
 
-// AcquireAs is to Acquire what WaitAs is to Wait.
+// AcquireAs is to Acquire what WaitAs is to Wait. Once a permit of the same wait
+// was Identified, either returns [ErrPermitSettled], for an hour.
 func (q *InMemoryQueue) AcquireAs(ctx context.Context, shardID int, visit Visit) (Permit, error) {
 	t := &ticket{queue: q, shard: shardID, permit: true, visit: visit.Wait}
 	if err := q.wait(ctx, t); err != nil {
@@ -42,12 +44,29 @@ func (q *InMemoryQueue) paid(t *ticket, now time.Time) bool {
 	return known && v.period == q.budget.periods && now.Before(v.until)
 }
 
+// settledVisit reports whether a permit of the same wait was identified.
+func (q *InMemoryQueue) settledVisit(t *ticket, now time.Time) bool {
+	v := q.visits[t.visit]
+	return t.visit != "" && v.settled && now.Before(v.until)
+}
+
 // pay pays for a grant, unless that was done before.
 func (q *InMemoryQueue) pay(t *ticket, now time.Time) {
 	if t.free = q.paid(t, now); !t.free {
 		q.remember(t, now)
 	}
 	q.budget.take(t, now)
+}
+
+// used notes that the permit of a wait was identified.
+func (q *InMemoryQueue) used(t *ticket, now time.Time) {
+	if t.visit == "" || t.closes.IsZero() {
+		return
+	}
+	q.remember(t, now)
+	v := q.visits[t.visit]
+	v.settled = true
+	q.visits[t.visit] = v
 }
 
 // remember notes that a wait is paid, and forgets those of long ago.
@@ -66,5 +85,5 @@ func (q *InMemoryQueue) remember(t *ticket, now time.Time) {
 			}
 		}
 	}
-	q.visits[t.visit] = paidVisit{q.budget.periods, now.Add(visitKnown)}
+	q.visits[t.visit] = paidVisit{period: q.budget.periods, until: now.Add(visitKnown)}
 }

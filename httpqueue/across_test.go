@@ -488,3 +488,28 @@ func TestAcross_EveryOrderOfReportsOfAPermit(t *testing.T) {
 		}
 	}
 }
+
+// A permit of whose client nothing is heard may have been used or not: its key is
+// granted again, and the first IDENTIFY that is certain begins the day.
+func TestAcross_AKeyWhosePermitHasLapsedIsGrantedAgain(t *testing.T) {
+	for store, start := range stores {
+		t.Run(store, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := start(t)
+				ask := func() reply { return s.do(t, "POST", "/v1/permits", `{"shard":1,"key":"k"}`) }
+				require.Equal(t, http.StatusCreated, ask().status)
+				time.Sleep(10 * time.Minute)
+				again := ask()
+				require.Equal(t, http.StatusCreated, again.status, again.text)
+				require.Equal(t, http.StatusNoContent, s.do(t, "POST", again.header.Get("Location")+"/identified", "").status)
+				at := time.Now()
+				require.Equal(t, http.StatusGone, ask().status)
+				budget := s.do(t, "GET", "/v1/status", "").body["budget"].(map[string]any)
+				assert.InDelta(t, budget["total"].(float64)-1, budget["remaining"], 0, "it is paid once")
+				reset, err := time.Parse(time.RFC3339Nano, budget["reset"].(string))
+				require.NoError(t, err)
+				assert.WithinDuration(t, at.Add(gatewayqueue.LimitPeriod), reset, time.Second)
+			})
+		})
+	}
+}

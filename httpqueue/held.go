@@ -129,6 +129,10 @@ func (p *heldPermit) lapse() {
 	}
 	if h.remove(p, reasonLapsed) {
 		h.log.Warn("a permit's client is not heard of any more: its bucket opens a window from now")
+		if l, ok := p.Permit.(interface{ Lapse() }); ok { // its key is granted again
+			l.Lapse()
+			return
+		}
 		_ = p.Permit.Identified(context.Background()) // in this process, so it does not fail
 	}
 }

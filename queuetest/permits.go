@@ -3,6 +3,7 @@
 package queuetest
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ var permits = []scenario{
 	{"AnAbandonedPermitGivesTheLastUnitBack", anAbandonedPermitGivesTheLastUnitBack, 0},
 	{"AUnitOfYesterdayDoesNotComeBack", aUnitOfYesterdayDoesNotComeBack, 0},
 	{"OnlyTheFirstReportCounts", onlyTheFirstReportCounts, 0},
+	{"AWaitThatHasIdentifiedIsOver", aWaitThatHasIdentifiedIsOver, 0},
 	{"ReportsAfterCloseAreHarmless", reportsAfterCloseAreHarmless, 0},
 	{"ADeadlineIsWithinTheBound", aDeadlineIsWithinTheBound, 0},
 	{"ASilentPermitEndsAfterItsBound", aSilentPermitEndsAfterItsBound, virtual},
@@ -29,6 +31,43 @@ var permits = []scenario{
 func (c *call) grantedAfterIdentified(at time.Duration) {
 	c.w.Helper()
 	c.granted(at+c.w.Window, at+c.w.Window+c.w.PermitMargin+c.w.Notice)
+}
+
+// Of queues in which the calls of one wait are paid once.
+func aWaitThatHasIdentifiedIsOver(t *testing.T, h Harness) {
+	w := h.open(t, full(1))
+	q, ok := w.queue.(interface {
+		WaitAs(ctx context.Context, shardID int, visit gatewayqueue.Visit) error
+		AcquireAs(ctx context.Context, shardID int, visit gatewayqueue.Visit) (gatewayqueue.Permit, error)
+	})
+	if !ok {
+		return
+	}
+	acquire := func(wait string) *call {
+		c := w.send(w.Context(), 0, func(c *call, ctx context.Context) (err error) {
+			c.permit, err = q.AcquireAs(ctx, 0, gatewayqueue.Visit{Wait: wait})
+			return err
+		})
+		w.settle()
+		return c
+	}
+	p := acquire("one")
+	p.grantedOnce(0)
+	p.abandon()
+	p = acquire("one") // it has given back what it had, and was not told of
+	p.soon()
+	beside := acquire("one")
+	sent := w.now()
+	p.identified()
+	for _, c := range []*call{beside, acquire("one"), acquire("one")} {
+		c.returned(0, w.now()+w.Window+w.PermitMargin+w.Notice)
+		if !errors.Is(c.err, gatewayqueue.ErrPermitSettled) {
+			t.Fatalf("it has identified, and is answered %v: want ErrPermitSettled", c.err)
+		}
+	}
+	w.remaining(999)
+	acquire("two").grantedAfterIdentified(sent)
+	w.remaining(998)
 }
 
 func aPermitKeepsItsBucketClosed(t *testing.T, h Harness) {
