@@ -26,7 +26,7 @@
 --   back is 1 if the ticket had lost its place (its pod was taken for dead) and has it again; with granted, 2 if
 --   there is more to remove before the pod's next ticket;
 --   shut is how long the bucket is certain to stay closed; reset is when the period ends, 0 before it begins;
---   server is who it is (lib/server.lua), or 'edited' where closed_until was missing: if it may have lost grants, or a
+--   server is who it is (lib/server.lua), or 'edited' where closed_until was missing, 'evicted' where `opens` was: if it may have lost grants, or a
 --   hold, this call has closed every bucket;
 --   window, grace and replicas are those in force, the most of all pods
 -- Error BADVALUE <key>: a value was edited to something that cannot be used.
@@ -50,7 +50,7 @@ local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and 
 -- include lib/line.lua
 
 local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until',
-  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first', 'ask_after', 'counted', 'replicas', 'slack')
+  'run_id', 'master_replid', 'fresh_until', 'window', 'grace', 'pod_lease', 'period', 'first', 'ask_after', 'counted', 'replicas', 'slack', 'granted')
 local seq, buckets, total = whole(limits[2]), whole(limits[3]), whole(limits[4])
 local reset, closed, era, first = whole(limits[5] or '0'), whole(limits[6] or '0'), limits[13] or '0', limits[14]
 if limits[1] and not (seq and reset and closed and buckets and buckets >= 1 and total and total >= 0) then
@@ -112,8 +112,14 @@ if over and not (usable_until and usable_until > ended) or not usable_until and 
 end
 local slot = redis.call('GET', slot_key)
 local ttl = slot and redis.call('PTTL', slot_key) or -2
-local opens = decimal(redis.call('HGET', opens_key, bucket) or '0')
+local stored = redis.call('HGET', opens_key, bucket)
+local opens = decimal(stored or '0')
 if not opens then return redis.error_reply('BADVALUE ' .. opens_key) end
+if limits[19] and not stored and not slot and redis.call('HLEN', opens_key) == 0 then -- both witnesses are gone
+  server.word, closed = 'evicted', math.max(closed, now + window + grace)
+  redis.call('HSET', limits_key, 'closed_until', closed)
+  redis.call('HDEL', limits_key, 'granted')
+end
 shut = opens - exact -- whether or not the slot is there: it expires up to 1 ms later, and may be deleted by hand
 if ttl == -1 then shut = math.max(shut, step) end
 if ttl >= math.max(shut + 1, 0) then shut = ttl + 1 end -- it was set by hand
@@ -183,6 +189,7 @@ if closes == grant_closes then -- else this is a late copy of a claim: it ends n
 end
 redis.call('ZREM', queue_key, ticket)
 seq = redis.call('HINCRBY', limits_key, 'seq', 1)
+if not limits[19] then redis.call('HSET', limits_key, 'granted', '1') end -- so `opens` is there
 if over then
   left, era = turn(limits_key, remaining_key, spent_key, out_key, total, reset, ended)
   redis.call('DEL', rests_key)

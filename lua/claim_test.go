@@ -111,6 +111,26 @@ func TestClaimGrants(t *testing.T) {
 			}),
 		},
 		{
+			name:  "ItIsNotedThatOpensIsThere",
+			reply: "granted",
+			after: with(granted, state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 granted=1"}),
+		},
+		{
+			name:  "BothWitnessesOfEveryBucketAreGone",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 granted=1"},
+			reply: "wait wait=~5250 server=evicted shut=~5250",
+			after: state{
+				"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250",
+				"queue:0": "00001@a#1=@0", "pods": "a=@30000",
+			},
+		},
+		{
+			name:  "ABucketThatHadNoGrantYetIsOpen",
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 granted=1", "opens": "7=@900"},
+			reply: "granted",
+			after: with(granted, state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 granted=1", "opens": "7=@900 0=@5250"}),
+		},
+		{
 			name: "ANewPeriodPaysForWhatLeftBetweenDiscordsResetAndOurs",
 			seed: state{
 				"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-100 slack=250",

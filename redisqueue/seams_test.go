@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha1" //nolint:gosec // what a server knows scripts by
 	"encoding/hex"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -262,4 +263,49 @@ func TestOutages_ARefreshMakesNobodyPayTwice(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 90-identified.Load(), int64(status.Budget.Remaining))
 	})
+}
+
+// Whichever keys are deleted, or evicted, right after a grant: the next one is a
+// window later. The slot and opens are two witnesses of when a bucket opens, and
+// limits say that opens was there.
+func TestLostKeys_TheWindowIsKept(t *testing.T) {
+	keys := []string{"slot:0", "opens", "remaining", "spent", "limits", "out", "pods", "queue:0", "rests", "holds"}
+	pairs := [][]string{keys} // all of them
+	for i := range keys {
+		for j := range i + 1 {
+			pairs = append(pairs, []string{keys[i], keys[j]})
+		}
+	}
+	for _, lost := range pairs {
+		for _, permit := range []bool{false, true} {
+			t.Run(fmt.Sprint(lost, permit), func(t *testing.T) {
+				within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
+					limit := redisqueue.WithLimit(full(1))
+					known, other := open(t, client, limit, redisqueue.WithFreshStart()), open(t, client, limit)
+					require.NoError(t, other.Wait(t.Context(), 2))
+					if permit {
+						p, err := known.Acquire(t.Context(), 0)
+						require.NoError(t, err)
+						require.NoError(t, p.Identified(t.Context()))
+					} else {
+						require.NoError(t, known.Wait(t.Context(), 0))
+					}
+					identified := time.Now()
+					for _, key := range lost {
+						server.Del(at + key)
+					}
+					young := open(t, client, limit)
+					first := make(chan error, 2)
+					for i, q := range []*redisqueue.RedisQueue{other, young} {
+						go func() { first <- q.Wait(t.Context(), 3+i) }()
+					}
+					require.NoError(t, <-first)
+					require.GreaterOrEqual(t, time.Since(identified), gatewayqueue.IdentifyDelay)
+					next := time.Now()
+					require.NoError(t, <-first)
+					require.GreaterOrEqual(t, time.Since(next), gatewayqueue.IdentifyDelay)
+				})
+			})
+		}
+	}
 }

@@ -75,6 +75,9 @@ func (q *RedisQueue) met(id identity, hold time.Duration) {
 	case "edited":
 		log.Warn("closed_until is missing in the limits, so that a hold may have been lost: every bucket stays closed for a while",
 			"cure", "to open every bucket set it to 0", "closed", hold)
+	case "evicted":
+		log.Warn("it is not known any more when buckets open: every bucket stays closed for a while",
+			"why", "opens and a slot are missing in Redis: they were deleted, or evicted for want of memory", "cure", "maxmemory-policy noeviction", "closed", hold)
 	case "new":
 		lost = false
 		log.Info("it was not noted which Redis server wrote the queue's state: every bucket stays closed for a while",

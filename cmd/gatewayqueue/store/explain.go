@@ -54,6 +54,7 @@ var advices = []struct{ code, do string }{
 	{"LOADING", "it is still reading its data: try again in a moment"},
 	{"OOM", "its memory is full: raise maxmemory"},
 	{"DB index", "the number at the end of the URL is not a database that this server has"},
+	{"value is out of range", "the number at the end of the URL is not a database that this server has"},
 	{"does not look like a TLS handshake", "the server speaks no TLS: use redis:// rather than rediss://"},
 }
 
