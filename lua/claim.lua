@@ -116,9 +116,17 @@ local stored = redis.call('HGET', opens_key, bucket)
 local opens = decimal(stored or '0')
 if not opens then return redis.error_reply('BADVALUE ' .. opens_key) end
 if limits[19] and not stored and not slot and redis.call('HLEN', opens_key) == 0 then -- both witnesses are gone
-  server.word, closed = 'evicted', math.max(closed, now + window + grace)
-  redis.call('HSET', limits_key, 'closed_until', closed)
-  redis.call('HDEL', limits_key, 'granted')
+  local used = redis.call('ZRANGE', out_key, 0, -1, 'WITHSCORES')
+  for i = 1, #used, 2 do -- by rising times
+    redis.call('HSET', opens_key, shard_of(used[i]) % buckets, used[i + 1] + step)
+  end
+  if used[1] then
+    opens = decimal(redis.call('HGET', opens_key, bucket) or '0')
+  else -- and so is the third
+    server.word, closed = 'evicted', math.max(closed, now + window + grace)
+    redis.call('HSET', limits_key, 'closed_until', closed)
+    redis.call('HDEL', limits_key, 'granted')
+  end
 end
 shut = opens - exact -- whether or not the slot is there: it expires up to 1 ms later, and may be deleted by hand
 if ttl == -1 then shut = math.max(shut, step) end

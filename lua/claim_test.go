@@ -116,7 +116,16 @@ func TestClaimGrants(t *testing.T) {
 			after: with(granted, state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 granted=1"}),
 		},
 		{
-			name:  "BothWitnessesOfEveryBucketAreGone",
+			name: "BothWitnessesOfEveryBucketAreGone",
+			seed: state{
+				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 granted=1",
+				"out":    "00003@b#1=@-9000 00002@b#1/wait=@-1000 00004@b#2=@400",
+			},
+			reply: "wait wait=~5650 shut=~5650",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000", "opens": "0=@5650"},
+		},
+		{
+			name:  "AndSoIsTheThird",
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 granted=1"},
 			reply: "wait wait=~5250 server=evicted shut=~5250",
 			after: state{
