@@ -75,8 +75,13 @@ func (c *client) read() payload {
 	c.t.Helper()
 	_, text, err := c.ws.Read(soon(c.t))
 	require.NoError(c.t, err)
+	return decode(c.t, text)
+}
+
+func decode(t *testing.T, text []byte) payload {
+	t.Helper()
 	var p payload
-	require.NoError(c.t, json.Unmarshal(text, &p))
+	require.NoError(t, json.Unmarshal(text, &p))
 	return p
 }
 
@@ -105,12 +110,16 @@ func (c *client) resume(sessionID string, seq int) {
 // ready reads READY.
 func (c *client) ready() ready {
 	c.t.Helper()
-	p := c.read()
-	require.Zero(c.t, p.Op)
-	require.Equal(c.t, "READY", *p.T)
-	require.EqualValues(c.t, 1, *p.S)
+	return readyOf(c.t, c.read())
+}
+
+func readyOf(t *testing.T, p payload) ready {
+	t.Helper()
+	require.Zero(t, p.Op)
+	require.Equal(t, "READY", *p.T)
+	require.EqualValues(t, 1, *p.S)
 	var data ready
-	require.NoError(c.t, json.Unmarshal(p.D, &data))
+	require.NoError(t, json.Unmarshal(p.D, &data))
 	return data
 }
 

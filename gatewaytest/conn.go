@@ -6,7 +6,6 @@ package gatewaytest
 import (
 	"context"
 	"encoding/binary"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -29,7 +28,7 @@ type conn struct {
 	s       *Server
 	wire    *transport
 	ws      *websocket.Conn
-	tcp     net.Conn
+	tcp     hostConn
 	version int
 	frames  chan frame
 	wake    chan struct{} // holds one element while there are orders
@@ -37,9 +36,16 @@ type conn struct {
 	doomed  bool          // no session can begin here any more; guarded by Server.mu
 
 	// The rest is the writing goroutine's own.
-	sess     *session // nil before IDENTIFY or RESUME was accepted
+	sess     *session  // nil before IDENTIFY or RESUME was accepted
+	shard    int       // unknownShard until IDENTIFY or RESUME says it
+	up       bool      // READY was sent, or RESUME accepted
+	hello    time.Time // when HELLO was sent
+	payloads meter
+	beats    Heartbeats // until the shard is known
+	bytes    int64      // sent until the shard is known
 	ready    *time.Timer
 	silence  *time.Timer // no heartbeat for too long
+	unnamed  *time.Timer // neither IDENTIFY nor RESUME for too long
 	eviction *time.Timer // still there after op 7
 	over     bool        // the connection has ended, or must
 	began    bool        // a session has begun here
@@ -51,10 +57,6 @@ type frame struct {
 	data    []byte
 	err     error
 }
-
-// tcpKey finds the TCP connection in a request's context: only with it can a
-// WebSocket be severed while it is being closed.
-type tcpKey struct{}
 
 // serveGateway answers a request for a WebSocket, and returns when that ends.
 func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
@@ -69,6 +71,10 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	defer s.wg.Done()
 
+	if tcp := connOf(r); s.hostDown(tcp.host) {
+		_ = tcp.Close() // The client sees it.
+		return
+	}
 	if s.failures.strike(RefuseConnection, unknownShard) {
 		writeError(w, http.StatusServiceUnavailable)
 		return
@@ -90,16 +96,19 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 		s.log.Debug("not a websocket", "err", err)
 		return
 	}
+	ws.SetReadLimit(maxMessage)
 	c := &conn{
-		s: s, wire: wire, ws: ws, tcp: r.Context().Value(tcpKey{}).(net.Conn),
-		frames: make(chan frame), wake: make(chan struct{}, 1),
-		ready: stoppedTimer(), silence: stoppedTimer(), eviction: stoppedTimer(),
+		s: s, wire: wire, ws: ws, tcp: connOf(r), shard: unknownShard,
+		payloads: meter{most: s.payloads, period: s.payloadPeriod},
+		frames:   make(chan frame), wake: make(chan struct{}, 1),
+		ready: stoppedTimer(), silence: stoppedTimer(), unnamed: stoppedTimer(), eviction: stoppedTimer(),
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	s.wg.Go(func() { c.read(ctx) })
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
+	s.ledger.of(unknownShard).Connections++
 	s.mu.Unlock()
 
 	c.run(ctx, latency-latency/2, r.URL.Query())
@@ -112,7 +121,7 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	for _, timer := range []*time.Timer{c.ready, c.silence, c.eviction} {
+	for _, timer := range []*time.Timer{c.ready, c.silence, c.unnamed, c.eviction} {
 		timer.Stop()
 	}
 	_ = c.tcp.Close()   // Closed already, as a rule.
@@ -169,35 +178,54 @@ func (c *conn) run(ctx context.Context, helloDelay time.Duration, query url.Valu
 		c.close(closeDecodeError)
 		return
 	}
-	c.write(opHello, helloData{c.s.heartbeat.Milliseconds()})
+	c.hello = time.Now()
+	c.write(opHello, helloData{c.s.heartbeat.Milliseconds(), trace()})
 	if c.s.failures.strike(DropAfterHello, unknownShard) {
 		return
 	}
-	c.silence.Reset(2 * c.s.heartbeat)
+	c.silence.Reset(missedHeartbeats * c.s.heartbeat)
+	c.awaitIdentify()
 	for !c.over {
 		select {
 		case <-ctx.Done():
 			return
 		case f := <-c.frames:
-			if f.err != nil {
-				// A client that says goodbye so ends its session.
-				code := websocket.CloseStatus(f.err)
-				c.leave(code == websocket.StatusNormalClosure || code == websocket.StatusGoingAway)
-				return
-			}
-			c.handle(f)
+			c.take(f)
 		case <-c.wake:
 			c.obey()
+			select {
+			case f := <-c.frames: // first: many events may be waiting
+				c.take(f)
+			default:
+			}
+			c.flush()
 		case <-c.ready.C:
 			c.sendReady()
 		case <-c.silence.C:
 			c.s.count(func(stats *Stats) { stats.Timeouts++ })
-			c.leave(true)
+			c.close(closeSessionTimedOut)
+		case <-c.unnamed.C:
+			c.s.log.Debug("neither IDENTIFY nor RESUME in time", "within", c.s.identifyWithin)
 			c.close(closeSessionTimedOut)
 		case <-c.eviction.C:
 			c.close(closeUnknownError)
 		}
 	}
+}
+
+// take does what a message, or the end of reading, asks for.
+func (c *conn) take(f frame) {
+	if f.err == nil {
+		c.handle(f)
+		return
+	}
+	c.over = true
+	code := websocket.CloseStatus(f.err)
+	c.leave(endsSession(code))
+	if code < 0 {
+		code = websocket.StatusAbnormalClosure
+	}
+	c.saw(func(r *ShardReport) { r.Left[int(code)]++ })
 }
 
 // leave takes the connection's session off it. The session can be resumed
@@ -206,7 +234,7 @@ func (c *conn) leave(ends bool) {
 	if c.sess == nil {
 		return
 	}
-	c.began = true
+	c.began, c.up = true, false
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.s.alive(c.sess, c) {
@@ -223,10 +251,11 @@ func (c *conn) leave(ends bool) {
 // to answer it.
 func (c *conn) close(code websocket.StatusCode) {
 	c.over = true
-	c.leave(false)
-	c.s.log.Debug("close", "code", int(code), "reason", closeReasons[code])
+	c.leave(!closeRules[code].resumable)
+	reason := closeRules[code].reason
+	c.s.log.Debug("close", "code", int(code), "reason", reason)
+	c.saw(func(r *ShardReport) { r.Closed[int(code)]++ })
 	defer context.AfterFunc(c.s.ctx, func() { _ = c.tcp.Close() })() // It may be closed already.
-	reason := closeReasons[code]
 	// Not with ws.Close, which throws away what comes from now on. Nobody else
 	// writes, and what was written has been flushed.
 	frame := append([]byte{0x88, byte(2 + len(reason))}, binary.BigEndian.AppendUint16(nil, uint16(code))...)
@@ -259,10 +288,20 @@ func (c *conn) listen() {
 // write sends a payload that is no event.
 func (c *conn) write(op int, data any) { c.send(sent{Op: op, D: data}) }
 
-// dispatch sends an event of the connection's session.
-func (c *conn) dispatch(name string, data any) {
-	seq := c.s.nextSeq(c.sess)
-	c.send(sent{Op: opDispatch, D: data, S: &seq, T: &name})
+// wakeUp makes the writing goroutine look for orders and events. It never blocks.
+func (c *conn) wakeUp() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// awaitIdentify begins the time for which the connection may do without a
+// session.
+func (c *conn) awaitIdentify() {
+	if c.s.identifyWithin > 0 {
+		c.unnamed.Reset(c.s.identifyWithin)
+	}
 }
 
 func (c *conn) send(payload sent) {
@@ -274,7 +313,12 @@ func (c *conn) send(payload sent) {
 	defer cancel()
 	if err := c.ws.Write(ctx, kind, data); err != nil {
 		c.over = true
+		return
 	}
+	if c.shard == unknownShard {
+		c.bytes += int64(len(data))
+	}
+	c.saw(func(r *ShardReport) { r.Bytes += int64(len(data)) })
 }
 
 // parseVersion reads the API version. Old ones are let in, as by Discord while

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/gatewayqueue/gatewayqueue"
 )
 
 type orderKind int
@@ -18,6 +21,7 @@ const (
 	orderSever                      // without a close frame
 	orderReconnect                  // op 7
 	orderInvalid                    // op 9, d as in resumable
+	orderHeartbeat                  // op 1
 )
 
 // order is what another goroutine wants a connection to do.
@@ -31,10 +35,7 @@ type order struct {
 // other. Called with s.mu held.
 func (s *Server) tell(c *conn, o order) {
 	c.orders = append(c.orders, o)
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
+	c.wakeUp()
 }
 
 // obey does what the connection was told.
@@ -56,6 +57,8 @@ func (c *conn) obey() {
 			c.reconnect()
 		case orderInvalid:
 			c.invalidSession(o.resumable)
+		case orderHeartbeat:
+			c.write(opHeartbeat, nil)
 		}
 	}
 }
@@ -63,6 +66,7 @@ func (c *conn) obey() {
 // reconnect sends op 7.
 func (c *conn) reconnect() {
 	c.s.count(func(stats *Stats) { stats.Reconnects++ })
+	c.saw(func(r *ShardReport) { r.Reconnects++ })
 	c.write(opReconnect, nil)
 	c.eviction.Reset(reconnectGrace)
 }
@@ -97,7 +101,7 @@ func (s *Server) tellReady(shards []int, o order, each func(*session)) int {
 	defer s.mu.Unlock()
 	told := 0
 	for _, sess := range s.sessions {
-		if sess.Ready && (len(shards) == 0 || slices.Contains(shards, sess.Shard)) {
+		if sess.Ready && selected(shards, sess.Shard) {
 			s.tell(sess.conn, o)
 			each(sess)
 			told++
@@ -105,6 +109,71 @@ func (s *Server) tellReady(shards []int, o order, each func(*session)) int {
 	}
 	s.notify()
 	return told
+}
+
+// selected reports whether shard is one of shards; none are all.
+func selected(shards []int, shard int) bool {
+	return len(shards) == 0 || slices.Contains(shards, shard)
+}
+
+// RequestHeartbeats asks ready shards for a heartbeat (op 1), which they should
+// send at once: those given, or all. It returns how many were asked.
+func (s *Server) RequestHeartbeats(shards ...int) int {
+	return s.tellReady(shards, order{kind: orderHeartbeat}, func(*session) {})
+}
+
+// CloseShards closes the connections of ready shards with one of Discord's close
+// codes: those given, or all. It returns how many. Sessions end with the codes
+// for which the table in this package's documentation says so. CloseShards does
+// not wait for anything.
+func (s *Server) CloseShards(code int, shards ...int) (int, error) {
+	rule, known := closeRules[websocket.StatusCode(code)]
+	if !known {
+		return 0, &gatewayqueue.InvalidError{Field: "close code", Value: code, Want: "1000, 1001, 4000 to 4005, or 4007 to 4014"}
+	}
+	return s.tellReady(shards, order{kind: orderClose, code: websocket.StatusCode(code)}, func(sess *session) {
+		sess.Ready = false
+		if !rule.resumable {
+			delete(s.sessions, sess.ID)
+		}
+	}), nil
+}
+
+// RefuseResumes answers every RESUME with op 9 (d false) for so long from now
+// on, and ends the session that it names. 0 ends that.
+func (s *Server) RefuseResumes(lasts time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noResumes = time.Now().Add(lasts)
+}
+
+// LimitGatewayBot answers every GET /gateway/bot with 429 for so long from now
+// on; Retry-After says for how long still. 0 ends that.
+func (s *Server) LimitGatewayBot(lasts time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noGatewayBot = time.Now().Add(lasts)
+}
+
+// gatewayBotLimited is for how long GET /gateway/bot is answered with 429 still.
+func (s *Server) gatewayBotLimited() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Until(s.noGatewayBot)
+}
+
+// DelayReady is [WithReadyDelay] from now on, for each IDENTIFY that comes.
+func (s *Server) DelayReady(d Delay) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readyDelay = d
+}
+
+func (s *Server) nextReadyDelay() time.Duration {
+	s.mu.Lock()
+	d := s.readyDelay
+	s.mu.Unlock()
+	return d.next()
 }
 
 // Restart is a restart of the whole fleet of gateways: every session ends and

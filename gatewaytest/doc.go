@@ -36,25 +36,63 @@
 //	srv.Restart()                     // all must identify again
 //	v := srv.Judge().Verdict()
 //
-// It enforces what Discord enforces:
+// Its delays, limits and failures are options; each Delay and When can be a
+// function of the test's own. With a listener in memory ([WithListener]) a Server
+// works in the virtual time of testing/synctest; otherwise time is real.
 //
-//   - An IDENTIFY inside its bucket's window is answered with Invalid Session
-//     (op 9, d false), is a violation, and starts a new window. A client that
-//     answers by identifying again at once is thus refused for as long as it
-//     does so.
-//   - An IDENTIFY past the daily limit ends every session and voids the token:
-//     every connection is closed with 4004, now and from then on.
-//   - A connection that has identified and does so again is closed with 4005; a
-//     bad shard array closes with 4010, a wrong token with 4004, no heartbeat for
-//     two intervals with 4009, and so on. Several sessions of one shard are
-//     legal.
-//   - RESUME is not limited. It leads to RESUMED, or to op 9 if the session has
-//     ended: by its client's close frame with 1000 or 1001, by [Server.Restart],
-//     or by any of the above.
+// Outages are staged by calls: [Server.Restart] ends all sessions,
+// [Server.RefuseResumes] answers every RESUME with op 9 for a while,
+// [Server.LimitGatewayBot] GET /gateway/bot with 429, [Server.DelayReady] makes
+// READY slow, or with [Never] keeps it back, and [Server.StopHost] takes one of
+// the gateway hosts of [WithHosts] down.
 //
-// Its delays and failures are options; each Delay and When can be a function of
-// the test's own. Delays are in real time: a Server does not work in a synctest
-// bubble.
+// [Server.Shards] says what the server saw of each shard: connections,
+// identifies, resumes, close codes of either side, and heartbeats by what the
+// connection was doing.
+//
+// # As Discord does
+//
+// What the server does, and whether Discord does the same:
+//
+//	IDENTIFY inside its bucket's window  stricter     op 9 (d false) with no tolerance at all; it starts a window and spends a unit
+//	IDENTIFY past the daily limit        yes          every session ends, every connection is closed with 4004, and the token is void
+//	close code 4000                      yes          the session was resumed on another connection, or 5 s have passed since op 7
+//	4001                                 yes          an opcode that clients do not send
+//	4002                                 yes          more than 4096 bytes, no payload at all, or d of another type than the opcode's
+//	1009                                 not known    more than 1 MiB in a message
+//	4003                                 yes          before READY, and after op 9: any opcode but 1, 2 and 6
+//	4004                                 yes          a token that is wrong or void
+//	4005                                 yes          IDENTIFY or RESUME where the connection has a session
+//	4007                                 yes          RESUME with a seq that was never sent; the session ends
+//	4008                                 stricter     more than 120 payloads of a connection in any 60 s, heartbeats included unless the server asks
+//	                                                  for more than one in 5 s ([WithPayloads]); how Discord lays its minutes is not documented
+//	4009                                 mostly       no heartbeat for two intervals, also before IDENTIFY; the session ends, as Discord's table of
+//	                                                  codes has it ("start a new one"), though another page of its has such clients resume
+//	4010                                 yes          a shard that is not [id, count] with 0 <= id < count
+//	4011                                 mostly       fewer shards than [WithLeastShards]; guilds are not counted
+//	4012                                 yes          a version below 6 or above 10
+//	4013                                 mostly       an intent that Discord does not list; none at all is taken for 0, which Discord refuses
+//	4014                                 yes          an intent of [WithDisallowedIntents]
+//	no IDENTIFY after HELLO              not known    nothing, or 4009 after the time of [WithIdentifyWithin], which heartbeats extend or not
+//	heartbeats before IDENTIFY           yes          answered
+//	heartbeats before READY              not known    answered, and counted apart; Discord asks for none there
+//	client closes with 1000 or 1001      yes          its session ends
+//	client closes with another or none   mostly       its session can be resumed: for ever, or as long as [WithSessionLife]; for minutes with Discord
+//	server closes                        not known    sessions outlive 1000, 1001, 4000, 4001, 4002, 4005 and 4008
+//	RESUME                               yes          not limited; the events that were missed, under their old numbers, then RESUMED with one of
+//	                                                  its own, which is never replayed; op 9 (d false) where the session has ended
+//	RESUME with a seq of long ago        mostly       op 9 (d false) where it is older than the events that are kept ([WithReplay]); the session
+//	                                                  ends. Discord's bound is not documented
+//	RESUME elsewhere                     mostly       [Server.GatewayURL] and resume_gateway_url take it alike; Discord disconnects more often there
+//	several sessions of a shard          yes          legal
+//	HELLO                                yes          heartbeat_interval is 41250, or of [WithHeartbeat]
+//	READY                                mostly       all that Discord is known to send, for a bot without private channels
+//	GUILD_CREATE, MESSAGE_CREATE         mostly       of [WithGuilds] and [WithMessages]: one channel, one role, invented members
+//	intents                              no           they do not select events
+//	opcodes 3, 4, 8, 31                  no           taken, and never answered
+//	GET /gateway, /gateway/bot           yes          also /users/@me, /oauth2/applications/@me and /applications/@me; at /, /api and /api/vN
+//	rate limit of these                  no           headers say 50 a second, which is not enforced; 429 by [Server.LimitGatewayBot] only
+//	other routes                         no           404
 //
 // # Transport
 //

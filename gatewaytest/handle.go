@@ -10,16 +10,30 @@ import (
 // handle answers one payload from the client.
 func (c *conn) handle(f frame) {
 	var payload received
+	if len(f.data) > maxPayload {
+		c.s.log.Debug("payload too long", "bytes", len(f.data))
+		c.close(closeDecodeError)
+		return
+	}
 	if err := c.wire.decode(f.data, &payload); err != nil {
 		c.s.log.Debug("not a payload", "err", err)
 		c.close(closeDecodeError)
+		return
+	}
+	counts := payload.Op != opHeartbeat || c.s.heartbeat >= slowestUncounted
+	if counts && !c.payloads.allows(f.arrival) {
+		c.close(closeRateLimited)
 		return
 	}
 	switch {
 	case !knownOp(payload.Op):
 		c.close(closeUnknownOpcode)
 	case payload.Op == opHeartbeat:
-		c.silence.Reset(2 * c.s.heartbeat)
+		c.silence.Reset(missedHeartbeats * c.s.heartbeat)
+		c.beat(f.arrival)
+		if c.sess == nil && c.s.heartbeatsExtend {
+			c.awaitIdentify()
+		}
 		c.write(opHeartbeatACK, nil)
 	case payload.Op == opIdentify:
 		var data identifyData
@@ -35,7 +49,7 @@ func (c *conn) handle(f frame) {
 			return
 		}
 		c.resume(data)
-	case c.sess == nil:
+	case !c.up:
 		c.close(closeNotAuthenticated)
 	}
 }
@@ -45,17 +59,19 @@ func (c *conn) handle(f frame) {
 func (c *conn) identify(f frame, data identifyData) {
 	s := c.s
 	shard, count, valid := data.shard()
-	switch {
-	case c.sess != nil:
+	if valid {
+		c.isShard(shard)
+	}
+	c.saw(func(r *ShardReport) { r.Identifies++ })
+	if c.sess != nil {
 		c.close(closeAlreadyAuthenticated)
 		return
-	case !s.authentic(bareToken(data.Token)):
-		c.close(closeAuthenticationFailed)
+	}
+	if code := s.checkIdentify(data); code != 0 {
+		c.close(code)
 		return
-	case !valid:
-		c.close(closeInvalidShard)
-		return
-	case s.failures.strike(DropBeforeIdentify, shard):
+	}
+	if s.failures.strike(DropBeforeIdentify, shard) {
 		c.over = true
 		return
 	}
@@ -80,7 +96,8 @@ func (c *conn) identify(f frame, data identifyData) {
 		log.Debug("IDENTIFY")
 		c.wire.compressPayloads(data.Compress)
 		c.sess = s.newSession(c, shard, count)
-		c.ready.Reset(s.readyDelay.next())
+		c.unnamed.Stop()
+		c.ready.Reset(s.nextReadyDelay())
 	}
 }
 
@@ -92,11 +109,13 @@ func (c *conn) identifyInVain(f frame) {
 	if f.err != nil || c.wire.decode(f.data, &payload) != nil || payload.Op != opIdentify || json.Unmarshal(payload.D, &data) != nil {
 		return
 	}
-	shard, _, valid := data.shard()
-	if c.began || !valid || !c.s.authentic(bareToken(data.Token)) {
+	if c.began || c.s.checkIdentify(data) != 0 {
 		return // as in identify, nothing is counted
 	}
 	c.s.count(func(stats *Stats) { stats.IdentifiesInVain++ })
+	shard, _, _ := data.shard()
+	c.isShard(shard)
+	c.saw(func(r *ShardReport) { r.Identifies++ })
 	ruling := c.s.judge.identifyAt(f.arrival, shard)
 	c.s.log.Debug("IDENTIFY on a connection that has ended", "shard", shard, "gap", ruling.Gap)
 	if ruling.Over {
@@ -110,24 +129,9 @@ func (c *conn) sendReady() {
 		return
 	}
 	again := c.s.failures.strike(ReconnectAfterReady, c.sess.Shard)
-	if again {
-		c.s.count(func(stats *Stats) { stats.Readies++ })
-	} else {
-		c.s.setReady(c.sess, c, false) // before it is sent: who has read READY may rely on it
-	}
-	c.dispatch("READY", readyData{
-		Version:          c.version,
-		User:             user{ID: ApplicationID, Username: "gatewaytest", Discriminator: "0", Bot: true},
-		Trace:            []string{`["gatewaytest",{}]`},
-		Guilds:           []any{},
-		PrivateChannels:  []any{},
-		Presences:        []any{},
-		Relationships:    []any{},
-		SessionID:        c.sess.ID,
-		ResumeGatewayURL: c.s.ResumeURL(),
-		Shard:            [2]int{c.sess.Shard, c.sess.Shards},
-		Application:      application{ID: ApplicationID},
-	})
+	c.up = true
+	c.s.setReady(c.sess, c, !again) // before it is sent: who has read READY may rely on it
+	c.flush()
 	if again && !c.over {
 		c.reconnect()
 	}
@@ -143,6 +147,9 @@ func (c *conn) resume(data resumeData) {
 		c.close(closeAuthenticationFailed)
 		return
 	}
+	if shard, known := c.s.shardOf(data.SessionID); known {
+		c.isShard(shard)
+	}
 	sess, futureSeq := c.s.resumable(c, data)
 	switch {
 	case futureSeq:
@@ -150,12 +157,14 @@ func (c *conn) resume(data resumeData) {
 	case sess == nil:
 		c.s.log.Debug("RESUME of no session")
 		c.s.count(func(stats *Stats) { stats.RefusedResumes++ })
+		c.saw(func(r *ShardReport) { r.RefusedResumes++ })
 		c.invalidSession(false)
 	default:
 		c.s.log.Debug("RESUME", "shard", sess.Shard)
-		c.sess = sess
-		c.s.setReady(sess, c, true)
-		c.dispatch("RESUMED", struct{}{})
+		c.sess, c.up = sess, true
+		c.unnamed.Stop()
+		c.s.setResumed(sess, c)
+		c.flush() // the first event that was missed, or RESUMED
 	}
 }
 
@@ -163,8 +172,10 @@ func (c *conn) resume(data resumeData) {
 // another.
 func (c *conn) invalidSession(resumable bool) {
 	c.s.count(func(stats *Stats) { stats.InvalidSessions++ })
+	c.saw(func(r *ShardReport) { r.InvalidSessions++ })
 	c.leave(!resumable)
 	c.ready.Stop()
+	c.awaitIdentify()
 	c.write(opInvalidSession, resumable)
 }
 

@@ -3,9 +3,13 @@
 package gatewaytest
 
 import (
+	"crypto/tls"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -95,6 +99,120 @@ func WithZstd(start func(io.Writer) Compressor) Option {
 	return func(s *Server) { s.zstd = start }
 }
 
+// WithPayloads sets how many payloads a connection may send in any period of so
+// long; one more closes it (4008). 0 is any number. Heartbeats count unless the
+// server asks for them more often than every 5 s. The defaults are Discord's,
+// [DefaultPayloads] in [DefaultPayloadPeriod].
+func WithPayloads(most int, period time.Duration) Option {
+	return func(s *Server) { s.payloads, s.payloadPeriod = most, period }
+}
+
+// WithIdentifyWithin sets how long a connection may stay after HELLO without an
+// IDENTIFY or RESUME that is accepted; then it is closed (4009). If
+// heartbeatsExtend, the time starts anew with each heartbeat. 0 is for ever, the
+// default: how long Discord waits, and what it closes with, is not documented.
+func WithIdentifyWithin(within time.Duration, heartbeatsExtend bool) Option {
+	return func(s *Server) { s.identifyWithin, s.heartbeatsExtend = within, heartbeatsExtend }
+}
+
+// WithLeastShards sets how many shards an IDENTIFY must give at least; fewer are
+// closed with 4011, as by Discord where a shard would have 2500 guilds. The
+// default is any number.
+func WithLeastShards(n int) Option {
+	return func(s *Server) { s.leastShards = n }
+}
+
+// WithDisallowedIntents sets the intents that the bot has not been allowed; an
+// IDENTIFY with any of them is closed with 4014. The default is none.
+func WithDisallowedIntents(intents int64) Option {
+	return func(s *Server) { s.disallowed = intents }
+}
+
+// WithReplay sets how many events that were sent a session keeps, for a RESUME
+// to replay; a RESUME from before them is refused (op 9) and ends the session.
+// The default is [DefaultReplay].
+func WithReplay(events int) Option {
+	return func(s *Server) { s.replay = events }
+}
+
+// WithSessionLife sets how long a session that has lost its connection can be
+// resumed. 0 is for ever, the default; with Discord it is minutes.
+func WithSessionLife(d time.Duration) Option {
+	return func(s *Server) { s.sessionLife = d }
+}
+
+// WithGuilds gives every shard so many guilds. READY lists them as unavailable,
+// and a GUILD_CREATE of so many bytes (as JSON, uncompressed) follows for each,
+// about 1.8 KB at the least; Discord's have 300 KB to 6 MB. The default is none.
+func WithGuilds(perShard, bytes int) Option {
+	return func(s *Server) { s.guilds, s.guildSize = perShard, bytes }
+}
+
+// WithMessages gives every session a MESSAGE_CREATE so often, from its READY on,
+// with a content of so many bytes. The default is none.
+func WithMessages(every time.Duration, bytes int) Option {
+	return func(s *Server) { s.messagePace, s.messageContent = every, strings.Repeat("x", max(0, bytes)) }
+}
+
+// WithListener sets where the server listens, in place of a free loopback port.
+// The server closes it. With a listener in memory, such as one on [net.Pipe], a
+// Server works in the virtual time of testing/synctest.
+func WithListener(l net.Listener) Option {
+	return func(s *Server) { s.listener = l }
+}
+
+// WithTLS makes the server speak TLS, and only that: its URLs begin with https
+// and wss. The default is plain HTTP.
+func WithTLS(config *tls.Config) Option {
+	return func(s *Server) { s.tls = config }
+}
+
+// WithResumeHost sets the name or address in resume_gateway_url, without a port.
+// The default is localhost.
+func WithResumeHost(name string) Option {
+	return func(s *Server) { s.resumeHost = name }
+}
+
+// WithHosts gives the server so many gateway hosts, each on a free loopback port
+// of its own. Sessions live on them by turns, and resume_gateway_url leads there;
+// see [Server.StopHost]. The default is none: all is one host.
+func WithHosts(n int) Option {
+	return func(s *Server) { s.hostCount = n }
+}
+
+// validate checks what options have set.
+func (s *Server) validate() error {
+	for _, rule := range []struct {
+		ok    bool
+		field string
+		value any
+		want  string
+	}{
+		{s.heartbeat >= time.Millisecond, "heartbeat interval", s.heartbeat, "1 ms or more"},
+		{s.payloads >= 0, "payloads", s.payloads, "0 or more"},
+		{s.payloads == 0 || s.payloadPeriod > 0, "period of payloads", s.payloadPeriod, "more than 0"},
+		{s.identifyWithin >= 0, "time until IDENTIFY", s.identifyWithin, "0 or more"},
+		{s.replay >= 0, "events to replay", s.replay, "0 or more"},
+		{s.sessionLife >= 0, "life of a session", s.sessionLife, "0 or more"},
+		{0 <= s.guilds && s.guilds <= maxGuilds, "guilds of a shard", s.guilds, "0 to 2500"},
+		{s.guildSize <= maxGuildSize, "bytes of a guild", s.guildSize, "at most 64 MiB"},
+		{s.messagePace >= 0, "time between messages", s.messagePace, "0 or more"},
+		{s.resumeHost != "", "resume host", s.resumeHost, "a name or an address"},
+		{0 <= s.hostCount && s.hostCount <= maxHosts, "gateway hosts", s.hostCount, "0 to 100"},
+	} {
+		if !rule.ok {
+			return &gatewayqueue.InvalidError{Field: rule.field, Value: rule.value, Want: rule.want}
+		}
+	}
+	return nil
+}
+
+const (
+	maxGuilds    = 2500 // as with Discord
+	maxGuildSize = 64 << 20
+	maxHosts     = 100
+)
+
 // WithFailure is [Server.Fail] from the start.
 func WithFailure(kind Failure, when When) Option {
 	return func(s *Server) { s.failures.set(kind, when) }
@@ -114,6 +232,9 @@ type Delay func() time.Duration
 func Fixed(d time.Duration) Delay {
 	return func() time.Duration { return d }
 }
+
+// Never is the [Delay] of what does not come at all.
+func Never() time.Duration { return math.MaxInt64 }
 
 // Between is a delay drawn evenly from [low, high]; high must not be below low.
 // The same seed draws the same delays in the same order.

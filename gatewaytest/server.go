@@ -1,16 +1,14 @@
-// The fake Discord: starting, stopping, and its HTTP side.
+// The fake Discord: what it is made of, starting and stopping.
 
 package gatewaytest
 
 import (
 	"context"
-	"fmt"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,11 +25,31 @@ type Server struct {
 	shards     int
 	latency    Delay
 	transit    Delay
-	readyDelay Delay
+	readyDelay Delay // guarded by mu
 	heartbeat  time.Duration
 	failures   failures
 	zstd       func(io.Writer) Compressor // nil without zstd-stream
 	log        *slog.Logger
+
+	payloads         int // 0 is any number
+	payloadPeriod    time.Duration
+	identifyWithin   time.Duration // 0 is for ever
+	heartbeatsExtend bool          // identifyWithin counts from the last heartbeat
+	leastShards      int
+	disallowed       int64 // intents
+
+	replay         int
+	sessionLife    time.Duration // 0 is for ever
+	guilds         int           // per shard
+	guildSize      int
+	messagePace    time.Duration // 0 is none
+	messageContent string
+
+	listener   net.Listener // nil: a free loopback port
+	tls        *tls.Config  // nil: plain
+	resumeHost string
+	hostCount  int
+	hosts      []gatewayHost
 
 	judge  *Judge
 	host   string // host:port of every URL but resume_gateway_url
@@ -45,13 +63,19 @@ type Server struct {
 	closed   bool
 	conns    map[*conn]struct{}
 	sessions map[string]*session
+	shardIDs map[string]int // of sessions, ended ones included
+	turn     int            // the host of the last session
 	stats    Stats
+	ledger   ledger
 	disaster bool          // the budget was overrun: the token is void
 	changed  chan struct{} // closed and replaced whenever a session changes
+
+	noResumes, noGatewayBot time.Time // until then
 }
 
-// NewServer starts a server on a free loopback port. Like httptest, it panics if
-// that fails; it also panics on limits that are not valid. Call Close when done.
+// NewServer starts a server, on a free loopback port unless it is given a
+// listener. Like httptest, it panics if that fails; it also panics on settings
+// that are not valid. Call Close when done.
 func NewServer(opts ...Option) *Server {
 	s := &Server{
 		limit:     gatewayqueue.DefaultLimit(),
@@ -62,29 +86,44 @@ func NewServer(opts ...Option) *Server {
 		log:       slog.New(slog.DiscardHandler),
 		conns:     make(map[*conn]struct{}),
 		sessions:  make(map[string]*session),
+		shardIDs:  make(map[string]int),
+		ledger:    make(ledger),
 		changed:   make(chan struct{}),
+
+		payloads: DefaultPayloads, payloadPeriod: DefaultPayloadPeriod,
+		replay: DefaultReplay, guildSize: leastGuild, resumeHost: "localhost",
 	}
 	for _, opt := range opts {
 		opt(s)
 	}
-	if s.heartbeat < time.Millisecond {
-		panic(&gatewayqueue.InvalidError{Field: "heartbeat interval", Value: s.heartbeat, Want: "1 ms or more"})
+	if err := s.validate(); err != nil {
+		panic(err)
 	}
 	s.judge = NewJudge(s.limit, s.window)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		panic("gatewaytest: " + err.Error())
+	if s.listener == nil {
+		s.listener = listen()
 	}
-	s.host = listener.Addr().String()
-	_, s.port, _ = net.SplitHostPort(s.host) // It is an address.
+	s.host = s.listener.Addr().String()
+	_, s.port, _ = net.SplitHostPort(s.host) // Without a port in a listener of the test's own.
 	s.http.Handler = http.HandlerFunc(s.serve)
-	s.http.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		return context.WithValue(ctx, tcpKey{}, c)
-	}
+	s.http.ConnContext = withConn
 	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
-	s.wg.Go(func() { _ = s.http.Serve(listener) }) // Ends with Close.
+	var extra []net.Listener
+	for range s.hostCount {
+		listener := listen()
+		_, port, _ := net.SplitHostPort(listener.Addr().String()) // It is an address.
+		s.hosts = append(s.hosts, gatewayHost{url: s.scheme("ws") + net.JoinHostPort(s.resumeHost, port)})
+		extra = append(extra, listener)
+	}
+	s.serveOn(s.listener, front)
+	for host, listener := range extra {
+		s.serveOn(listener, host)
+	}
+	if s.messagePace > 0 {
+		s.wg.Go(s.sendMessages)
+	}
 	return s
 }
 
@@ -101,15 +140,29 @@ func (s *Server) Close() {
 
 // URL is the base of the HTTP side, such as http://127.0.0.1:40404, with no
 // slash at its end. Every route is there also below /api, /api/v9 and /api/v10.
-func (s *Server) URL() string { return "http://" + s.host }
+func (s *Server) URL() string { return s.scheme("http") + s.host }
+
+// scheme is the beginning of a URL, with an s after name if the server speaks TLS.
+func (s *Server) scheme(name string) string {
+	if s.tls != nil {
+		name += "s"
+	}
+	return name + "://"
+}
 
 // GatewayURL is where clients connect, such as ws://127.0.0.1:40404.
-func (s *Server) GatewayURL() string { return "ws://" + s.host }
+func (s *Server) GatewayURL() string { return s.scheme("ws") + s.host }
 
-// ResumeURL is the resume_gateway_url of every READY. It leads to the same
-// server by another host name, so that a client's dialer can tell a resume from
-// a first connection, as it can with Discord.
-func (s *Server) ResumeURL() string { return "ws://localhost:" + s.port }
+// ResumeURL is the resume_gateway_url of every READY, unless [WithHosts] makes
+// hosts for it. It leads to the same server by another host name, so that a
+// client's dialer can tell a resume from a first connection, as it can with
+// Discord.
+func (s *Server) ResumeURL() string {
+	if s.port == "" {
+		return s.scheme("ws") + s.resumeHost
+	}
+	return s.scheme("ws") + net.JoinHostPort(s.resumeHost, s.port)
+}
 
 // Token is the bot's token, without "Bot ".
 func (s *Server) Token() string { return s.token }
@@ -117,43 +170,3 @@ func (s *Server) Token() string { return s.token }
 // Judge has the record of every IDENTIFY, and says what was wrong with them. Its
 // own routes (see [Judge.ServeHTTP]) are served below URL() + "/judge".
 func (s *Server) Judge() *Judge { return s.judge }
-
-var versionPrefix = regexp.MustCompile(`^/api(/v\d+)?(/|$)`)
-
-// serve answers what Discord answers, and 404 to all else. The judge's own
-// routes are below /judge.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		s.serveGateway(w, r)
-		return
-	}
-	if strings.HasPrefix(r.URL.Path, "/judge/") {
-		http.StripPrefix("/judge", s.judge).ServeHTTP(w, r)
-		return
-	}
-	switch r.Method + " " + versionPrefix.ReplaceAllString(r.URL.Path, "/") {
-	case "GET /gateway":
-		writeJSON(w, http.StatusOK, map[string]string{"url": s.GatewayURL()})
-	case "GET /gateway/bot":
-		token, isBot := strings.CutPrefix(r.Header.Get("Authorization"), "Bot ")
-		if !isBot || !s.authentic(token) {
-			writeError(w, http.StatusUnauthorized)
-			return
-		}
-		writeJSON(w, http.StatusOK, gatewayBot{s.GatewayURL(), s.shards, s.judge.Limit()})
-	default:
-		writeError(w, http.StatusNotFound)
-	}
-}
-
-// authentic reports whether token is the bot's, and still good.
-func (s *Server) authentic(token string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return token == s.token && !s.disaster
-}
-
-// writeError answers with an error in Discord's form.
-func writeError(w http.ResponseWriter, status int) {
-	writeJSON(w, status, map[string]any{"message": fmt.Sprintf("%d: %s", status, http.StatusText(status)), "code": 0})
-}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 )
 
 // Session is one session that the gateway knows. There may be several of one
@@ -24,8 +25,14 @@ type Session struct {
 // session is guarded by Server.mu.
 type session struct {
 	Session
-	seq  int64 // of the last event
-	conn *conn // nil while it is not connected
+	conn   *conn // nil while it is not connected
+	host   int   // where it lives, or front
+	events []event
+	seq    int64     // of the last event; 0 before READY
+	sent   int64     // of the last event that was sent on this connection
+	most   int64     // of the last event that was ever sent
+	lost   int64     // of the last event that is no longer in events
+	left   time.Time // when it lost its connection
 }
 
 // newSession begins a session of shard on c. It is not Ready yet.
@@ -41,6 +48,8 @@ func (s *Server) newSession(c *conn, shard, count int) *session {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	sess.host = s.placeSession()
+	s.shardIDs[sess.ID] = shard
 	if !c.doomed {
 		s.sessions[sess.ID] = sess
 	}
@@ -52,23 +61,48 @@ func (s *Server) alive(sess *session, c *conn) bool {
 	return s.sessions[sess.ID] == sess && sess.conn == c
 }
 
-// nextSeq numbers the next event of sess.
-func (s *Server) nextSeq(sess *session) int64 {
+// shardOf finds the shard of a session that is, or was.
+func (s *Server) shardOf(sessionID string) (shard int, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sess.seq++
-	return sess.seq
+	shard, known = s.shardIDs[sessionID]
+	return shard, known
 }
 
-// setReady notes that sess had its READY or RESUMED on c.
-func (s *Server) setReady(sess *session, c *conn, resumed bool) {
+// setReady gives sess its READY and what follows it, and notes that it is Ready
+// unless it is about to be told to reconnect.
+func (s *Server) setReady(sess *session, c *conn, ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if resumed {
-		s.stats.Resumes++
-	} else {
-		s.stats.Readies++
+	s.stats.Readies++
+	s.ledger.of(sess.Shard).Readies++
+	guilds := make([]unavailableGuild, s.guilds)
+	for n := range guilds {
+		guilds[n] = unavailableGuild{guildID(sess.Shard, sess.Shards, n), true}
 	}
+	s.emit(sess, "READY", readyData{
+		Version: c.version, Trace: trace(), User: botUser(), Guilds: guilds,
+		PrivateChannels: []any{}, Presences: []any{}, Relationships: []any{}, GuildJoinRequests: []any{},
+		GeoOrderedRTCRegions: []string{}, SessionType: "normal",
+		SessionID: sess.ID, ResumeGatewayURL: s.resumeURL(sess.host),
+		Shard: [2]int{sess.Shard, sess.Shards}, Application: readyApplication{ID: ApplicationID},
+	})
+	for _, g := range guilds {
+		s.emit(sess, "GUILD_CREATE", guild{g.ID, s.guildSize})
+	}
+	if ready && s.alive(sess, c) {
+		sess.Ready = true
+		s.notify()
+	}
+}
+
+// setResumed gives sess its RESUMED, after all that it missed.
+func (s *Server) setResumed(sess *session, c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Resumes++
+	s.ledger.of(sess.Shard).Resumes++
+	s.emit(sess, "RESUMED", resumedData{trace()})
 	if s.alive(sess, c) {
 		sess.Ready = true
 		s.notify()
@@ -82,6 +116,7 @@ func (s *Server) setReady(sess *session, c *conn, resumed bool) {
 func (s *Server) resumable(c *conn, want resumeData) (sess *session, futureSeq bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.expire()
 	sess = s.sessions[want.SessionID]
 	if sess == nil {
 		return nil, false
@@ -89,19 +124,34 @@ func (s *Server) resumable(c *conn, want resumeData) (sess *session, futureSeq b
 	if sess.conn != nil {
 		s.tell(sess.conn, order{kind: orderClose, code: closeUnknownError})
 	}
-	if want.Seq > sess.seq {
+	switch {
+	case time.Now().Before(s.noResumes), want.Seq < sess.lost:
+		s.endSession(sess)
+		return nil, false
+	case want.Seq > sess.seq:
 		s.endSession(sess)
 		return nil, true
 	}
-	sess.conn, sess.Connected, sess.Ready = c, true, false
+	sess.conn, sess.Connected, sess.Ready, sess.sent = c, true, false, want.Seq
 	s.notify()
 	return sess, false
+}
+
+// expire ends the sessions that have gone for too long without a connection.
+// Called with s.mu held.
+func (s *Server) expire() {
+	for _, sess := range s.sessions {
+		if s.sessionLife > 0 && sess.conn == nil && time.Since(sess.left) >= s.sessionLife {
+			s.endSession(sess)
+		}
+	}
 }
 
 // detach takes sess off its connection; it can be resumed. Called with s.mu
 // held, like the two below.
 func (s *Server) detach(sess *session) {
-	sess.conn, sess.Connected, sess.Ready = nil, false, false
+	sess.conn, sess.Connected, sess.Ready, sess.left = nil, false, false, time.Now()
+	s.trim(sess)
 	s.notify()
 }
 
@@ -121,6 +171,7 @@ func (s *Server) notify() {
 func (s *Server) Sessions() []Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.expire()
 	list := make([]Session, 0, len(s.sessions))
 	for _, sess := range s.sessions {
 		list = append(list, sess.Session)

@@ -38,7 +38,7 @@ const escript = "../internal/etf/testdata/etf.escript"
 // payloads are small ones and large ones, as Discord sends them.
 func payloads() []sent {
 	seq := int64(0)
-	list := []sent{{Op: opHello, D: helloData{41250}}}
+	list := []sent{{Op: opHello, D: helloData{HeartbeatInterval: 41250}}}
 	for _, size := range []int{0, 1, compressedSize, 300_000, 5, 1_000_000, 6_000_000, 100, 70_000} {
 		seq++
 		name, number := "GUILD_CREATE", seq
