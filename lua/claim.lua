@@ -115,14 +115,12 @@ local ttl = slot and redis.call('PTTL', slot_key) or -2
 local stored = redis.call('HGET', opens_key, bucket)
 local opens = decimal(stored or '0')
 if not opens then return redis.error_reply('BADVALUE ' .. opens_key) end
-if limits[19] and not stored and not slot and redis.call('HLEN', opens_key) == 0 then -- both witnesses are gone
-  local used = redis.call('ZRANGE', out_key, 0, -1, 'WITHSCORES')
+if limits[19] and not stored and not slot then -- a bucket's first grant, or both witnesses of its last are gone
+  local used = redis.call('ZRANGE', out_key, 0, -1, 'WITHSCORES') -- the third
   for i = 1, #used, 2 do -- by rising times
-    redis.call('HSET', opens_key, shard_of(used[i]) % buckets, used[i + 1] + step)
+    if shard_of(used[i]) % buckets == tonumber(bucket) then opens = used[i + 1] + step end
   end
-  if used[1] then
-    opens = decimal(redis.call('HGET', opens_key, bucket) or '0')
-  else -- and so is the third
+  if not used[1] and redis.call('HLEN', opens_key) == 0 then
     server.word, closed = 'evicted', math.max(closed, now + window + grace)
     redis.call('HSET', limits_key, 'closed_until', closed)
     redis.call('HDEL', limits_key, 'granted')

@@ -22,7 +22,7 @@ var scripts = map[string]string{
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "774f5f2e773178fa878c6259b8f678a56a907c6d",
+	"claim":      "6b194b7464e388eb9cd339a4cafbb7856650cd55",
 	"identified": "ec4d92edd7f84ea0f42874ce976178a04b3b591a",
 	"renew":      "517e44a9b05171770bd38147f472e75a9856e41f",
 	"abandon":    "34c48852a34d1f3843c34a32cd20c9e1e0c45d51",

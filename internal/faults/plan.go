@@ -246,12 +246,10 @@ func (p *plan) drawFaults(r *rand.Rand) {
 	}
 }
 
-// clashes says that the plan has a fault already with which this one would
-// break what no queue can keep: with both witnesses of a closed bucket deleted
-// by hand, nobody knows that it is closed. Or it takes too long twice.
+// clashes says that the plan has a fault already with which this one cannot be
+// staged, or takes too long.
 func (p plan) clashes(name string) bool {
 	other := map[string]string{
-		"delete slot": "delete opens", "delete opens": "delete slot",
 		"failover": "lagging failover", "lagging failover": "failover", // there is one replica
 		"partition": "late partition", "late partition": "partition",
 	}
