@@ -383,21 +383,23 @@ func TestServer_LargeGuildsDoNotHoldHeartbeatsUp(t *testing.T) {
 
 func TestServer_OutageThatRefusesResumes(t *testing.T) {
 	inVirtualTime(t, func(v *virtual) {
-		c, first := v.up(0, 2)
+		_, first := v.up(0, 2)
 		_, second := v.up(1, 2)
 		v.RefuseResumes(time.Minute)
-		c.resumeAfter(v, 59*time.Second, first.SessionID)
+		c := v.resumeAfter(59*time.Second, first.SessionID)
 		assert.Equal(t, 9, c.next().Op)
-		c.resumeAfter(v, time.Second, second.SessionID)
+		c = v.resumeAfter(time.Second, second.SessionID)
 		c.event("RESUMED")
 	})
 }
 
 // resumeAfter resumes a session on a new connection, a while from now.
-func (r *reader) resumeAfter(v *virtual, wait time.Duration, session string) {
+func (v *virtual) resumeAfter(wait time.Duration, session string) *reader {
+	v.t.Helper()
 	time.Sleep(wait)
-	*r = *v.open()
-	r.resume(session, 1)
+	c := v.open()
+	c.resume(session, 1)
+	return c
 }
 
 func TestServer_OutageWithoutReady(t *testing.T) {

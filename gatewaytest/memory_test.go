@@ -129,7 +129,9 @@ func (r *reader) readAll() {
 func (r *reader) next() payload {
 	r.t.Helper()
 	p, open := <-r.payloads
-	require.True(r.t, open, "closed with %d", r.code)
+	if !open {
+		require.FailNow(r.t, "the connection is closed", "with %d", r.code)
+	}
 	return p
 }
 
