@@ -1,0 +1,1 @@
+export { Client, GatewayQueueError, PermitLapsed, Refused, UnsupportedLibrary } from './index.js';
