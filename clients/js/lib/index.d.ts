@@ -65,3 +65,26 @@ export class PermitLapsed extends GatewayQueueError {}
 
 /** The library is not one that this package can be switched on in. */
 export class UnsupportedLibrary extends GatewayQueueError {}
+
+/**
+ * The identify throttler of @discordjs/ws: `buildIdentifyThrottler: () => identifyThrottler(client)`.
+ * It rejects only if the shard's connection closes; a refusal is told to `warn` and asked again.
+ * Shards in worker threads need `withinMs` (0 to 2000, by default 0): how long after
+ * the grant their IDENTIFY may leave, such as 250.
+ */
+export function identifyThrottler(client: Client, options?: { withinMs?: number }): {
+  waitForIdentify(shardId: number, signal: AbortSignal): Promise<void>;
+};
+
+/**
+ * Holds every IDENTIFY that is sent by this class (`WebSocket` of `ws`, or node's own)
+ * until its turn, and sends heartbeats meanwhile. `node --import gatewayqueue-discord/gate`
+ * does it for all of a program's. A second call for one class does nothing.
+ */
+export function gate(WebSocket: { readonly prototype: object }, client: Client): void;
+
+/** Makes the shards of a cloudstorm client wait for their turn. Call it before connect(). */
+export function cloudstorm(bot: object, client: Client): void;
+
+/** Makes a Gateway.Socket of detritus-client-socket wait for its turn. Call it before connect(). */
+export function detritus(socket: object, client: Client): void;

@@ -1,1 +1,3 @@
-export { Client, GatewayQueueError, PermitLapsed, Refused, UnsupportedLibrary } from './index.js';
+export {
+  Client, GatewayQueueError, PermitLapsed, Refused, UnsupportedLibrary, cloudstorm, detritus, gate, identifyThrottler,
+} from './index.js';
