@@ -1,0 +1,115 @@
+// Package e2e runs the JavaScript package's own tests: packed and installed as a
+// user would, against gatewayqueue serve, a real Redis, and real bot libraries.
+package e2e
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
+)
+
+// libraries are what the tests use from the registry.
+var libraries = []string{
+	"@discordjs/ws@2.0.4", "@discordjs/rest", "discord.js@14.28.1", "oceanic.js@1.15.0", "eris@0.18.0",
+	"cloudstorm@0.13.2", "detritus-client-socket@0.8.3", "ws@8", "typescript@5", "@types/node@18",
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "6") // they mostly wait
+	os.Exit(m.Run())
+}
+
+// missing skips, but in CI, where nothing may be missing.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if ci := os.Getenv("CI"); ci != "" && ci != "false" && ci != "0" {
+		t.Fatal("CI has no " + what)
+	}
+	t.Skip("no " + what)
+}
+
+func output(t *testing.T, dir string, env []string, name string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	kill := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // its processes end with it
+	cmd.Cancel = kill
+	out, err := cmd.CombinedOutput()
+	if cmd.Process != nil {
+		_ = kill()
+	}
+	return string(out), err
+}
+
+func run(t *testing.T, dir string, env []string, name string, args ...string) {
+	t.Helper()
+	out, err := output(t, dir, env, name, args...)
+	require.NoError(t, err, "%s %q: %s", name, args, out)
+}
+
+func TestJavaScriptPackage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing(t, tool)
+		}
+	}
+	dir := t.TempDir()
+	source, err := filepath.Abs("..")
+	require.NoError(t, err)
+	run(t, dir, nil, "npm", "pack", "--silent", source)
+	packed, err := filepath.Glob(filepath.Join(dir, "gatewayqueue-discord-*.tgz"))
+	require.NoError(t, err)
+	require.Len(t, packed, 1)
+
+	bot := filepath.Join(dir, "bot")
+	require.NoError(t, os.MkdirAll(bot, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(bot, "package.json"), []byte("{\"private\": true}\n"), 0o600))
+	install := []string{"install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"}
+	run(t, bot, nil, "npm", append(install, "--offline", packed[0])...) // it has no dependencies
+	require.NoError(t, os.CopyFS(filepath.Join(bot, "test"), os.DirFS(filepath.Join(source, "test"))))
+
+	for name, pkg := range map[string]string{
+		"gatewayqueue": "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue",
+		"discord":      "github.com/gatewayqueue/gatewayqueue/clients/python/e2e/discord",
+	} {
+		run(t, ".", nil, "go", "build", "-o", filepath.Join(dir, name), pkg)
+	}
+	env := []string{"GQ_TEST_PROGRAMS=" + dir, "GQ_TEST_REDIS=" + redistest.Start(t).Addr}
+	test := func(t *testing.T, name string) {
+		t.Helper()
+		out, err := output(t, bot, env, "node", "--test", "--test-reporter=tap", filepath.Join("test", name))
+		require.NoError(t, err, out)
+	}
+	t.Run("alone", func(t *testing.T) {
+		for _, name := range []string{"commonjs.test.cjs", "settings.test.mjs"} {
+			test(t, name)
+		}
+	})
+
+	if out, err := output(t, bot, nil, "npm", append(install, libraries...)...); err != nil {
+		t.Log(out)
+		t.Run("client", func(t *testing.T) { test(t, "client.test.mjs") })
+		missing(t, "registry of npm packages")
+	}
+	t.Run("types", func(t *testing.T) {
+		run(t, bot, nil, filepath.Join("node_modules", ".bin", "tsc"), "--project", "test")
+	})
+	for _, name := range []string{"client", "gate", "libraries"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, name+".test.mjs")
+		})
+	}
+}
