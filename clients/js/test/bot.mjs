@@ -14,14 +14,19 @@ process.on('unhandledRejection', told);
 const info = async () => ({ url: gateway, shards: count, session_start_limit: { total: 1000, remaining: 1000, reset_after: 8.64e7, max_concurrency: 100 } });
 
 const bots = {
-  async 'discordjs-ws'() {
+  async 'discordjs-ws'(options = {}, more = {}) {
     const { WebSocketManager } = await import('@discordjs/ws');
     const { REST } = await import('@discordjs/rest');
-    const common = { token, intents: 0, shardCount: count, shardIds: shards, buildIdentifyThrottler: () => identifyThrottler(new Queue()) };
+    const common = { token, intents: 0, shardCount: count, shardIds: shards, buildIdentifyThrottler: () => identifyThrottler(new Queue(), options), ...more };
     const http = new REST({ api: rest }).setToken(token);
     const manager = new WebSocketManager({ ...common, rest: http, fetchGatewayInformation: info });
     manager.on('error', told);
     await manager.connect();
+  },
+  async 'discordjs-ws in threads'() {
+    const { WorkerShardingStrategy } = await import('@discordjs/ws');
+    const buildStrategy = (manager) => new WorkerShardingStrategy(manager, { shardsPerWorker: 2 });
+    await this['discordjs-ws']({ withinMs: 250 }, { buildStrategy });
   },
   async 'discord.js'() {
     const { Client } = await import('discord.js');

@@ -11,6 +11,7 @@ const require = createRequire(import.meta.url);
 
 const libraries = {
   'discordjs-ws': { module: '@discordjs/ws' },
+  'discordjs-ws in threads': { module: '@discordjs/ws' },
   'discord.js': {},
   'oceanic.js': { gate: true },
   eris: { gate: true },
