@@ -52,13 +52,15 @@ const bots = {
     bot.on('error', told);
     await bot.connect();
   },
-  async ws() {
-    const WebSocket = require('ws');
+  async ws(WebSocket = require('ws')) {
     const identify = (shard) => ({ op: 2, d: { token, intents: 0, shard: [shard, count], properties: {} } });
     for (const shard of shards) {
       const socket = new WebSocket(`${gateway}/?v=10&encoding=json`);
-      socket.once('message', () => socket.send(JSON.stringify(identify(shard))));
+      socket.addEventListener('message', () => socket.send(JSON.stringify(identify(shard))), { once: true });
     }
+  },
+  native() {
+    return this.ws(globalThis.WebSocket);
   },
   async cloudstorm() {
     const { Client } = require('cloudstorm');

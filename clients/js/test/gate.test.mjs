@@ -129,14 +129,29 @@ describe('gate', { concurrency: true, skip: ws === undefined && 'no ws' }, () =>
     }
   });
 
+  function start(stage, flags, socket, count) {
+    const { api, gateway, token } = stage.discord;
+    const config = JSON.stringify({ api, gateway, token, shards: [0], count });
+    return stage.bot([process.execPath, ...flags, fileURLToPath(new URL('bot.mjs', import.meta.url)), socket, config]);
+  }
+
+  const version = Number(process.versions.node.split('.')[0]);
+  test("node's own WebSocket has a gate, too", { skip: version < 20 }, async (t) => {
+    const { stage, client } = await open(t);
+    const holder = await client.acquire(0);
+    const flags = version < 22 ? ['--experimental-websocket'] : [];
+    start(stage, [...flags, '--import', 'gatewayqueue-discord/gate'], 'native', 1);
+    await stage.untilWaiting(1);
+    assert.equal((await stage.discord.state()).verdict.identifies, 0);
+    await holder.abandon();
+    await stage.untilReady(1);
+    await stage.judge(1);
+  });
+
   test('a process that was stopped while its grant came does not use it late', async (t) => {
     const { stage, client } = await open(t);
     const holder = await client.acquire(0);
-    const { api, gateway, token } = stage.discord;
-    const bot = stage.bot([
-      process.execPath, '--require', join(lib, 'load-gate.js'), fileURLToPath(new URL('bot.mjs', import.meta.url)), 'ws',
-      JSON.stringify({ api, gateway, token, shards: [0], count: 2 }),
-    ]);
+    const bot = start(stage, ['--require', join(lib, 'load-gate.js')], 'ws', 2);
     await stage.untilWaiting(1);
     bot.child.kill('SIGSTOP');
     await holder.abandon();
