@@ -8,7 +8,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, UnsupportedLibrary, gate } from 'gatewayqueue-discord';
-import { Stage, TOKEN } from './stage.mjs';
+import { LONG_WINDOW, Stage, TOKEN } from './stage.mjs';
 
 const require = createRequire(import.meta.url);
 const lib = dirname(require.resolve('gatewayqueue-discord'));
@@ -46,7 +46,7 @@ const formats = {
 describe('gate', { concurrency: true, skip: ws === undefined && 'no ws' }, () => {
   /** A class of its own for each test, since a gate belongs to a class. */
   async function open(t, options) {
-    const stage = await Stage.open(t, { discord: true, ...options });
+    const stage = await Stage.open(t, { discord: true, window: LONG_WINDOW, ...options });
     const client = new Client({ url: stage.url, token: TOKEN, warn() {} });
     t.after(() => client.close());
     class WebSocket extends ws {
@@ -70,9 +70,9 @@ describe('gate', { concurrency: true, skip: ws === undefined && 'no ws' }, () =>
   }
 
   test('IDENTIFY waits in every format, with heartbeats', async (t) => {
-    const { stage, client, connect, identify } = await open(t, { heartbeat: 3000 });
-    const holder = await client.acquire(0);
+    const { stage, client, connect, identify } = await open(t, { heartbeat: 3000, concurrency: 4 });
     const all = Object.values(formats);
+    const holders = await Promise.all(all.map((_, shard) => client.acquire(shard)));
     const sockets = await Promise.all(all.map(({ encoding }) => connect(encoding)));
     let called = 0;
     sockets.forEach((socket, shard) => socket.send(all[shard].pack(identify(shard, all.length)), () => called++));
@@ -81,7 +81,7 @@ describe('gate', { concurrency: true, skip: ws === undefined && 'no ws' }, () =>
     assert.equal((await stage.discord.state()).verdict.identifies, 0);
     assert.equal(called, 0);
     assert.ok(sockets.every((socket) => socket.readyState === ws.OPEN));
-    await holder.abandon();
+    await Promise.all(holders.map((holder) => holder.abandon()));
     await stage.until('all ready', async () => (await stage.discord.state()).stats.readies === all.length);
     await stage.judge(all.length);
     assert.equal(called, all.length);
@@ -155,7 +155,6 @@ describe('gate', { concurrency: true, skip: ws === undefined && 'no ws' }, () =>
     await stage.untilWaiting(1);
     bot.child.kill('SIGSTOP');
     await holder.abandon();
-    await sleep(1500);
     const next = await client.acquire(1); // the permit has lapsed, and the next one has its turn
     await next.identified();
     bot.child.kill('SIGCONT');

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'gatewayqueue-discord';
-import { Stage, TOKEN } from './stage.mjs';
+import { LONG_WINDOW, Stage, TOKEN } from './stage.mjs';
 
 const BOT = fileURLToPath(new URL('bot.mjs', import.meta.url));
 const require = createRequire(import.meta.url);
@@ -28,7 +28,7 @@ function installed(module) {
   }
 }
 
-describe('libraries', { concurrency: 4 }, () => {
+describe('libraries', { concurrency: 5 }, () => {
   for (const [library, { module = library, gate = false }] of Object.entries(libraries)) {
     const skip = installed(module) ? false : `no ${module}`;
     const start = (stage, shards, count) => {
@@ -53,7 +53,7 @@ describe('libraries', { concurrency: 4 }, () => {
     });
 
     test(`${library}: connections severed in line cost nothing`, { skip }, async (t) => {
-      const stage = await Stage.open(t, { discord: true });
+      const stage = await Stage.open(t, { discord: true, window: LONG_WINDOW });
       const queue = new Client({ url: stage.url, token: TOKEN, warn() {} });
       t.after(() => queue.close());
       const holder = await queue.acquire(0);
