@@ -16,7 +16,7 @@ const debug = debuglog('gatewayqueue');
 
 // All in ms.
 const POLL_GRACE = 5000; // an answer that is later than that is none: the connection is dead
-const LEAVE = 1000; // how long a caller that leaves waits to hear whether it had been granted
+const LEAVE = 5000; // how long it is listened, after a caller has left, for whether it had been granted
 const RENEWAL = 2000; // the longest that one renewal may take
 const REPORT = 2000; // the longest that one report may take
 const REPORTS = 15_000; // for how long a report is repeated: then its permit's lease and window are over
