@@ -22,6 +22,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/balancetest"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
@@ -37,14 +38,14 @@ func TestPlacesSurviveAServerThatIsKilled(t *testing.T) {
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, MaxConcurrency: 1}
 	server := role{Redis: redistest.Start(t).Addr, Limit: limit, Window: window, Margin: -1}
 	a, b := start(t, server), start(t, server)
-	lb := balance(t, a.address, a.address)
+	lb := balancetest.Start(t, a.address, a.address)
 	dial := func(address string) *httpqueue.Client {
 		c, err := httpqueue.NewClient("http://" + address)
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = c.Close() })
 		return c
 	}
-	moving, staying := dial(lb.address), dial(b.address)
+	moving, staying := dial(lb.Addr), dial(b.address)
 	first, err := staying.Acquire(t.Context(), 0) // closes the bucket
 	require.NoError(t, err)
 
@@ -74,8 +75,8 @@ func TestPlacesSurviveAServerThatIsKilled(t *testing.T) {
 		arrived(len(want) + 2)
 		want = append(want, shard, shard-1)
 	}
-	lb.replace(0, b.address)
-	lb.replace(1, b.address)
+	lb.Replace(0, b.address)
+	lb.Replace(1, b.address)
 	require.NoError(t, a.cmd.Process.Kill())
 	time.Sleep(4 * time.Second) // for the killed one's lease, and the clients to come again
 	require.NoError(t, first.Abandon(t.Context()))

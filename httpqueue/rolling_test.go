@@ -5,8 +5,6 @@ package httpqueue_test
 
 import (
 	"context"
-	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -21,59 +19,9 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/balancetest"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
-
-// balancer sends each connection to the next backend, dead or alive.
-type balancer struct {
-	address string
-	next    atomic.Int64
-	mu      sync.Mutex
-	targets []string
-	lost    atomic.Int64 // connections that were cut or refused
-}
-
-func balance(t testing.TB, targets ...string) *balancer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	b := &balancer{address: l.Addr().String(), targets: targets}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go b.forward(conn)
-		}
-	}()
-	return b
-}
-
-func (b *balancer) replace(i int, target string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.targets[i] = target
-}
-
-func (b *balancer) forward(conn net.Conn) {
-	defer conn.Close()
-	b.mu.Lock()
-	target := b.targets[int(b.next.Add(1))%len(b.targets)]
-	b.mu.Unlock()
-	backend, err := net.Dial("tcp", target)
-	if err != nil {
-		b.lost.Add(1)
-		return
-	}
-	defer backend.Close()
-	go func() {
-		_, _ = io.Copy(backend, conn)
-		_ = backend.Close() // the client has hung up
-	}()
-	_, _ = io.Copy(conn, backend)
-}
 
 // twilight is what the original's example client does: any response is
 // permission, and after an error it asks again at once.
@@ -102,15 +50,15 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 500, ResetAfter: time.Hour, MaxConcurrency: 4}
 	server := role{Redis: redistest.Start(t).Addr, Limit: limit, Window: window, Margin: -1}
 	a, b := start(t, server), start(t, server)
-	lb := balance(t, a.address, b.address)
+	lb := balancetest.Start(t, a.address, b.address)
 	judge := gatewaytest.NewJudge(limit, window)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 
-	client, err := httpqueue.NewClient("http://" + lb.address)
+	client, err := httpqueue.NewClient("http://" + lb.Addr)
 	require.NoError(t, err)
 	defer client.Close()
-	legacy, err := httpqueue.NewLegacyClient("http://" + lb.address)
+	legacy, err := httpqueue.NewLegacyClient("http://" + lb.Addr)
 	require.NoError(t, err)
 	defer legacy.Close()
 	plain := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
@@ -124,7 +72,7 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 			switch shard / limit.MaxConcurrency % 4 {
 			case 0:
 				var n int
-				n, err = twilight(ctx, plain, "http://"+lb.address, shard)
+				n, err = twilight(ctx, plain, "http://"+lb.Addr, shard)
 				lost.Add(int64(n))
 				judge.Identify(shard)
 			case 1:
@@ -152,16 +100,16 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 	require.NoError(t, a.cmd.Process.Kill()) // SIGKILL, and nothing in its place yet
 	wait(shards / 3)
 	a = start(t, server)
-	lb.replace(0, a.address)
+	lb.Replace(0, a.address)
 	wait(shards / 2)
 	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
 	time.Sleep(200 * time.Millisecond)
 	b = start(t, server)
-	lb.replace(1, b.address)
+	lb.Replace(1, b.address)
 	all.Wait()
 
 	verdict := judge.Verdict()
-	t.Logf("%v; %d errors at twilight's clients, %d connections to nobody", verdict, lost.Load(), lb.lost.Load())
+	t.Logf("%v; %d errors at twilight's clients, %d connections to nobody", verdict, lost.Load(), lb.Lost.Load())
 	require.True(t, verdict.OK(), "%v", verdict)
 	require.Len(t, verdict.Shards, shards, "every client ends up granted")
 	require.Positive(t, lost.Load(), "nobody has noticed the restarts")

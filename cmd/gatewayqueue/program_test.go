@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +27,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/balancetest"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
@@ -414,67 +414,21 @@ func raw(t *testing.T, s *served, request string) string {
 
 // --- behind balancers ------------------------------------------------------------
 
-// balancer sends connections, or requests, to the servers in turn, dead or alive.
-type balancer struct {
-	next    atomic.Int64
-	mu      sync.Mutex
-	targets [2]string
-	lost    atomic.Int64
+// balance is a balancer of connections to both servers.
+func (d *deployment) balance() *balancetest.Balancer {
+	return balancetest.Start(d.t, d.all[0].addr(), d.all[1].addr())
 }
 
-func (b *balancer) set(d *deployment) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for i, s := range d.all {
-		b.targets[i] = strings.TrimPrefix(s.URL, "http://")
-	}
-}
+func (s *served) addr() string { return strings.TrimPrefix(s.URL, "http://") }
 
-func (b *balancer) target() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.targets[int(b.next.Add(1))%len(b.targets)]
-}
-
-// connections is a balancer of connections, as a Service of Kubernetes is.
-func (b *balancer) connections(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				backend, err := net.Dial("tcp", b.target())
-				if err != nil {
-					b.lost.Add(1)
-					return
-				}
-				defer backend.Close()
-				go func() {
-					_, _ = io.Copy(backend, conn)
-					_ = backend.Close() // the client has hung up
-				}()
-				_, _ = io.Copy(conn, backend)
-			}()
-		}
-	}()
-	return "http://" + l.Addr().String()
-}
-
-// requests is a balancer of requests, as an ingress is: two of one client on one
+// balanceRequests is a balancer of requests, as an ingress is: two of one client on one
 // connection go to different servers, and who asks a dead one gets 502.
-func (b *balancer) requests(t *testing.T) string {
+func balanceRequests(t *testing.T, b *balancetest.Balancer) string {
 	t.Helper()
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: b.target()}) },
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: b.Next()}) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
-			b.lost.Add(1)
+			b.Lost.Add(1)
 			w.WriteHeader(http.StatusBadGateway)
 		},
 	}
@@ -496,9 +450,8 @@ func TestProgram_RolledAndKilledUnderWaiters(t *testing.T) {
 	const shards, buckets, window = 32, 4, time.Second
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, ResetAfter: 24 * time.Hour, MaxConcurrency: buckets}
 	d := deploy(t, "--max-concurrency", strconv.Itoa(buckets), "--window", window.String(), "--margin", "1500ms")
-	lb := &balancer{}
-	lb.set(d)
-	byConnection, byRequest := lb.connections(t), lb.requests(t)
+	lb := d.balance()
+	byConnection, byRequest := "http://"+lb.Addr, balanceRequests(t, lb)
 	judge := gatewaytest.NewJudge(limit, window)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -555,11 +508,11 @@ func TestProgram_RolledAndKilledUnderWaiters(t *testing.T) {
 		<-s.read
 		time.Sleep(window / 2)
 		d.start(end.server)
-		lb.set(d)
+		lb.Replace(end.server, d.all[end.server].addr())
 	}
 	all.Wait()
 	verdict := judge.Verdict()
-	t.Logf("%v; %d requests or connections came to a dead server; order %v", verdict, lb.lost.Load(), order)
+	t.Logf("%v; %d requests or connections came to a dead server; order %v", verdict, lb.Lost.Load(), order)
 	assert.True(t, verdict.OK(), "%v", verdict)
 	assert.Len(t, verdict.Shards, shards, "everybody is granted")
 	inOrder(t, order, buckets)
