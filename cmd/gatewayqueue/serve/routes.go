@@ -37,7 +37,7 @@ func (s *server) routes(metrics *promqueue.Collector) (*httpqueue.Handler, error
 		httpqueue.WithGrantMargin(s.config.grantMargin()),
 		httpqueue.WithRoute("/healthz", http.HandlerFunc(healthy)),
 		httpqueue.WithRoute("/readyz", s.ready),
-		httpqueue.WithRoute("/metrics", guard(buffered(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes})))),
+		httpqueue.WithRoute("/metrics", guard(buffered(scrapes, promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))),
 		httpqueue.WithRoute("/dashboard", board),
 		httpqueue.WithRoute("/dashboard/", board),
 	}
@@ -57,7 +57,8 @@ func (s *server) routes(metrics *promqueue.Collector) (*httpqueue.Handler, error
 	return httpqueue.NewHandler(s.queue.queue, options...)
 }
 
-// scrapes may be made at a time; what they have made may be read for longer.
+// scrapes are made at a time, in the order they came; what they have made may be
+// read for longer.
 const scrapes = 4
 
 // probes are the paths that have places of their own.
@@ -89,11 +90,21 @@ func (s *snapshot) Status(ctx context.Context) (gatewayqueue.Status, error) {
 }
 
 // buffered has an answer made before it is sent, so that a client that does not
-// read it keeps nobody else from having one made.
-func buffered(h http.Handler) http.Handler {
+// read it keeps nobody else from having one made. Whoever comes while n are made
+// waits: to be refused for what others ask is what a flood of requests is after.
+func buffered(n int, h http.Handler) http.Handler {
+	places := make(chan struct{}, n)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case places <- struct{}{}:
+		case <-r.Context().Done():
+			return // nobody is there to read it
+		}
 		made := &answer{header: w.Header(), status: http.StatusOK}
-		h.ServeHTTP(made, r)
+		func() {
+			defer func() { <-places }()
+			h.ServeHTTP(made, r)
+		}()
 		w.WriteHeader(made.status)
 		_, _ = made.body.WriteTo(w) // Who does not read it does not need it.
 	})
