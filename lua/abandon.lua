@@ -1,14 +1,14 @@
 -- abandon: tickets leave. Places are given up; a slot and its unit go back where no IDENTIFY was sent.
 --
--- KEYS  1 slot  2 remaining  3 queue  4 limits  5 spent  6 opens  7 pods  8 out  9 rests  10... paid:<ticket>
--- ARGV  1 bucket  2 TTL of paid (ms); 0 if only places are given up, of tickets whose fate is not known; -1 if their
---       wait may go on with other tickets: what has no slot may have been granted to one of those since
---       3 the pod, if it leaves with them, or ''  4... tickets
--- Reply {'left', how many units went back}
-
-local slot_key, remaining_key, queue_key, limits_key, spent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local opens_key, pods_key, out_key, rests_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local bucket, paid_ttl, leaving_pod = ARGV[1], ARGV[2], ARGV[3]
+-- KEYS  slot remaining queue limits spent opens pods out rests; each paid   of the tickets
+-- ARGV
+--   bucket
+--   paid_ttl (ms)       TTL of paid
+--   places_only (flag)  of tickets whose fate is not known
+--   goes_on (flag)      their wait may go on with other tickets: what has no slot may have been granted to one of those since
+--   leaving_pod         the pod, if it leaves with them, or ''
+--   each ticket
+-- Reply  code units   'left', and how many units went back
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -20,12 +20,12 @@ local slot, left, counted = redis.call('GET', slot_key), whole(redis.call('GET',
 local total, reset, era, units = whole(limits[2]) or 0, whole(limits[3] or '0') or 0, limits[4] or '0', 0
 local over = reset > 0 and reset <= now
 
-for i = 4, #ARGV do
-  local ticket, paid_key, entry = ARGV[i], KEYS[i + 6], out_of(ARGV[i])
+for i = each_arg, #ARGV do
+  local ticket, paid_key, entry = ARGV[i], KEYS[each_key + i - each_arg], out_of(ARGV[i])
   local paid = redis.call('GET', paid_key)
   redis.call('ZREM', queue_key, ticket)
-  local goes_on, mine = paid_ttl == '-1', slot == ticket or slot == ticket .. ' permit'
-  if paid ~= 'identified' and paid_ttl ~= '0' and (mine or not goes_on) then
+  local mine = slot == ticket or slot == ticket .. ' permit'
+  if paid ~= 'identified' and not places_only and (mine or not goes_on) then
     if goes_on then redis.call('DEL', paid_key) else redis.call('SET', paid_key, 'left', 'PX', paid_ttl) end
     local out = redis.call('ZREM', out_key, entry, entry .. '/wait') > 0
     local ours = out or charged(paid, limits[1], era, now) -- of this period

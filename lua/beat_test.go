@@ -2,7 +2,6 @@ package lua_test
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -11,17 +10,9 @@ import (
 
 // beat as pod a sends it that has no lines.
 var beat = script{
-	text: lua.Beat,
-	keys: func(a args) []string {
-		keys := []string{"limits", "pods", "remaining", "opens", "holds"}
-		lines, _ := strconv.Atoi(a["lines"])
-		for i := range lines {
-			keys = append(keys, fmt.Sprintf("slot:%d", i), fmt.Sprintf("queue:%d", i))
-		}
-		return keys
-	},
-	args:  []string{"pod=a", "lease=30000", "max_concurrency=3", "epoch=e", "seq=5", "refresh=0", "reserve=0", "total=10"},
-	reply: []string{"code", "now", "remaining", "seq", "reset", "refresh", "lapse", "more", "died", "hold", "wait", "ahead", "rest"},
+	Script: lua.Beat,
+	each:   numbered("buckets"),
+	args:   "pod=a pod_lease=30000 known_epoch=e known_seq=5 known_buckets=3 known_total=10 refresh_every=0 reserve=0",
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@-1",
 		"remaining": "7 ttl=60000",
@@ -51,51 +42,51 @@ func TestBeat(t *testing.T) {
 			reply: "ok remaining=", after: alive,
 		},
 		{name: "SaysThatLimitsAreMissing", seed: nothing, reply: "resync seq=0", after: alive},
-		{name: "SaysThatTheEpochIsAnother", call: args{"epoch": "d"}, reply: "resync", after: alive},
-		{name: "SaysThatSeqWentBack", call: args{"seq": "6"}, reply: "resync seq=5", after: alive},
-		{name: "SaysThatMaxConcurrencyIsAnother", call: args{"max_concurrency": "2"}, reply: "resync", after: alive},
-		{name: "SaysThatTheTotalIsAnother", call: args{"total": "9"}, reply: "resync", after: alive},
+		{name: "SaysThatTheEpochIsAnother", call: args{"known_epoch": "d"}, reply: "resync", after: alive},
+		{name: "SaysThatSeqWentBack", call: args{"known_seq": "6"}, reply: "resync seq=5", after: alive},
+		{name: "SaysThatMaxConcurrencyIsAnother", call: args{"known_buckets": "2"}, reply: "resync", after: alive},
+		{name: "SaysThatTheTotalIsAnother", call: args{"known_total": "9"}, reply: "resync", after: alive},
 		{
-			name: "LetsOnePodAskTheSource", call: args{"refresh": "600000"}, reply: "ok refresh=1",
+			name: "LetsOnePodAskTheSource", call: args{"refresh_every": "600000"}, reply: "ok refresh=1",
 			after: with(alive, state{"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@10000"}),
 		},
 		{
-			name: "AndNotTheNext", call: args{"refresh": "600000"}, times: 2, reply: "ok refresh=0",
+			name: "AndNotTheNext", call: args{"refresh_every": "600000"}, times: 2, reply: "ok refresh=0",
 			after: with(alive, state{"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@10000"}),
 		},
 		{
-			name: "AndNoneBeforeTheSourceMayBeAsked", call: args{"refresh": "600000"}, reply: "ok refresh=0",
+			name: "AndNoneBeforeTheSourceMayBeAsked", call: args{"refresh_every": "600000"}, reply: "ok refresh=0",
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 refresh_at=@-1 ask_after=@5000"},
 			after: alive,
 		},
 		{
-			name: "AndNoneBeforeItMustResync", call: args{"refresh": "600000", "epoch": "d"}, reply: "resync refresh=0", after: alive,
+			name: "AndNoneBeforeItMustResync", call: args{"refresh_every": "600000", "known_epoch": "d"}, reply: "resync refresh=0", after: alive,
 		},
 		{
 			name:  "TellsHowItsLinesStand", // first, second, has lost its place
 			seed:  state{"queue:0": "00000@a#1=@-9", "queue:1": "00004@b#1=@-9 00001@a#2=@-8", "pods": "b=@20000"},
-			call:  args{"lines": "3", "others": "0 1 2 00000@a#1 00001@a#2 00002@a#3"},
-			reply: "ok lapse=~20000 wait=0 ahead=0 rest=0.000,1,0.000,",
+			call:  args{"buckets": "3", "others": "0 00000@a#1 0 1 00001@a#2 0 2 00002@a#3 0"},
+			reply: "ok lapse=~20000 wait=0 ahead=0 each=0.000,1,0.000,",
 			after: both,
 		},
 		{
 			name:  "AndWhenTheirBucketsOpen",
 			seed:  state{"queue:0": "00000@a#1=@-9", "slot:0": "00004@b#1 ttl=4000", "opens": "0=@4000"},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok wait=~4000 ahead=0",
 			after: alive,
 		},
 		{
 			name:  "AndWhereTheirSlotIsDeleted",
 			seed:  state{"queue:0": "00000@a#1=@-9", "opens": "0=@4000"},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok wait=~4000 ahead=0",
 			after: alive,
 		},
 		{
 			name:  "OrMadeByHand",
 			seed:  state{"queue:0": "00000@a#1=@-9", "slot:0": "maintenance ttl=4000"},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok wait=~4000 ahead=0",
 			after: alive,
 		},
@@ -105,68 +96,68 @@ func TestBeat(t *testing.T) {
 				"queue:0": "00000@a#1=@-9", "slot:0": "00004@b#1 ttl=4000",
 				"limits": "epoch=e seq=5 max_concurrency=3 total=10 reset_at=@60000 closed_until=@9000",
 			},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok wait=~9000 ahead=0",
 			after: alive,
 		},
 		{
 			name:  "UnlessAPermitIsOut", // nobody knows when its window begins
 			seed:  state{"queue:0": "00000@a#1=@-9", "slot:0": "00003@b#1 permit ttl=4000"},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok wait= ahead=0",
 			after: alive,
 		},
 		{
 			name:  "TakesPlaces",
 			seed:  state{"queue:0": "00009@b#1=@-7", "pods": "b=@20000"},
-			call:  args{"lines": "2", "others": "0 1 00000@a#1 00001@a#2 1 @-9 00000@a#1 1 '' 00003@a#3 2 '' 00001@a#2"},
-			reply: "ok lapse= wait=0 ahead=0 rest=0.000,0",
+			call:  args{"buckets": "2", "others": "0 00000@a#1 2 @-9 00000@a#1 '' 00003@a#3 1 00001@a#2 1 '' 00001@a#2"},
+			reply: "ok lapse= wait=0 ahead=0 each=0.000,0",
 			after: with(both, state{"queue:0": "00000@a#1=@-9 00009@b#1=@-7 00003@a#3=@0", "queue:1": "00001@a#2=@0"}),
 		},
 		{
 			name:  "ButNotOfALineThatIsAnothersByNow",
-			call:  args{"epoch": "d", "lines": "1", "others": "0 00000@a#1 1 '' 00000@a#1"},
+			call:  args{"known_epoch": "d", "buckets": "1", "others": "0 00000@a#1 1 '' 00000@a#1"},
 			reply: "resync", after: alive,
 		},
 		{
 			name:  "PassesOverTheDead",
 			seed:  state{"queue:0": "00003@dead#1=@-9 00006@dead#2=@-8 00000@a#1=@-7", "pods": "dead=@-1"},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok lapse= wait=0 ahead=0",
 			after: state{"queue:0": "00000@a#1=@-7", "pods": "a=@30000 dead=@-1"},
 		},
 		{
 			name:  "AlsoThoseRightBeforeItsOwn",
 			seed:  state{"queue:0": "00004@b#1=@-9 00003@dead#1=@-8 00006@never#2=@-7 00000@a#1=@-6", "pods": "b=@20000"},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok lapse=~20000 more=0 wait=0 ahead=1",
 			after: state{"queue:0": "00004@b#1=@-9 00000@a#1=@-6", "pods": "a=@30000 b=@20000"},
 		},
 		{
 			name:  "ALotAtATime",
 			seed:  state{"queue:0": dead(300) + "00000@a#1=@-6"},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok more=1 wait=0 ahead=44",
 			after: state{"queue:0": dead(300)[256*len("00000@dead#1=@-900 "):] + "00000@a#1=@-6", "pods": "a=@30000"},
 		},
 		{
 			name:  "AndThoseThatNobodyClaimsFor",
 			seed:  state{"queue:0": "00003@b#1=@-200000 00004@b#2=@-190000 00000@a#1=@-6", "pods": "b=@20000", "opens": "0=@-160000"},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok wait=0 ahead=0",
 			after: state{"queue:0": "00000@a#1=@-6", "pods": "a=@30000 b=@20000", "holds": "b:0=@60000 ttl=60000"},
 		},
 		{
 			name:  "NotWhileNoUnitIsLeft",
 			seed:  state{"queue:0": "00003@b#1=@-200000 00000@a#1=@-6", "pods": "b=@20000", "opens": "0=@-160000"},
-			call:  args{"lines": "1", "reserve": "7", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "reserve": "7", "others": "0 00000@a#1 0"},
 			reply: "ok wait=0 ahead=1",
 			after: both,
 		},
 		{
 			name:  "PassesByThoseWhoWantNoGrant",
 			seed:  state{"queue:0": "00003@b#1=@-9 00004@b#2=@-8 00000@a#1=@-7", "pods": "b=@20000", "holds": "b=@3000 ttl=3000"},
-			call:  args{"lines": "1", "others": "0 00000@a#1"},
+			call:  args{"buckets": "1", "others": "0 00000@a#1 0"},
 			reply: "ok lapse= hold=@3000 wait=0 ahead=0",
 			after: both,
 		},
@@ -179,12 +170,9 @@ func TestBeat(t *testing.T) {
 
 func TestStatusReadsAllAndWritesNothing(t *testing.T) {
 	status := script{
-		text: lua.Status, bare: true,
-		keys: func(args) []string {
-			return []string{"limits", "remaining", "spent", "pods", "opens", "rests", "slot:0", "queue:0", "slot:1", "queue:1"}
-		},
-		args:  []string{"places=1", "listed=2"},
-		reply: []string{"at", "limits", "remaining", "ttl", "shards", "spent", "rests", "pods", "opens", "buckets"},
+		Script: lua.Status, bare: true,
+		each:  func(args) []string { return []string{"0", "1"} },
+		args:  "places=1 listed=2",
 		state: state{},
 	}
 	full := state{
@@ -192,14 +180,14 @@ func TestStatusReadsAllAndWritesNothing(t *testing.T) {
 		"slot:1": "00001@a#1 permit", "queue:1": "00003@a#3=5 00005@a#4=6",
 	}
 	status.run(t, []contract{
-		{name: "NothingAtAll", reply: "@0 limits=[] remaining= ttl=-2 shards=0 spent=[] rests=[] pods=[] opens=[] buckets=[,-2,0],[,-2,0]"},
+		{name: "NothingAtAll", reply: "@0 limits=[] remaining= ttl=-2 shards=0 spent=[] rests=[] pods=[] opens=[] bucket=[,-2,0] each=[,-2,0]"},
 		{
 			name: "AFullQueue", seed: full,
-			reply: "@0 limits=[epoch,e] remaining=7 ttl=-1 shards=1 spent=[4,2] rests=[] pods=[a,10] opens=[0,77] buckets=[,-2,0],[00001@a#1,permit,-1,2,00003@a#3,5]",
+			reply: "@0 limits=[epoch,e] remaining=7 ttl=-1 shards=1 spent=[4,2] rests=[] pods=[a,10] opens=[0,77] bucket=[,-2,0] each=[00001@a#1,permit,-1,2,00003@a#3,5]",
 		},
 		{
 			name: "OnlyTheLengthOfLines", seed: full, call: args{"places": "0"},
-			reply: "@0 buckets=[,-2,0],[00001@a#1,permit,-1,2]",
+			reply: "@0 bucket=[,-2,0] each=[00001@a#1,permit,-1,2]",
 		},
 		{
 			name: "OfMoreShardsOnlyThoseThatRest", seed: with(full, state{"spent": "4=2 5=30 6=1", "rests": "5=99"}),

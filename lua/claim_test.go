@@ -10,17 +10,11 @@ import (
 
 // claim as pod a calls it for shard 1, with 10 units left and nobody else there.
 var claim = script{
-	text: lua.Claim,
-	keys: func(a args) []string {
-		return []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "pods", "opens", "paid:" + a["ticket"], "rests", "holds", "out"}
-	},
-	args: []string{
-		"ticket=00001@a#1", "arrival=", "shard=1", "bucket=0", "pod=a", "lease=30000",
-		"max_concurrency=1", "epoch=e", "seq=5", "mode=wait", "closes=5250",
-		"hold=0", "step=5250", "reserve=0", "period=86400000", "paid=60000", "next=", "notice=0", "breaker=0",
-		"window=5000", "grace=250", "pod_lease=3000", "usable=250", "asks=0", "least=0", "total=10", "replicas=0",
-	},
-	reply: []string{"code", "now", "wait", "ahead", "remaining", "seq", "head", "back", "shut", "reset", "server", "window", "grace", "replicas"},
+	Script: lua.Claim,
+	args: `ticket=00001@a#1 arrival= shard=1 bucket=0 pod=a pod_lease=30000
+		known_epoch=e known_seq=5 known_buckets=1 known_total=10
+		permit=0 closes=5250 usable=250 until_wanted=0 step=5250 reserve=0 least_reserve=0 period=86400000 paid_ttl=60000
+		next_ticket= notice=0 breaker=0 own_window=5000 own_grace=250 own_pod_lease=3000 own_replicas=0 asks=0`,
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000",
 		"remaining": "10 ttl=60000",
@@ -59,7 +53,7 @@ func TestClaimGrants(t *testing.T) {
 		},
 		{
 			name:  "APermitIsMarkedInTheSlot",
-			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
+			call:  args{"permit": "1", "closes": "10000", "usable": "4950"},
 			reply: "granted wait=10000 remaining=9 shut=0",
 			after: with(granted, state{"slot:0": "00001@a#1 permit ttl=10000", "opens": "0=@10000", "out": "00001@a#1=@4950 ttl=604800000"}),
 		},
@@ -166,7 +160,7 @@ func TestClaimGrants(t *testing.T) {
 		{
 			name:  "APermitBeginsNoPeriod",
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10", "remaining": "10"},
-			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
+			call:  args{"permit": "1", "closes": "10000", "usable": "4950"},
 			reply: "granted remaining=9 reset=0",
 			after: with(granted, state{
 				"limits": "epoch=e seq=6 max_concurrency=1 total=10", "remaining": "9", "spent": "1=1",
@@ -176,7 +170,7 @@ func TestClaimGrants(t *testing.T) {
 		{
 			name:  "APermitThatLapsedMayHaveBegunOne",
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10", "remaining": "9", "spent": "2=1", "out": "00002@b#1=@-1000"},
-			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
+			call:  args{"permit": "1", "closes": "10000", "usable": "4950"},
 			reply: "granted remaining=8 reset=@86399000",
 			after: with(granted, state{
 				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86399000 since=@0 first=?",
@@ -190,7 +184,7 @@ func TestClaimGrants(t *testing.T) {
 				"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1000",
 				"remaining": "", "out": "00002@b#1=@4000 00003@b#2=@-1500 00004@b#3/wait=@-900",
 			},
-			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
+			call:  args{"permit": "1", "closes": "10000", "usable": "4950"},
 			reply: "granted remaining=7 reset=0",
 			after: with(granted, state{
 				"limits":    "epoch=e seq=6 max_concurrency=1 total=10 reset_at=0 since=@-1000 period=1",
@@ -223,7 +217,7 @@ func TestClaimGrants(t *testing.T) {
 		{
 			name:  "TheReplyLooksAheadForThePodsNext",
 			seed:  state{"queue:0": "00009@b#1=@-3 00001@a#1=@-9 00002@a#2=@-2", "pods": "b=@30000"},
-			call:  args{"arrival": "@-9", "next": "00002@a#2"},
+			call:  args{"arrival": "@-9", "next_ticket": "00002@a#2"},
 			reply: "granted ahead=1 wait=10500 back=0",
 			after: with(granted, state{"queue:0": "00009@b#1=@-3 00002@a#2=@-2", "pods": "a=@30000 b=@30000"}),
 		},
@@ -250,7 +244,7 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 			after: with(granted, state{"limits": "epoch=e seq=9 max_concurrency=1 total=10 reset_at=@60000"}),
 		},
 		{
-			name: "SpendsOneUnitForAPermit", times: 3, call: args{"mode": "permit", "closes": "10000", "usable": "4950"},
+			name: "SpendsOneUnitForAPermit", times: 3, call: args{"permit": "1", "closes": "10000", "usable": "4950"},
 			reply: "granted remaining=9 seq=8",
 			after: with(granted, state{
 				"limits": "epoch=e seq=8 max_concurrency=1 total=10 reset_at=@60000",
@@ -267,7 +261,7 @@ func TestAClaimThatIsSentAgain(t *testing.T) {
 			after: granted,
 		},
 		{
-			name: "ClosesItAgainWhileThePodWantsNoGrant", call: args{"hold": "9000"}, // as after an outage
+			name: "ClosesItAgainWhileThePodWantsNoGrant", call: args{"until_wanted": "9000"}, // as after an outage
 			seed: state{
 				"slot:0": "00001@a#1 ttl=2000", "opens": "0=@2000", "paid:00001@a#1": "granted e @60000 ttl=30000",
 				"remaining": "9 ttl=60000", "spent": "1=1 ttl=60000",
@@ -354,7 +348,7 @@ func TestClaimWaits(t *testing.T) {
 		},
 		{
 			name:  "WhileThePodWantsNoGrant",
-			call:  args{"hold": "2700"},
+			call:  args{"until_wanted": "2700"},
 			reply: "wait wait=2700 shut=2700",
 			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000", "holds": "a=@2700 ttl=2700"},
 		},
@@ -444,7 +438,7 @@ func TestClaimPassesOverTheDead(t *testing.T) {
 		{
 			name:  "AlsoBeforeThePodsNext",
 			seed:  state{"queue:0": "00001@a#1=@-900 00007@dead#3=@-800 00006@dead#2=@-700 00002@a#2=@-600", "pods": "dead=@-100"},
-			call:  args{"next": "00002@a#2"},
+			call:  args{"next_ticket": "00002@a#2"},
 			reply: "granted ahead=0 wait=5250 back=0",
 			after: with(granted, state{"queue:0": "00002@a#2=@-600", "pods": "a=@30000 dead=@-100"}),
 		},
@@ -495,7 +489,7 @@ func TestClaimMindsTheBudget(t *testing.T) {
 		},
 		{
 			name: "ATotalOfNothing", seed: state{"remaining": "0", "limits": "epoch=e seq=5 max_concurrency=1 total=0"},
-			call: args{"total": "0"}, reply: "exhausted wait=60000", after: line,
+			call: args{"known_total": "0"}, reply: "exhausted wait=60000", after: line,
 		},
 	})
 }
@@ -505,16 +499,16 @@ func TestClaimAsksToSyncFirst(t *testing.T) {
 		{name: "WithoutLimits", seed: state{"limits": ""}, reply: "resync"},
 		{name: "WithoutTheBudget", seed: state{"remaining": ""}, reply: "resync"},
 		{name: "WithoutABudgetThatNeverBegan", seed: state{"remaining": "", "limits": "epoch=e seq=5 max_concurrency=1 total=10"}, reply: "resync"},
-		{name: "WithAnotherEpoch", call: args{"epoch": "d"}, reply: "resync"},
-		{name: "WithNoEpochYet", call: args{"epoch": "", "max_concurrency": "0", "seq": "0"}, reply: "resync"},
-		{name: "WithASeqThatWentBack", call: args{"seq": "6"}, reply: "resync seq=5"},
-		{name: "WithAnotherTotal", call: args{"total": "20"}, reply: "resync"},
-		{name: "WithAnotherMaxConcurrency", call: args{"max_concurrency": "2"}, reply: "resync"},
+		{name: "WithAnotherEpoch", call: args{"known_epoch": "d"}, reply: "resync"},
+		{name: "WithNoEpochYet", call: args{"known_epoch": "", "known_buckets": "0", "known_seq": "0"}, reply: "resync"},
+		{name: "WithASeqThatWentBack", call: args{"known_seq": "6"}, reply: "resync seq=5"},
+		{name: "WithAnotherTotal", call: args{"known_total": "20"}, reply: "resync"},
+		{name: "WithAnotherMaxConcurrency", call: args{"known_buckets": "2"}, reply: "resync"},
 		{
-			name: "AfterItClosedEveryBucketOfAServerThatDidNotKnowTheScript", on: "blind", call: args{"seq": "6", "notice": "1"}, reply: "resync seq=5",
+			name: "AfterItClosedEveryBucketOfAServerThatDidNotKnowTheScript", on: "blind", call: args{"known_seq": "6", "notice": "1"}, reply: "resync seq=5",
 			after: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0"},
 		},
-		{name: "WithAPaidTicketToo", call: args{"seq": "6"}, seed: state{"paid:00001@a#1": "granted e @60000 ttl=9000", "slot:0": "00001@a#1 ttl=9000"}, reply: "resync"},
+		{name: "WithAPaidTicketToo", call: args{"known_seq": "6"}, seed: state{"paid:00001@a#1": "granted e @60000 ttl=9000", "slot:0": "00001@a#1 ttl=9000"}, reply: "resync"},
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
+	"github.com/gatewayqueue/gatewayqueue/lua"
 )
 
 // state is what Redis holds, by key without its prefix, in words:
@@ -31,7 +32,7 @@ import (
 type state map[string]string
 
 // args are a call's arguments by name, over those of the script's usual call.
-// "others" are all that follow.
+// "others" are all that follow, "buckets" for how many a call gives slot and queue.
 type args map[string]string
 
 type contract struct {
@@ -46,15 +47,72 @@ type contract struct {
 	replyOnly bool // what it leaves is another contract's
 }
 
-// script is one of the scripts, its usual call and the names of what it takes
-// and answers.
+// script is one of the scripts and its usual call. Its head has the order and the
+// names of what it takes and answers.
 type script struct {
-	text  string
-	keys  func(args) []string // without their prefix
-	args  []string            // name=default
-	reply []string
+	*lua.Script
+	args  string // name=value of each; @ is a time, in ms from now
 	state state
 	bare  bool // limits hold only what a case says
+
+	// each are, if it has keys for each of several things, the buckets or tickets
+	// that a call is about.
+	each func(args) []string
+}
+
+// numbered are the first buckets, as many as an argument says.
+func numbered(arg string) func(args) []string {
+	return func(call args) (buckets []string) {
+		n, _ := strconv.Atoi(call[arg])
+		for i := range n {
+			buckets = append(buckets, strconv.Itoa(i))
+		}
+		return buckets
+	}
+}
+
+// keys are those of a call, without their prefix.
+func (s script) keys(call args) []string {
+	named := func(names []string, bucket, ticket string) (keys []string) {
+		for _, name := range names {
+			switch name {
+			case "slot", "queue":
+				name += ":" + bucket
+			case "paid":
+				name += ":" + ticket
+			}
+			keys = append(keys, name)
+		}
+		return keys
+	}
+	keys := named(s.Keys, call["bucket"], call["ticket"])
+	if s.each != nil {
+		for _, one := range s.each(call) {
+			keys = append(keys, named(s.EachKey, one, one)...)
+		}
+	}
+	return keys
+}
+
+// values are the arguments of a call by their names: those of the usual one, and
+// what a case says.
+func (s script) values(t *testing.T, w world, over args) (args, lua.Values) {
+	all := make(args)
+	for _, a := range strings.Fields(s.args) {
+		name, value, _ := strings.Cut(a, "=")
+		all[name] = value
+	}
+	values := make(lua.Values)
+	for name := range all {
+		known := slices.ContainsFunc(s.Args, func(a lua.Arg) bool { return a.Name == name })
+		require.True(t, known || name == "buckets", "%s has no argument %s", s.Name, name)
+	}
+	maps.Copy(all, over) // what is no argument is for keys
+	for _, a := range s.Args {
+		require.Contains(t, all, a.Name, "the usual call of %s", s.Name)
+		values[a.Name] = w.absolute(all[a.Name])
+	}
+	return all, values
 }
 
 const prefix = "identify:{app}:"
@@ -97,21 +155,10 @@ func (s script) check(t *testing.T, client redis.UniversalClient, stands bool, c
 		w.seed(key, before[key])
 	}
 
-	call := make(args)
-	var values []any
-	for _, a := range s.args {
-		name, value, _ := strings.Cut(a, "=")
-		if given, ok := c.call[name]; ok {
-			value = given
-		}
-		call[name] = value
-		values = append(values, w.absolute(value))
-	}
+	call, values := s.values(t, w, c.call)
+	var others []any
 	for _, other := range strings.Fields(c.call["others"]) {
-		values = append(values, w.absolute(strings.TrimPrefix(other, "''")))
-	}
-	for name, value := range c.call { // those that are no arguments are for keys
-		call[name] = value
+		others = append(others, w.absolute(strings.TrimPrefix(other, "''")))
 	}
 	var keys []string
 	for _, key := range s.keys(call) {
@@ -120,10 +167,10 @@ func (s script) check(t *testing.T, client redis.UniversalClient, stands bool, c
 	var raw any
 	var err error
 	for range max(1, c.times) {
-		raw, err = client.Eval(ctx, s.text, keys, values...).Result()
+		raw, err = client.Eval(ctx, s.Source, keys, s.Order(values, others...)...).Result()
 	}
 	w.elapsed = serverTime(t, client) - w.start
-	w.checkReply(s.reply, c.reply, raw, err)
+	w.checkReply(append(slices.Clone(s.Reply), s.EachReply...), c.reply, raw, err)
 
 	if c.replyOnly {
 		return
@@ -384,7 +431,7 @@ func (w world) same(what, want, got string) {
 //
 //	granted remaining=4 reset=@60000
 //
-// or with an error.
+// or with an error. What has no name of its own is in each.
 func (w world) checkReply(names []string, want string, raw any, err error) {
 	w.t.Helper()
 	words := strings.Fields(want)
@@ -400,9 +447,11 @@ func (w world) checkReply(names []string, want string, raw any, err error) {
 	require.True(w.t, ok, "the reply is %v", raw)
 	got := make(map[string]string)
 	for i, v := range values {
-		name := names[min(i, len(names)-1)]
-		if i >= len(names) {
-			got[name] += " " // the last takes all that follow
+		name := "each"
+		if i < len(names) {
+			name = names[i]
+		} else if got[name] != "" {
+			got[name] += " "
 		}
 		got[name] += fmt.Sprint(v)
 	}

@@ -3,10 +3,12 @@ package lua_test
 import (
 	"crypto/sha1"
 	"encoding/hex"
+	"io/fs"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -14,30 +16,28 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/lua"
 )
 
-var scripts = map[string]string{
-	"claim": lua.Claim, "identified": lua.Identified, "renew": lua.Renew, "abandon": lua.Abandon,
-	"beat": lua.Beat, "sync": lua.Sync, "status": lua.Status, "ready": lua.Ready, "postpone": lua.Postpone,
-	"remember": lua.Remember,
+var scripts = []*lua.Script{
+	lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync, lua.Status, lua.Ready, lua.Postpone, lua.Remember,
 }
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "6b194b7464e388eb9cd339a4cafbb7856650cd55",
-	"identified": "ec4d92edd7f84ea0f42874ce976178a04b3b591a",
-	"renew":      "517e44a9b05171770bd38147f472e75a9856e41f",
-	"abandon":    "34c48852a34d1f3843c34a32cd20c9e1e0c45d51",
-	"beat":       "e1ae788e621c912b8eb724e7857465e34eaf56a5",
-	"sync":       "889eb5d0f3fca60a921bcfdd3aa751a7acdbf8b1",
-	"status":     "43c3ed657c768ed917686a4366af27124eb59f92",
-	"remember":   "ea3aab976b5f7a506fc2b96298a7b83472e57496",
-	"ready":      "8e5aa8e2beb449926bb5fba2f4bfe27685154da4",
-	"postpone":   "e7bf86732201a8e3f978f9c7e691541cae937a99",
+	"claim":      "96fbecc20560b11040acfe21b5191e2f1e7639cf",
+	"identified": "36c7400d0b6aa3367c8283358e375ffa92615675",
+	"renew":      "f7472e4e4f61bf7036f0ae9cc67eb2a677c43ecc",
+	"abandon":    "ed388f203a1fb2ea2fc599cc72f724da1194320d",
+	"beat":       "c552090f4b12be4d6ed43ab9cddf2ea2e7c4f0c0",
+	"sync":       "253833ad11648718be706d4704be7f64ed7202ec",
+	"status":     "e1b176979d996bc711a8fc6e0be38e07af0e699a",
+	"remember":   "cfc09db2470bc4bd524ff2def308411b2a4e582c",
+	"ready":      "d2671c85462244a2815f74022bab9ad01c97f4b4",
+	"postpone":   "20e7936f3d6d7325234ef038437a45fa576337b5",
 }
 
 func TestNoScriptChangesByAccident(t *testing.T) {
-	for name, text := range scripts {
-		sum := sha1.Sum([]byte(text))
-		if got := hex.EncodeToString(sum[:]); got != hashes[name] {
+	for _, s := range scripts {
+		sum := sha1.Sum([]byte(s.Source))
+		if got := hex.EncodeToString(sum[:]); got != hashes[s.Name] {
 			t.Errorf(`%[1]s.lua has changed. If that is meant, put
 
 	%[1]q: %[2]q,
@@ -45,7 +45,7 @@ func TestNoScriptChangesByAccident(t *testing.T) {
 into hashes. Mind what a running fleet makes of it: old and new pods share one
 queue while they are rolled out, so both scripts must understand the same keys
 and values. To a server the new script is unknown: where that tells scripts who
-it is, this costs nothing, elsewhere one hold.`, name, got)
+it is, this costs nothing, elsewhere one hold.`, s.Name, got)
 		}
 	}
 }
@@ -54,56 +54,125 @@ it is, this costs nothing, elsewhere one hold.`, name, got)
 var forbidden = []string{"#!", "cjson", "cmsgpack", "struct.", "bit.", "unpack", "'PUBLISH'", "'SCRIPT'", "redis.replicate_commands", "goto ", "redis.sha1hex"}
 
 func TestScriptsKeepToWhatEveryServerHas(t *testing.T) {
-	for name, text := range scripts {
+	for _, s := range scripts {
 		for _, word := range forbidden {
-			assert.NotContains(t, text, word, "%s.lua", name)
+			assert.NotContains(t, s.Source, word, "%s.lua", s.Name)
 		}
-		assert.NotRegexp(t, `redis\.pcall\((?:[^']|'[^I])`, text, "%s.lua: an error shall end a script, but for that of a server that does not tell who it is", name)
-		assert.LessOrEqual(t, strings.Count(text, "'TIME'"), 1, "%s.lua reads the time more than once", name)
-		assert.NotContains(t, text, "\t", "%s.lua: indent with two spaces", name)
+		assert.NotRegexp(t, `redis\.pcall\((?:[^']|'[^I])`, s.Source, "%s.lua: an error shall end a script, but for that of a server that does not tell who it is", s.Name)
+		assert.LessOrEqual(t, strings.Count(s.Source, "'TIME'"), 1, "%s.lua reads the time more than once", s.Name)
+		assert.NotContains(t, s.Source, "\t", "%s.lua: indent with two spaces", s.Name)
 	}
 }
 
-var (
-	call     = regexp.MustCompile(`redis\.call\(\s*('?\w+'?)(?:,\s*([^,)]+))?`)
-	key      = regexp.MustCompile(`^\w+_key$`)
-	names    = regexp.MustCompile(`(?m)^ *local ([\w, ]*_key[\w, ]*) = (.*)$`)
-	numbered = regexp.MustCompile(`KEYS\[(\d+)\]`)
-	declared = regexp.MustCompile(`(\d+) [a-z]+`)
+// The most lines of code that a file may have, without comments and empty lines.
+const (
+	mostLines = 100
+	widest    = 140
 )
 
-func TestEveryKeyIsDeclaredAndHasAName(t *testing.T) {
-	for name, text := range scripts {
-		header, _, found := strings.Cut(text, "\n\n")
-		require.True(t, found, "%s.lua has no header", name)
-		for _, word := range []string{"-- KEYS ", "-- ARGV ", "-- Reply "} {
-			assert.Contains(t, header, word, "%s.lua", name)
+func TestScriptsAreShort(t *testing.T) {
+	require.NoError(t, fs.WalkDir(lua.Files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
 		}
-		keys := regexp.MustCompile(`-- KEYS (.*)`).FindStringSubmatch(header)[1]
-		most := 0
-		for _, d := range declared.FindAllStringSubmatch(strings.ReplaceAll(keys, "...", ""), -1) {
-			n, _ := strconv.Atoi(d[1])
-			most = max(most, n)
-		}
-		for _, k := range numbered.FindAllStringSubmatch(text, -1) {
-			n, _ := strconv.Atoi(k[1])
-			assert.LessOrEqual(t, n, most, "%s.lua uses KEYS[%d], which its header does not declare", name, n)
-		}
-		calls := call.FindAllStringSubmatch(text, -1)
-		assert.Len(t, calls, strings.Count(text, "redis.call("), "%s.lua: a call that this test cannot read", name)
-		for _, c := range calls {
-			if c[1] != "'TIME'" {
-				assert.Regexp(t, key, c[2], "%s.lua calls %s with a key that has no name", name, c[1])
+		text, err := lua.Files.ReadFile(name)
+		code := 0
+		for line := range strings.Lines(string(text)) {
+			assert.LessOrEqual(t, len(line)-1, widest, "%s: %s", name, line)
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "--") {
+				code++
 			}
 		}
-		for _, n := range names.FindAllStringSubmatch(text, -1) {
-			values := strings.Split(n[2], ", ")
-			for i, local := range strings.Split(n[1], ", ") {
-				if strings.HasSuffix(local, "_key") {
-					assert.Regexp(t, `^KEYS\[[^\]]+\]$`, values[i], "%s.lua: %s is no key that is declared", name, local)
+		most := mostLines
+		if name == "claim.lua" || name == "sync.lua" {
+			most = 180
+		}
+		assert.Less(t, code, most+1, "%s is too long to be read in one go", name)
+		assert.NotRegexp(t, `(KEYS|ARGV)\[\d`, string(text), "%s counts by hand: the script's head gives a name to each", name)
+		return err
+	}))
+}
+
+func TestHeadsNameWhatIsUsed(t *testing.T) {
+	for _, s := range scripts {
+		require.Empty(t, s.Problems(), "%s.lua", s.Name)
+		_, body, _ := strings.Cut(s.Source, "\n\n")
+		used := func(name string) int { return len(regexp.MustCompile(`\b`+name+`\b`).FindAllString(body, -1)) }
+		for _, key := range s.Keys {
+			assert.Greater(t, used(key+"_key"), 1, "%s.lua does not use the key %s", s.Name, key)
+		}
+		for _, a := range s.Args {
+			assert.Greater(t, used(a.Name), 1, "%s.lua does not use the argument %s", s.Name, a.Name)
+		}
+		assert.Equal(t, len(s.EachKey) > 0, used("each_key") > 1, "%s.lua: keys for each of several things", s.Name)
+		assert.Equal(t, len(s.EachArg) > 0, used("each_arg") > 1, "%s.lua: arguments for each of several things", s.Name)
+	}
+}
+
+func TestHeadsThatCannotBeReadAreExplained(t *testing.T) {
+	for head, problem := range map[string]string{
+		"-- x: y.": `the head has no line "-- KEYS"`,
+		"-- KEYS  a\n-- ARGV\n-- KEYS  a\n-- Reply  code":          "the head has KEYS twice",
+		"-- KEYS  a, b\n-- ARGV\n-- Reply  code":                   `the head's KEYS is no list of names: "  a, b"`,
+		"-- KEYS  a\n-- ARGV\n--   each b\n--   c\n-- Reply  code": "c stands behind what is there for each",
+		"-- KEYS  a\n-- ARGV\n--   b (ms) c\n-- Reply  code":       `this line of the head gives no argument a name: "--   b (ms) c"`,
+	} {
+		assert.Contains(t, lua.Parse(head).Problems(), problem, head)
+	}
+	good := lua.Parse("-- x\n-- KEYS  a b; each c d   e f\n-- ARGV\n--   g\n--   h (ms?)   i\n--              j\n--   each k   l\n-- Reply  m; each n\n--   o")
+	require.Empty(t, good.Problems())
+	require.Equal(t, lua.Script{
+		Name: "test", Keys: []string{"a", "b"}, EachKey: []string{"c", "d"}, Args: []lua.Arg{{Name: "g"}, {Name: "h", Kind: "ms?"}},
+		EachArg: []string{"k"}, Reply: []string{"m"}, EachReply: []string{"n"},
+	}, *good)
+}
+
+func TestOrderRefusesOtherNamesThanTheHeads(t *testing.T) {
+	require.Equal(t, []any{int64(2), "why", "more"}, lua.Postpone.Order(lua.Values{"wait": 1_000_001 * time.Nanosecond, "trouble": "why"}, "more"))
+	require.PanicsWithValue(t, "lua: postpone is called without trouble", func() { lua.Postpone.Order(lua.Values{"wait": 1}) })
+	require.PanicsWithValue(t, "lua: postpone has no argument why", func() { lua.Postpone.Order(lua.Values{"wait": 1, "trouble": 1, "why": 1}) })
+}
+
+var (
+	call  = regexp.MustCompile(`redis\.call\(\s*('?\w+'?)(?:,\s*([^,)]+))?`)
+	key   = regexp.MustCompile(`^\w+_key$`)
+	local = regexp.MustCompile(`(?m)local ([\w, ]*_key[\w, ]*) = (.*)$`)
+	param = regexp.MustCompile(`(?m)local function \w+\((.*)\)`)
+)
+
+// Redis Cluster, and ACLs, go by the keys that a call declares.
+func TestEveryKeyIsDeclaredAndHasAName(t *testing.T) {
+	for _, s := range scripts {
+		text := s.Source
+		calls := call.FindAllStringSubmatch(text, -1)
+		assert.Len(t, calls, strings.Count(text, "redis.call("), "%s.lua: a call that this test cannot read", s.Name)
+		for _, c := range calls {
+			if c[1] != "'TIME'" {
+				assert.Regexp(t, key, c[2], "%s.lua calls %s with a key that has no name", s.Name, c[1])
+			}
+		}
+		var declared []string
+		for _, l := range local.FindAllStringSubmatch(text, -1) {
+			values := strings.Split(l[2], ", ")
+			for i, name := range strings.Split(l[1], ", ") {
+				if !strings.HasSuffix(name, "_key") || name == "each_key" {
+					continue
+				}
+				declared = append(declared, name)
+				if assert.Less(t, i, len(values), "%s.lua: %s has no value", s.Name, name) {
+					assert.Regexp(t, `^KEYS\[[^\]]+\]$`, values[i], "%s.lua: %s is no key that is declared", s.Name, name)
 				}
 			}
 		}
-		assert.NotRegexp(t, `(?m)(^|;| then| do) *\w+_key = `, text, "%s.lua: a key's name is given once", name)
+		for _, p := range param.FindAllStringSubmatch(text, -1) {
+			declared = append(declared, strings.Split(p[1], ", ")...)
+		}
+		for _, name := range regexp.MustCompile(`\b\w+_key\b`).FindAllString(text, -1) {
+			if name != "each_key" && !slices.Contains(declared, name) {
+				t.Errorf("%s.lua, or what it includes, uses %s, which its head does not name", s.Name, name)
+				declared = append(declared, name)
+			}
+		}
+		assert.NotRegexp(t, `(?m)(^|;| then| do) *\w+_key = `, text, "%s.lua: a key's name is given once", s.Name)
 	}
 }

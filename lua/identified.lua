@@ -1,21 +1,23 @@
 -- identified: the window of a permit starts now, and with a bot's first IDENTIFY the period: it was sent, or, announced,
 -- is about to be.
 --
--- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>  5 remaining  6 spent  7 out
--- ARGV  1 ticket  2 bucket  3 window and margin (ms)  4 max_concurrency at the grant  5 least TTL of paid (ms)
---       6 window (ms)  7 period (ms)
---       8 0 or none if it was sent; n if it is about to be, said for the nth time  9 for how long it may yet leave (ms)
--- Reply {code, now, seq}
+-- KEYS  slot limits opens paid remaining spent out
+-- ARGV
+--   ticket
+--   bucket
+--   closes (ms)          window and margin
+--   granted_buckets (n)  max_concurrency at the grant
+--   paid_ttl (ms)        least TTL of paid
+--   own_window (ms)
+--   period (ms)
+--   nth (n)              0 if it was sent; n if it is about to be, said for the nth time
+--   usable (ms)          for how long it may yet leave
+-- Reply  code now seq
 --   identified   the bucket is closed for the window
 --   late         the permit had ended and its bucket may have another holder, or belong to other limits:
 --                every bucket is closed for the window
 --   gone         of an announcement: the permit was settled, or its bucket has or may have had another holder. Nothing
 --                was written
-
-local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local ticket, bucket, window, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local remaining_key, spent_key, out_key = KEYS[5], KEYS[6], KEYS[7]
-local own_window, period, nth, usable = ARGV[6], ARGV[7], tonumber(ARGV[8] or '0'), tonumber(ARGV[9] or '0')
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -34,12 +36,12 @@ if paid == 'identified' or nth > 0 and said and said >= nth then -- this is a la
 end
 local entry, code = out_of(ticket), 'identified'
 local left, usable_until = whole(redis.call('GET', remaining_key)), redis.call('ZSCORE', out_key, entry)
-window = window + math.max(0, tonumber(string.match(limits[5] or '', '^%d+') or '0') - own_window) -- other pods' is longer
+closes = closes + math.max(0, tonumber(string.match(limits[5] or '', '^%d+') or '0') - own_window) -- other pods' is longer
 local over = reset and reset > 0 and reset <= now
 
 local mine = slot == ticket or slot == ticket .. ' permit'
 if nth > 0 then -- not a moment's doubt: the pod may have stood still for longer than its clocks know
-  if not slot and paid and limits[3] == granted_buckets and (whole(limits[4] or '0') or now + 1) <= now
+  if not slot and paid and whole(limits[3]) == granted_buckets and (whole(limits[4] or '0') or now + 1) <= now
     and not identity(limits[10], limits[11], false).lost then -- else it may have missed who has the bucket
     mine = (tonumber(redis.call('HGET', opens_key, bucket) or '') or exact + 1) <= exact -- all windows are over
   end
@@ -71,15 +73,15 @@ redis.call('PEXPIRE', out_key, 7 * period)
 paid = nth > 0 and table.concat({'announced', limits[1] or '-', era, nth}, ' ') or 'identified'
 redis.call('SET', paid_key, paid, 'PX', math.max(paid_ttl, (reset or 0) - now))
 if mine then
-  redis.call('SET', slot_key, ticket, 'PX', window)
-  redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + window))
+  redis.call('SET', slot_key, ticket, 'PX', closes)
+  redis.call('HSET', opens_key, bucket, string.format('%.3f', exact + closes))
 end
 if limits[1] and seq then -- else claim reports them
   seq = redis.call('HINCRBY', limits_key, 'seq', 1)
-  if not mine or limits[3] ~= granted_buckets then
+  if not mine or whole(limits[3]) ~= granted_buckets then
     code = 'late'
     -- Where it is missing claim has yet to close every bucket, for longer.
-    if limits[4] then redis.call('HSET', limits_key, 'closed_until', math.max(whole(limits[4]) or 0, now + window)) end
+    if limits[4] then redis.call('HSET', limits_key, 'closed_until', math.max(whole(limits[4]) or 0, now + closes)) end
   end
 end
 return {code, now, seq or 0}

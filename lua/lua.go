@@ -1,47 +1,220 @@
 // Package lua embeds the scripts that decide everything in Redis. Each script
-// is one decision, runs on Redis 6.0 and later, and opens with its keys,
-// arguments and replies. What several share is in lib; it stands in a script
-// where that says "-- include lib/NAME.lua".
+// is one decision and runs on Redis 6.0 and later. Its head names its keys,
+// arguments and replies, in their order, for everybody: a script is sent to Redis
+// with a local of that name for each (slot_key, ticket), Go calls it by these
+// names, and so do its tests. What several scripts share is in lib; it stands in
+// a script where that says "-- include lib/NAME.lua".
 package lua
 
 import (
 	"embed"
+	"fmt"
 	"regexp"
+	"slices"
+	"strings"
+	"time"
 )
 
-// The scripts, as they are sent to Redis.
+// The scripts.
 var (
-	Claim      = load("claim.lua")
-	Identified = load("identified.lua")
-	Renew      = load("renew.lua")
-	Abandon    = load("abandon.lua")
-	Beat       = load("beat.lua")
-	Sync       = load("sync.lua")
-	Status     = load("status.lua")
-	Ready      = load("ready.lua")
-	Postpone   = load("postpone.lua")
-	Remember   = load("remember.lua")
+	Claim      = load("claim")
+	Identified = load("identified")
+	Renew      = load("renew")
+	Abandon    = load("abandon")
+	Beat       = load("beat")
+	Sync       = load("sync")
+	Status     = load("status")
+	Ready      = load("ready")
+	Postpone   = load("postpone")
+	Remember   = load("remember")
 )
+
+// RenewMany is many calls of Renew in one: a pod that holds many permits does not
+// send one for each.
+var RenewMany = &Script{Name: "renew many", Source: many(Renew.Source)}
+
+// Script is a script, with what its head says.
+type Script struct {
+	Name   string
+	Source string // as it is sent to Redis
+	Keys   []string
+	Args   []Arg
+	Reply  []string
+
+	// What follows for each of several things: buckets, tickets.
+	EachKey, EachArg, EachReply []string
+
+	problems []string // why the head cannot be read
+}
+
+// Arg is an argument. A script has one of a Kind as a number or a boolean.
+type Arg struct {
+	Name string
+	Kind string // "ms" for a time, "n" for a number, both with "?" if it may be "", which is nil; "flag"; "" for a text
+}
+
+// Values are arguments by their names.
+type Values map[string]any
+
+// Order returns a script's arguments in their order, with those for each of
+// several things behind them. It panics if an argument has no value, or a value
+// no argument.
+func (s *Script) Order(values Values, each ...any) []any {
+	args := make([]any, 0, len(s.Args)+len(each))
+	for _, a := range s.Args {
+		v, ok := values[a.Name]
+		if !ok {
+			panic(fmt.Sprintf("lua: %s is called without %s", s.Name, a.Name))
+		}
+		args = append(args, encode(v))
+	}
+	for name := range values {
+		if !slices.ContainsFunc(s.Args, func(a Arg) bool { return a.Name == name }) {
+			panic(fmt.Sprintf("lua: %s has no argument %s", s.Name, name))
+		}
+	}
+	return append(args, each...)
+}
+
+func encode(v any) any {
+	switch v := v.(type) {
+	case time.Duration:
+		return Milliseconds(v)
+	case bool:
+		if v {
+			return 1
+		}
+		return 0
+	}
+	return v
+}
+
+// Milliseconds rounds up: a bucket may be closed for longer than asked for, and
+// never for less.
+func Milliseconds(d time.Duration) int64 { return (d + time.Millisecond - 1).Milliseconds() }
 
 //go:embed *.lua lib/*.lua
 var files embed.FS
 
 var include = regexp.MustCompile(`(?m)^-- include (lib/\w+\.lua)\n`)
 
-// load reads a script and puts in what it includes.
-func load(name string) string {
-	text, err := files.ReadFile(name)
-	if err != nil {
-		panic(err) // a name that is not there: no build gets past the first test
+// load reads a script, puts in what it includes, and the names that its head
+// gives.
+func load(name string) *Script {
+	s := &Script{Name: name}
+	text := s.read(name + ".lua")
+	head, body, found := strings.Cut(text, "\n\n")
+	if !found {
+		s.problem("there is no head: comments, and then an empty line")
 	}
-	return include.ReplaceAllStringFunc(string(text), func(line string) string {
-		return load(include.FindStringSubmatch(line)[1])
+	s.parse(head)
+	s.Source = head + "\n\n" + s.locals() + include.ReplaceAllStringFunc(body, func(line string) string {
+		return s.read(include.FindStringSubmatch(line)[1])
 	})
+	return s
 }
 
-// RenewMany is many calls of Renew in one: a pod that holds many permits does not
-// send one for each.
-var RenewMany = many(Renew)
+func (s *Script) problem(format string, args ...any) {
+	s.problems = append(s.problems, fmt.Sprintf(format, args...))
+}
+
+func (s *Script) read(name string) string {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		s.problem("%v", err)
+	}
+	return string(text)
+}
+
+var (
+	section = regexp.MustCompile(`(?m)^-- (KEYS|Reply|ARGV)(.*)$`)
+	list    = regexp.MustCompile(`^  ((?:\w+ )*\w+)?(?:; each ((?:\w+ )*\w+))?(?:  .*)?$`)
+	arg     = regexp.MustCompile(`^--   (\w+)(?: \(((?:ms|n)\??|flag)\))?(?:  .*)?$`)
+	eachArg = regexp.MustCompile(`^--   each ((?:\w+ )*\w+)(?:  .*)?$`)
+)
+
+// parse reads a head. It has lines such as
+//
+//	-- KEYS  limits pods; each slot queue   of every bucket
+//	-- ARGV
+//	--   ticket
+//	--   pod_lease (ms)   for how long the pod is taken to live
+//	--   each arrival ticket   of every other one of the pod
+//	-- Reply  code now wait
+func (s *Script) parse(head string) {
+	seen := make(map[string]bool)
+	for _, m := range section.FindAllStringSubmatchIndex(head, -1) {
+		kind, rest := head[m[2]:m[3]], head[m[4]:m[5]]
+		if seen[kind] {
+			s.problem("the head has %s twice", kind)
+		}
+		seen[kind] = true
+		if kind == "ARGV" {
+			s.parseArgs(strings.Split(head[m[1]:], "\n")[1:])
+			continue
+		}
+		words := list.FindStringSubmatch(rest)
+		if words == nil {
+			s.problem("the head's %s is no list of names: %q", kind, rest)
+			continue
+		}
+		names, each := strings.Fields(words[1]), strings.Fields(words[2])
+		if kind == "KEYS" {
+			s.Keys, s.EachKey = names, each
+		} else {
+			s.Reply, s.EachReply = names, each
+		}
+	}
+	for _, kind := range []string{"KEYS", "ARGV", "Reply"} {
+		if !seen[kind] {
+			s.problem("the head has no line \"-- %s\"", kind)
+		}
+	}
+}
+
+func (s *Script) parseArgs(lines []string) {
+	for _, line := range lines {
+		switch {
+		case eachArg.MatchString(line):
+			s.EachArg = strings.Fields(eachArg.FindStringSubmatch(line)[1])
+		case arg.MatchString(line):
+			m := arg.FindStringSubmatch(line)
+			if s.EachArg != nil {
+				s.problem("%s stands behind what is there for each", m[1])
+			}
+			s.Args = append(s.Args, Arg{Name: m[1], Kind: m[2]})
+		case !strings.HasPrefix(line, "--   "):
+			return
+		case !strings.HasPrefix(line, "--    "): // else it goes on with the line before
+			s.problem("this line of the head gives no argument a name: %q", line)
+		}
+	}
+}
+
+// locals is the Lua that gives keys and arguments their names. each_key and
+// each_arg are where those for each of several things begin.
+func (s *Script) locals() string {
+	var b strings.Builder
+	declare := func(name, format string, i int) {
+		fmt.Fprintf(&b, "local %s = "+format+"\n", name, i)
+	}
+	for i, name := range s.Keys {
+		declare(name+"_key", "KEYS[%d]", i+1)
+	}
+	if len(s.EachKey) > 0 {
+		declare("each_key", "%d", len(s.Keys)+1)
+	}
+	formats := map[string]string{
+		"": "ARGV[%d]", "ms": "ARGV[%d] + 0", "n": "ARGV[%d] + 0", "ms?": "tonumber(ARGV[%d])", "n?": "tonumber(ARGV[%d])", "flag": "ARGV[%d] == '1'",
+	}
+	for i, a := range s.Args {
+		declare(a.Name, formats[a.Kind], i+1)
+	}
+	if len(s.EachArg) > 0 {
+		declare("each_arg", "%d", len(s.Args)+1)
+	}
+	return b.String()
+}
 
 // many makes a script that runs another one a number of times, each on keys and
 // arguments of its own. The first argument is that number; then come, for each,

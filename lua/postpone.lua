@@ -1,16 +1,15 @@
 -- postpone: the limit source has failed: note why, and until when no pod may ask it.
 --
--- KEYS  1 limits
--- ARGV  1 for how long, from now (ms; 0 is not at all)  2 why, for people
--- Reply {'ok', ask_after}
-
-local limits_key = KEYS[1]
-local wait, trouble = ARGV[1], ARGV[2]
+-- KEYS  limits
+-- ARGV
+--   wait (ms)  for how long, from now; 0 is not at all
+--   trouble    why, for people
+-- Reply  code ask_after
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local after = tonumber(redis.call('HGET', limits_key, 'ask_after') or '0') or 0
-if wait ~= '0' then after = math.max(after, now + wait) end
+if wait > 0 then after = math.max(after, now + wait) end
 redis.call('HSET', limits_key, 'source_error', trouble, 'ask_after', after)
 return {'ok', after}

@@ -1,11 +1,9 @@
 -- ready: could this server grant? It reads one key, asks whether it may write, and changes nothing.
 --
--- KEYS  1 limits  2 pods
--- ARGV  none
--- Reply {epoch, total, max_concurrency}; '' for what is missing
+-- KEYS  limits pods
+-- ARGV
+-- Reply  epoch total max_concurrency   '' for what is missing
 -- Error of a server that refuses writes: a replica, a full one, one without the replicas that it wants.
-
-local limits_key, pods_key = KEYS[1], KEYS[2]
 
 redis.call('ZADD', pods_key, 'XX', '0', '') -- no pod has this name
 local limits = redis.call('HMGET', limits_key, 'epoch', 'total', 'max_concurrency')

@@ -1,18 +1,20 @@
 -- renew: the pod of a permit lives; its bucket stays closed for another lease.
 --
--- KEYS  1 slot  2 limits  3 opens  4 paid:<ticket>  5 remaining  6 spent  7 out
--- ARGV  1 ticket  2 bucket  3 the permit's lease (ms)  4 max_concurrency at the grant  5 least TTL of paid (ms)
---       6 '1' while the permit is good, so that nobody else can have had its bucket
---       7 until when the permit may keep its bucket closed at the most (ms)  8 window (ms)
---       9 for how long its holder may identify then (ms)  10 period (ms)
--- Reply {code, now, seq}
+-- KEYS  slot limits opens paid remaining spent out
+-- ARGV
+--   ticket
+--   bucket
+--   permit_lease (ms)
+--   granted_buckets (n)  max_concurrency at the grant
+--   paid_ttl (ms)        least TTL of paid
+--   in_time (flag)       the permit is good yet, so that nobody else can have had its bucket
+--   latest (ms)          until when the permit may keep its bucket closed at most
+--   own_window (ms)
+--   usable (ms)          for how long its holder may identify then
+--   period (ms)
+-- Reply  code now seq
 --   renewed   the slot is the permit's for another lease, also where it was lost while the permit was good
 --   gone      the permit was settled or announced, is too old, or its bucket has or may have had another holder: it is good no more
-
-local slot_key, limits_key, opens_key, paid_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local ticket, bucket, permit_lease, granted_buckets, paid_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local remaining_key, spent_key, out_key = KEYS[5], KEYS[6], KEYS[7]
-local good, latest, own_window, usable, period = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 
 local clock = redis.call('TIME')
 local exact = clock[1] * 1000 + clock[2] / 1000
@@ -27,7 +29,7 @@ local seq, reset, era = whole(limits[2]), whole(limits[6] or '0') or 0, limits[7
 local entry, left = out_of(ticket), whole(redis.call('GET', remaining_key))
 local longer = math.max(0, tonumber(string.match(limits[5] or '', '^%d+') or '0') - own_window) -- other pods' window
 local lease = math.min(permit_lease, latest - now)
-local mine = not slot and good == '1' or slot == ticket or slot == ticket .. ' permit'
+local mine = not slot and in_time or slot == ticket or slot == ticket .. ' permit'
 if not mine or lease <= 0 or over_with(paid) then return {'gone', now, seq or 0} end
 -- Not sooner than it was to open: a pod with a longer lease may have told the holder so.
 lease = math.min(math.max(permit_lease + longer, redis.call('PTTL', slot_key)), latest + longer - now)
@@ -46,7 +48,7 @@ local remembered = math.max(paid_ttl, limits[1] and (reset > now and reset - now
 redis.call('SET', paid_key, paid or 'granted', 'PX', remembered)
 if limits[1] and seq then -- else claim reports them
   seq = redis.call('HINCRBY', limits_key, 'seq', 1)
-  if limits[3] ~= granted_buckets then -- it was granted under other limits: no bucket is certain
+  if whole(limits[3]) ~= granted_buckets then -- it was granted under other limits: no bucket is certain
     -- Where it is missing claim has yet to close every bucket, for longer.
     if limits[4] then redis.call('HSET', limits_key, 'closed_until', math.max(whole(limits[4]) or 0, now + lease)) end
   end

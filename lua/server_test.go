@@ -26,7 +26,7 @@ func TestClaimNoticesThatTheServerIsAnother(t *testing.T) {
 		{name: "AnotherProcessAndOnlyOnce", on: "told", seed: lostBy(elsewhere), times: 2, reply: "wait wait=~5250 server=same", after: closed("")},
 		{name: "NoneIsStored", on: "told", seed: lostBy(" run_id= master_replid="), reply: "wait wait=~5250 server=new", after: closed("")},
 		{
-			name: "WhateverElseIsWrong", on: "told", seed: lostBy(elsewhere), call: args{"seq": "6"}, reply: "resync server=process",
+			name: "WhateverElseIsWrong", on: "told", seed: lostBy(elsewhere), call: args{"known_seq": "6"}, reply: "resync server=process",
 			after: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=0"},
 		},
 		{
@@ -94,7 +94,7 @@ func TestSyncNoticesThatTheServerIsAnother(t *testing.T) {
 			after: as(" closed_until=@5250 refresh_at=0"),
 		},
 		{
-			name: "AnotherProcessAndNewLimits", on: "told", seed: as(elsewhere), call: knows(args{"kind": "update", "pairs": "01", "max_concurrency": "2"}),
+			name: "AnotherProcessAndNewLimits", on: "told", seed: as(elsewhere), call: knows(args{"update": "1", "buckets": "2", "new_buckets": "2"}),
 			reply: "changed server=process closed_until=@5250",
 			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000"},
 		},
@@ -129,7 +129,7 @@ func TestClaimAgreesOnTheLongest(t *testing.T) {
 		{
 			name: "WhereNobodySaidSoBefore",
 			seed: state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 window=? grace=? pod_lease=?"},
-			call: args{"window": "6000"}, reply: "granted wait=5250 window=6000 grace=250",
+			call: args{"own_window": "6000"}, reply: "granted wait=5250 window=6000 grace=250",
 			after: with(granted, state{"limits": limits(" window=6000@NOW grace=250@NOW pod_lease=3000@NOW")}),
 		},
 		{
@@ -140,14 +140,14 @@ func TestClaimAgreesOnTheLongest(t *testing.T) {
 		},
 		{
 			name:  "AndToAPermitsLease",
-			call:  args{"mode": "permit", "closes": "10000", "usable": "4950"},
+			call:  args{"permit": "1", "closes": "10000", "usable": "4950"},
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 window=6000@NOW"},
 			reply: "granted wait=11000",
 			after: with(granted, state{"limits": limits(" window=6000@NOW"), "slot:0": "00001@a#1 permit ttl=11000", "opens": "0=@11000", "out": "00001@a#1=@4950 ttl=604800000"}),
 		},
 		{
 			name:  "ALongerOneClosesEveryBucketForThoseOfBefore",
-			call:  args{"window": "6000"},
+			call:  args{"own_window": "6000"},
 			reply: "wait wait=~6250 window=6000",
 			after: state{
 				"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@6250 refresh_at=0 window=6000@NOW",
@@ -155,7 +155,7 @@ func TestClaimAgreesOnTheLongest(t *testing.T) {
 			},
 		},
 		{
-			name: "ALongerGraceClosesNone", call: args{"grace": "900", "pod_lease": "4000"}, reply: "granted grace=900",
+			name: "ALongerGraceClosesNone", call: args{"own_grace": "900", "own_pod_lease": "4000"}, reply: "granted grace=900",
 			after: with(granted, state{"limits": limits(" grace=900@NOW pod_lease=4000@NOW")}),
 		},
 		{
@@ -165,7 +165,7 @@ func TestClaimAgreesOnTheLongest(t *testing.T) {
 			after: with(granted, state{"limits": limits("")}),
 		},
 		{
-			name: "MoreReplicas", call: args{"replicas": "1"}, reply: "granted replicas=1",
+			name: "MoreReplicas", call: args{"own_replicas": "1"}, reply: "granted replicas=1",
 			after: with(granted, state{"limits": limits(" replicas=1@NOW")}),
 		},
 		{

@@ -8,11 +8,6 @@ import (
 )
 
 var (
-	settleKeys = func(a args) []string {
-		return []string{"slot:" + a["bucket"], "limits", "opens", "paid:" + a["ticket"], "remaining", "spent", "out"}
-	}
-	settleReply = []string{"code", "now", "seq"}
-
 	// A permit of shard 1, as its claim left it.
 	held = state{
 		"limits":         "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000",
@@ -25,29 +20,22 @@ var (
 	}
 
 	identified = script{
-		text: lua.Identified, keys: settleKeys, reply: settleReply, state: held,
-		args: []string{"ticket=00001@a#1", "bucket=0", "window=5050", "max_concurrency=1", "paid=60000", "own=5000", "period=86400000"},
+		Script: lua.Identified, state: held,
+		args: "ticket=00001@a#1 bucket=0 closes=5050 granted_buckets=1 paid_ttl=60000 own_window=5000 period=86400000 nth=0 usable=0",
 	}
 	announce = script{ // the same, before IDENTIFY leaves
-		text: lua.Identified, keys: settleKeys, reply: settleReply, state: held,
-		args: []string{"ticket=00001@a#1", "bucket=0", "window=5050", "max_concurrency=1", "paid=60000", "own=5000", "period=86400000", "nth=1", "usable=25"},
+		Script: lua.Identified, state: held,
+		args: "ticket=00001@a#1 bucket=0 closes=5050 granted_buckets=1 paid_ttl=60000 own_window=5000 period=86400000 nth=1 usable=25",
 	}
 	renew = script{
-		text: lua.Renew, keys: settleKeys, reply: settleReply, state: held,
-		args: []string{"ticket=00001@a#1", "bucket=0", "lease=10000", "max_concurrency=1", "paid=60000", "good=1", "latest=@125000", "own=5000", "usable=4950", "period=86400000"},
+		Script: lua.Renew, state: held,
+		args: `ticket=00001@a#1 bucket=0 permit_lease=10000 granted_buckets=1 paid_ttl=60000 in_time=1 latest=@125000 own_window=5000
+			usable=4950 period=86400000`,
 	}
 	abandon = script{
-		text: lua.Abandon,
-		keys: func(a args) []string {
-			keys := []string{"slot:" + a["bucket"], "remaining", "queue:" + a["bucket"], "limits", "spent", "opens", "pods", "out", "rests"}
-			for _, ticket := range strings.Fields(a["others"]) {
-				keys = append(keys, "paid:"+ticket)
-			}
-			return keys
-		},
-		args:  []string{"bucket=0", "paid=60000", "pod="},
-		reply: []string{"code", "units"},
-		state: held,
+		Script: lua.Abandon, state: held,
+		each: func(call args) []string { return strings.Fields(call["others"]) },
+		args: "bucket=0 paid_ttl=60000 places_only=0 goes_on=0 leaving_pod=",
 	}
 )
 
@@ -72,7 +60,7 @@ func TestIdentified(t *testing.T) {
 		},
 		{name: "StartsItOnce", times: 3, reply: "identified seq=7", after: told},
 		{
-			name: "SentAgainLaterStartsNoOther", call: args{"window": "50000"}, // both must outlast a look on a busy machine
+			name: "SentAgainLaterStartsNoOther", call: args{"closes": "50000"}, // both must outlast a look on a busy machine
 			seed:  state{"slot:0": "00001@a#1 ttl=20000", "opens": "0=@20000", "paid:00001@a#1": "identified ttl=30000"},
 			reply: "identified seq=6",
 		},
@@ -87,7 +75,7 @@ func TestIdentified(t *testing.T) {
 			reply: "late seq=7", after: with(others, state{"limits": limitsWith("seq=7 closed_until=@9000")}),
 		},
 		{
-			name: "UnderOtherLimitsClosesEveryBucket", call: args{"max_concurrency": "2"},
+			name: "UnderOtherLimitsClosesEveryBucket", call: args{"granted_buckets": "2"},
 			reply: "late seq=7", after: with(told, state{"limits": limitsWith("seq=7 closed_until=@5050")}),
 		},
 		{
@@ -154,7 +142,7 @@ func TestAnnounced(t *testing.T) {
 		{name: "ALateCopyIsHarmlessAlsoOnceAnotherHasTheBucket", seed: with(said, state{"slot:0": "00002@b#1 ttl=4000"}), reply: "identified seq=6"},
 		{name: "ALateCopyIsHarmlessOnceItIdentified", seed: with(said, state{"paid:00001@a#1": "identified ttl=30000"}), reply: "identified seq=6"},
 		{
-			name: "StartsAgainWhereTheAnswerCameTooLate", call: args{"nth": "2", "window": "5500", "usable": "475"}, seed: said, reply: "identified seq=7",
+			name: "StartsAgainWhereTheAnswerCameTooLate", call: args{"nth": "2", "closes": "5500", "usable": "475"}, seed: said, reply: "identified seq=7",
 			after: with(announcedNow, state{
 				"slot:0": "00001@a#1 ttl=5500", "opens": "0=@5500", "paid:00001@a#1": "announced e 0 2 ttl=60000", "out": "00001@a#1=@475 ttl=604800000",
 			}),
@@ -173,7 +161,7 @@ func TestAnnounced(t *testing.T) {
 		{name: "IsGoneWhereNobodyKnowsWhenTheBucketOpens", seed: state{"slot:0": "", "opens": ""}, reply: "gone seq=6"},
 		{name: "IsGoneWhereThatIsNoTime", seed: state{"slot:0": "", "opens": "0=soon"}, reply: "gone seq=6"},
 		{name: "IsGoneWhereEveryBucketIsClosed", seed: with(lapsed, state{"limits": limitsWith("seq=6 closed_until=@900")}), reply: "gone seq=6"},
-		{name: "IsGoneWhereItsBucketBelongsToOtherLimits", call: args{"max_concurrency": "2"}, seed: lapsed, reply: "gone seq=6"},
+		{name: "IsGoneWhereItsBucketBelongsToOtherLimits", call: args{"granted_buckets": "2"}, seed: lapsed, reply: "gone seq=6"},
 		{name: "IsGoneWhereItsTicketIsForgotten", seed: with(lapsed, state{"paid:00001@a#1": ""}), reply: "gone seq=6"},
 		{
 			name:  "IsGoneWhereAllStateWasLost",
@@ -192,7 +180,7 @@ func TestAnnounced(t *testing.T) {
 			reply: "identified seq=7", after: with(announcedNow, state{"limits": limitsWith("seq=7 closed_until=@9000")}),
 		},
 		{
-			name: "UnderOtherLimitsClosesEveryBucket", call: args{"max_concurrency": "2"},
+			name: "UnderOtherLimitsClosesEveryBucket", call: args{"granted_buckets": "2"},
 			reply: "late seq=7", after: with(announcedNow, state{"limits": limitsWith("seq=7 closed_until=@5050")}),
 		},
 		{
@@ -294,12 +282,12 @@ func TestRenew(t *testing.T) {
 		{name: "IsGoneOnceAnotherHasTheBucket", seed: state{"slot:0": "00002@b#1 ttl=4000"}, reply: "gone seq=6"},
 		{name: "IsGoneOnceAnotherHasAPermit", seed: state{"slot:0": "00002@b#1 permit ttl=4000"}, reply: "gone seq=6"},
 		{name: "BringsALostSlotBack", seed: state{"slot:0": ""}, reply: "renewed seq=7", after: with(held, lease)},
-		{name: "IsGoneOnceAnotherMayHaveHadTheBucket", seed: state{"slot:0": ""}, call: args{"good": "0"}, reply: "gone seq=6"},
-		{name: "ButNotWhileTheSlotSaysOtherwise", call: args{"good": "0"}, reply: "renewed seq=7", after: with(held, lease)},
+		{name: "IsGoneOnceAnotherMayHaveHadTheBucket", seed: state{"slot:0": ""}, call: args{"in_time": "0"}, reply: "gone seq=6"},
+		{name: "ButNotWhileTheSlotSaysOtherwise", call: args{"in_time": "0"}, reply: "renewed seq=7", after: with(held, lease)},
 		{name: "IsGoneOnceItWasAbandoned", seed: state{"paid:00001@a#1": "left ttl=30000", "slot:0": ""}, reply: "gone seq=6"},
 		{name: "IsGoneOnceItIdentified", seed: state{"paid:00001@a#1": "identified ttl=30000", "slot:0": "00001@a#1 ttl=4000"}, reply: "gone seq=6"},
 		{
-			name: "ClosesEveryBucketUnderOtherLimits", call: args{"max_concurrency": "2"}, reply: "renewed seq=7",
+			name: "ClosesEveryBucketUnderOtherLimits", call: args{"granted_buckets": "2"}, reply: "renewed seq=7",
 			after: state{"limits": limitsWith("seq=7 closed_until=@10000")},
 		},
 		{
@@ -343,11 +331,11 @@ func TestAbandonedGrantsLeaveNoRest(t *testing.T) {
 			reply: "left units=0", after: stays("1=@7000"),
 		},
 		{
-			name: "AlsoWhereItsWaitGoesOn", call: args{"others": "00001@a#1", "paid": "-1"}, seed: rested("granted e 0 @7000", "1=@7000 2=@9000"),
+			name: "AlsoWhereItsWaitGoesOn", call: args{"others": "00001@a#1", "goes_on": "1"}, seed: rested("granted e 0 @7000", "1=@7000 2=@9000"),
 			reply: "left units=1", after: with(with(left, over), state{"paid:00001@a#1": ""}),
 		},
 		{
-			name: "APlaceAloneEndsNoRest", call: args{"others": "00001@a#1", "paid": "0"}, seed: rested("granted e 0 @7000", "1=@7000"),
+			name: "APlaceAloneEndsNoRest", call: args{"others": "00001@a#1", "places_only": "1"}, seed: rested("granted e 0 @7000", "1=@7000"),
 			reply: "left units=0", after: stays("1=@7000"),
 		},
 	})
@@ -411,14 +399,14 @@ func TestAbandon(t *testing.T) {
 			reply: "left units=0", after: with(back, state{"remaining": "", "spent": "1=1 ttl=60000"}),
 		},
 		{
-			name: "OrPlacesOnly", call: args{"others": "00001@a#1", "paid": "0"}, seed: state{"queue:0": "00001@a#1=@-9"},
+			name: "OrPlacesOnly", call: args{"others": "00001@a#1", "places_only": "1"}, seed: state{"queue:0": "00001@a#1=@-9"},
 			reply: "left units=0", after: state{"queue:0": ""},
 		},
 		{
 			name: "CreatesNoSpent", call: one, seed: state{"spent": ""}, reply: "left units=1", after: with(back, state{"spent": ""}),
 		},
 		{
-			name: "TakesThePodAlong", call: args{"pod": "a"}, seed: state{"pods": "a=@30000 b=@30000"},
+			name: "TakesThePodAlong", call: args{"leaving_pod": "a"}, seed: state{"pods": "a=@30000 b=@30000"},
 			reply: "left units=0", after: state{"pods": "b=@30000"},
 		},
 		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, call: one, reply: "WRONGTYPE"},

@@ -1,13 +1,12 @@
 -- status: one consistent snapshot. It writes nothing.
 --
--- KEYS  1 limits  2 remaining  3 spent  4 pods  5 opens  6 rests  7... slot and queue of each bucket
--- ARGV  1 how many places of each line to return  2 of how many shards at most to tell what each has spent; where
---       more have, that is told only of those that rest
--- Reply {now, limits (field, value, ...), remaining, {its PTTL}, how many shards have spent, spent (shard, count, ...),
---        rests (shard, until, ...), pods (pod, lease, ...), opens (bucket, time, ...), {slot, PTTL, length, ticket, arrival, ...} for each bucket}; '' for what is missing
-
-local limits_key, remaining_key, spent_key, pods_key, opens_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local rests_key, places, listed = KEYS[6], ARGV[1], tonumber(ARGV[2])
+-- KEYS  limits remaining spent pods opens rests; each slot queue   of the buckets
+-- ARGV
+--   places (n)  how many of each line to return
+--   listed (n)  of how many shards at most to tell what each has spent; where more have, that is told only of those that rest
+-- Reply  now limits remaining ttl shards spent rests pods opens; each bucket
+--   limits (field, value, ...), ttl that of remaining, how many shards have spent, spent (shard, count, ...), rests (shard, until, ...),
+--   pods (pod, lease, ...), opens (bucket, time, ...), {slot, PTTL, length, ticket, arrival, ...} for each bucket; '' for what is missing
 
 local clock = redis.call('TIME')
 local shards, rests, spent = redis.call('HLEN', spent_key), redis.call('HGETALL', rests_key), {}
@@ -29,14 +28,14 @@ local reply = {
   redis.call('ZRANGE', pods_key, 0, -1, 'WITHSCORES'),
   redis.call('HGETALL', opens_key),
 }
-for i = 7, #KEYS, 2 do
+for i = each_key, #KEYS, 2 do
   local slot_key, queue_key = KEYS[i], KEYS[i + 1]
   local bucket = {
     redis.call('GET', slot_key) or '',
     redis.call('PTTL', slot_key),
     redis.call('ZCARD', queue_key),
   }
-  if places ~= '0' then
+  if places > 0 then
     for _, v in ipairs(redis.call('ZRANGE', queue_key, 0, places - 1, 'WITHSCORES')) do bucket[#bucket + 1] = v end
   end
   reply[#reply + 1] = bucket

@@ -1,33 +1,33 @@
 -- sync: agree on limits and state: seed them where they are missing or lost, change them, or learn them.
 --
--- KEYS  1 limits  2 remaining  3 opens  4 spent  5 out  6 pods  7 rests  8 holds  9... slot and queue of each bucket, as many
---       as the pod knows buckets
--- ARGV  1 'meet' to learn (and seed, if need be) or 'update' to change
---       2 epoch  3 seq  4 remaining ('' if none)  5 reset_at: as the pod remembers them
---       6 epoch to use if state was lost  7 how long every bucket then stays closed (ms), if pods agreed on no more
---       8 the same at the least, for new limits
---       9 when to ask the limit source next, from now (ms)
---      10 total ('' if the pod must ask its source first)  11 remaining  12 reset_after (ms; 0 if it is not known)
---      13 max_concurrency
---      14 0 if the pod must not ask its source for now
---      15 1 if an empty Redis is a new one: its buckets are open at once
---      16 when Discord was asked for these ('' if nobody was: they are as of now, or a guess)
---      17 '1' if figures are to be asked for when a period is over  18 period (ms)
--- Reply {code, now, epoch, seq, max_concurrency, total, remaining, reset_at, closed_until, server}; server as in claim
---   ok | seeded | changed   what was done
+-- KEYS  limits remaining opens spent out pods rests holds; each slot queue   of the buckets that the pod knows
+-- ARGV
+--   update (flag)         limits are to be changed; else to be learned, and seeded if need be
+--   known_epoch           this and the next three: as the pod remembers them
+--   known_seq (n)
+--   known_left (n?)       remaining, '' if none
+--   known_reset (ms)
+--   new_epoch             to use if state was lost
+--   lost_hold (ms)        how long every bucket then stays closed, if pods agreed on no more
+--   least_hold (ms)       the same at least, for new limits
+--   refresh_in (ms)       when to ask the limit source next, from now
+--   new_total (n?)        this and the next three: the figures; '' if the pod must ask its source first
+--   new_left (n)
+--   new_reset_after (ms)  0 if it is not known
+--   new_buckets (n)       max_concurrency
+--   asked (ms?)           when Discord was asked for them; '' if nobody was: they are as of now, or a guess
+--   may_ask (flag)        the pod may ask its source now
+--   asks (flag)           figures are to be asked for when a period is over
+--   fresh (flag)          an empty Redis is a new one: its buckets are open at once
+--   period (ms)
+-- Reply  code now epoch seq max_concurrency total remaining reset_at closed_until server
+--   ok | seeded | changed   what was done; server as in claim
 --   ask      state is missing and this pod shall ask its limit source, then call again
 --   over     the period is over, and this pod shall ask its limit source and update
 --   stale    the figures were asked for before the period began: they are asked for again
 --   busy     another pod is asking, or none may for now; try again in a moment
 --   buckets  the pod knows another number of buckets: call again with the slots and queues of this one
 -- Error BADVALUE <key>: a value was edited to something that cannot be used; update repairs it.
-
-local limits_key, remaining_key, opens_key, spent_key, out_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local pods_key, rests_key, holds_key, pairs_at = KEYS[6], KEYS[7], KEYS[8], 9
-local kind, known_epoch, known_seq, known_left, known_reset = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local new_epoch, lost_hold, least_hold, refresh_in, new_total = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local new_left, new_reset_after, new_buckets, may_ask = ARGV[11], ARGV[12], ARGV[13], ARGV[14] ~= '0'
-local fresh, asked, asks, period = ARGV[15], tonumber(ARGV[16]), ARGV[17] == '1', tonumber(ARGV[18])
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -43,17 +43,17 @@ local ask = math.max(whole(f[7] or '0') or 0, whole(f[8] or '0') or 0)
 local text, ttl, spent_ttl = redis.call('GET', remaining_key), redis.call('PTTL', remaining_key), redis.call('PTTL', spent_key)
 local left, spent = whole(text), redis.call('HGETALL', spent_key)
 local sane = seq and reset and closed and buckets and buckets >= 1 and buckets <= 4096 and total and total >= 0
-local update, given = kind == 'update', new_total ~= '' and (not asked or asked > now - 25000) -- `out` reaches no further back
+local given = new_total and (not asked or asked > now - 25000) -- `out` reaches no further back
 if f[1] and not sane and not update then return redis.error_reply('BADVALUE ' .. limits_key) end
 if text and not left and not update then return redis.error_reply('BADVALUE ' .. remaining_key) end
 local over = sane and reset > 0 and reset <= now
-local older = sane and f[1] == known_epoch and seq < tonumber(known_seq) -- than what the pod has seen
+local older = sane and f[1] == known_epoch and seq < known_seq -- than what the pod has seen
 local lost = not f[1] or not sane or not (left or over) or older
 local epoch, code, server = f[1], 'ok', identity(f[9], f[10], false)
 local function agreed(stored) return tonumber(string.match(stored or '', '^%d+') or '0') end
 lost_hold = math.max(lost_hold, agreed(f[11]) + agreed(f[12]))
 least_hold = math.max(least_hold, agreed(f[13]))
-local mine, mine_reset = tonumber(known_left), tonumber(known_reset)
+local mine, mine_reset = known_left, known_reset
 if not mine or mine_reset <= now then mine = nil end -- of a period that is over
 
 local function reply()
@@ -66,7 +66,7 @@ if not given and (lost or not asked and may_ask and asks_first(over, asks, f[8],
   return {lost and 'ask' or 'over', now, '', '0', '0', '0', '0', '0', '0', ''}
 end
 if not lost and over then left = math.max(total - #until_after(out_key, reset - (whole(f[15] or '0') or 0)), 0) end
-if update and not lost and buckets ~= (#KEYS - pairs_at + 1) / 2 and tostring(buckets) ~= new_buckets then
+if update and not lost and buckets ~= (#KEYS - each_key + 1) / 2 and buckets ~= new_buckets then
   code, server.word = 'buckets', ''
   return reply()
 end
@@ -78,16 +78,16 @@ end
 
 -- Discord's figures do not contain the permits that are out, nor what was granted or identified since they were
 -- asked for, or just before: an IDENTIFY takes a while to be counted.
-local given_total, theirs, ends, full, used, another, ours_left = tonumber(new_total), 0, 0, false, 0, false, 0
+local given_total, theirs, ends, full, used, another, ours_left = new_total, 0, 0, false, 0, false, 0
 if given then
   local permits = permits_out(out_key, now)
   if asked then used = #until_after(out_key, asked - 1000) - permits end
   theirs, full = math.max(new_left - permits - used, 0), new_left == new_total
-  if tonumber(new_reset_after) > 0 then ends = now + new_reset_after end
+  if new_reset_after > 0 then ends = now + new_reset_after end
 end
 
 if lost then -- the least of what all witnesses say
-  code, epoch, seq = 'seeded', new_epoch, math.max(seq or 0, tonumber(known_seq))
+  code, epoch, seq = 'seeded', new_epoch, math.max(seq or 0, known_seq)
   if over or not sane then reset = 0 end
   if over then left, spent = nil, {} end
   if left and ttl > 0 then reset = math.max(reset, now + ttl) end
@@ -99,7 +99,7 @@ if lost then -- the least of what all witnesses say
   for i = 2, #spent, 2 do unspent = math.max(unspent - (whole(spent[i]) or 0), 0) end
   left = math.min(left or unspent, unspent)
   -- Something that is left shows that this is no new Redis, but one that has lost the rest.
-  local new = fresh == '1' and not text and redis.call('HLEN', opens_key) + #spent + redis.call('HLEN', rests_key) +
+  local new = fresh and not text and redis.call('HLEN', opens_key) + #spent + redis.call('HLEN', rests_key) +
     redis.call('ZCARD', out_key) + redis.call('ZCARD', pods_key) + redis.call('ZCARD', holds_key) == 0
   for i = 1, 14 do new = new and (not f[i] or i == 7 or i == 8) end -- ask_at and ask_after are there while a pod asks its source
   closed = math.max(sane and closed or 0, new and 0 or now + lost_hold)
@@ -142,16 +142,16 @@ if server.lost and not lost then -- a grant of before may be in use, and needs i
     'run_id', server.run, 'master_replid', server.replid)
 end
 if lost or update then
-  if not lost and buckets ~= tonumber(new_buckets) then -- the waiting take their places in the new lines
+  if not lost and buckets ~= new_buckets then -- the waiting take their places in the new lines
     closed = math.max(closed, now + least_hold)
-    for i = pairs_at, #KEYS, 2 do -- until the windows and leases of the old ones are over
-      local slot_key, queue_key, bucket = KEYS[i], KEYS[i + 1], (i - pairs_at) / 2
+    for i = each_key, #KEYS, 2 do -- until the windows and leases of the old ones are over
+      local slot_key, queue_key, bucket = KEYS[i], KEYS[i + 1], (i - each_key) / 2
       local opens = redis.call('HGET', opens_key, bucket)
       closed = math.max(closed, now + redis.call('PTTL', slot_key), tonumber(opens or '0') or 0)
       redis.call('DEL', queue_key)
     end
   end
-  total, buckets = given_total, tonumber(new_buckets)
+  total, buckets = given_total, new_buckets
   left = math.min(left, total)
   redis.call('ZREMRANGEBYSCORE', out_key, '-inf', asked and asked - 1000 or now) -- the figures contain them
   if not lost and (another or over or left < ours_left) then -- what ours had paid is still paid else

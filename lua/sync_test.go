@@ -8,21 +8,12 @@ import (
 )
 
 // sync as a pod calls it that meets a queue with the figures of its limit
-// source. "pairs" is for how many buckets it gives slots and queues.
+// source.
 var sync = script{
-	text: lua.Sync,
-	keys: func(a args) []string {
-		keys := []string{"limits", "remaining", "opens", "spent", "out", "pods", "rests", "holds"}
-		for _, bucket := range strings.Split(a["pairs"], "") {
-			keys = append(keys, "slot:"+bucket, "queue:"+bucket)
-		}
-		return keys
-	},
-	args: []string{
-		"kind=meet", "epoch=", "seq=0", "left=", "reset_at=0", "new=n", "hold=5250", "settle=3000", "refresh=600000",
-		"total=10", "remaining=10", "reset_after=0", "max_concurrency=1", "may_ask=1", "fresh=0", "asked=", "asks=0", "period=86400000",
-	},
-	reply: []string{"code", "now", "epoch", "seq", "max_concurrency", "total", "remaining", "reset_at", "closed_until", "server"},
+	Script: lua.Sync,
+	each:   numbered("buckets"),
+	args: `buckets=1 update=0 known_epoch= known_seq=0 known_left= known_reset=0 new_epoch=n lost_hold=5250 least_hold=3000 refresh_in=600000
+		new_total=10 new_left=10 new_reset_after=0 new_buckets=1 asked= may_ask=1 asks=0 fresh=0 period=86400000`,
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0",
 		"remaining": "7 ttl=60000",
@@ -31,7 +22,7 @@ var sync = script{
 
 // The call of a pod that has been there before.
 func knows(over args) args {
-	all := args{"epoch": "e", "seq": "5", "left": "7", "reset_at": "@60000"}
+	all := args{"known_epoch": "e", "known_seq": "5", "known_left": "7", "known_reset": "@60000"}
 	for name, value := range over {
 		all[name] = value
 	}
@@ -61,13 +52,13 @@ func TestSyncTakesNoRemnantForAFreshOne(t *testing.T) {
 func TestSyncLearns(t *testing.T) {
 	sync.run(t, []contract{
 		{name: "WhatIsInForce", reply: "ok epoch=e seq=5 max_concurrency=2 total=10 remaining=7 reset_at=@60000 closed_until=0"},
-		{name: "WhatIsInForceThoughItKnewAnotherEpoch", call: args{"epoch": "d", "seq": "99", "left": "9", "reset_at": "@60000"}, reply: "ok epoch=e seq=5 remaining=7"},
+		{name: "WhatIsInForceThoughItKnewAnotherEpoch", call: args{"known_epoch": "d", "known_seq": "99", "known_left": "9", "known_reset": "@60000"}, reply: "ok epoch=e seq=5 remaining=7"},
 		{
 			name: "NothingOfWhatAPodRemembersOfThePeriodBefore",
 			seed: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@86400000 closed_until=0"},
-			call: args{"epoch": "d", "seq": "99", "left": "3", "reset_at": "@90000"}, reply: "ok remaining=7",
+			call: args{"known_epoch": "d", "known_seq": "99", "known_left": "3", "known_reset": "@90000"}, reply: "ok remaining=7",
 		},
-		{name: "WithoutFigures", call: args{"total": ""}, reply: "ok remaining=7"},
+		{name: "WithoutFigures", call: args{"new_total": ""}, reply: "ok remaining=7"},
 		{
 			name:  "ThatAPeriodIsOver",
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@-1 closed_until=0", "remaining": ""},
@@ -75,7 +66,7 @@ func TestSyncLearns(t *testing.T) {
 		},
 		{
 			name:  "TheLowestThatAnyPodRemembers",
-			call:  args{"epoch": "d", "seq": "99", "left": "3", "reset_at": "@90000"},
+			call:  args{"known_epoch": "d", "known_seq": "99", "known_left": "3", "known_reset": "@90000"},
 			reply: "changed epoch=e seq=5 remaining=3 reset_at=@90000",
 			after: state{
 				"limits":    "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@90000 closed_until=0",
@@ -84,7 +75,7 @@ func TestSyncLearns(t *testing.T) {
 		},
 		{
 			name: "NothingFromAPeriodThatIsOver",
-			call: args{"epoch": "d", "left": "3", "reset_at": "@-1"}, reply: "ok remaining=7",
+			call: args{"known_epoch": "d", "known_left": "3", "known_reset": "@-1"}, reply: "ok remaining=7",
 		},
 	})
 }
@@ -110,7 +101,7 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			after: state{"limits": "epoch=n seq=0 max_concurrency=1 total=10 reset_at=0 closed_until=0 ask_after=@-1 blind:fresh_until=@5250 refresh_at=@600000", "remaining": "10"},
 		},
 		{
-			name: "ARunningPeriod", seed: nothing, call: args{"remaining": "4", "reset_after": "9000"},
+			name: "ARunningPeriod", seed: nothing, call: args{"new_left": "4", "new_reset_after": "9000"},
 			reply: "seeded remaining=4 reset_at=@9000",
 			after: state{
 				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=@9000 closed_until=@5250 refresh_at=@600000",
@@ -126,7 +117,7 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			},
 		},
 		{
-			name: "NoHigherThanThePodRemembers", seed: nothing, call: knows(args{"left": "3"}),
+			name: "NoHigherThanThePodRemembers", seed: nothing, call: knows(args{"known_left": "3"}),
 			reply: "seeded epoch=n seq=5 remaining=3 reset_at=@60000 closed_until=@5250",
 			after: state{
 				"limits":    "epoch=n seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
@@ -134,7 +125,7 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			},
 		},
 		{
-			name: "FullAfterAPeriodThatIsOver", seed: nothing, call: knows(args{"left": "3", "reset_at": "@-1"}),
+			name: "FullAfterAPeriodThatIsOver", seed: nothing, call: knows(args{"known_left": "3", "known_reset": "@-1"}),
 			reply: "seeded remaining=10 reset_at=0",
 			after: state{
 				"limits":    "epoch=n seq=5 max_concurrency=1 total=10 reset_at=0 closed_until=@5250 refresh_at=@600000",
@@ -150,7 +141,7 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			},
 		},
 		{
-			name: "TheBudgetInARunningPeriod", seed: state{"remaining": ""}, call: args{"remaining": "6", "reset_after": "50000"},
+			name: "TheBudgetInARunningPeriod", seed: state{"remaining": ""}, call: args{"new_left": "6", "new_reset_after": "50000"},
 			reply: "seeded epoch=n seq=5 remaining=6 reset_at=@60000",
 			after: state{
 				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
@@ -158,7 +149,7 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			},
 		},
 		{ // the pod's own may be older, or a mistake; another bot's buckets would open too soon
-			name: "NotTheLimitsThatAreThere", seed: state{"remaining": ""}, call: args{"max_concurrency": "16", "total": "20", "remaining": "20"},
+			name: "NotTheLimitsThatAreThere", seed: state{"remaining": ""}, call: args{"new_buckets": "16", "new_total": "20", "new_left": "20"},
 			reply: "seeded max_concurrency=2 total=10 remaining=10",
 			after: state{
 				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
@@ -166,7 +157,7 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			},
 		},
 		{
-			name: "TheLimitsThatDiscordSays", seed: state{"remaining": ""}, call: args{"max_concurrency": "16", "total": "20", "remaining": "9", "reset_after": "50000", "asked": "@0"},
+			name: "TheLimitsThatDiscordSays", seed: state{"remaining": ""}, call: args{"new_buckets": "16", "new_total": "20", "new_left": "9", "new_reset_after": "50000", "asked": "@0"},
 			reply: "seeded max_concurrency=16 total=20 remaining=9",
 			after: state{
 				"limits":    "epoch=n seq=5 max_concurrency=16 total=20 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
@@ -174,7 +165,7 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			},
 		},
 		{
-			name: "AnewWhereTheSeqWentBack", call: knows(args{"seq": "9", "left": "4"}), // a replica that lagged
+			name: "AnewWhereTheSeqWentBack", call: knows(args{"known_seq": "9", "known_left": "4"}), // a replica that lagged
 			reply: "seeded epoch=n seq=9 remaining=4 closed_until=@5250 max_concurrency=1",
 			after: state{
 				"limits":    "epoch=n seq=9 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
@@ -187,27 +178,27 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 func TestSyncAsksForFigures(t *testing.T) {
 	sync.run(t, []contract{
 		{
-			name: "OnePod", seed: nothing, call: args{"total": ""},
+			name: "OnePod", seed: nothing, call: args{"new_total": ""},
 			reply: "ask", after: state{"limits": "ask_at=@3000"},
 		},
 		{
-			name: "AndLetsTheOthersWait", seed: nothing, call: args{"total": ""}, times: 2,
+			name: "AndLetsTheOthersWait", seed: nothing, call: args{"new_total": ""}, times: 2,
 			reply: "busy", after: state{"limits": "ask_at=@3000"},
 		},
 		{
-			name: "TheNextIfThatOneDied", seed: state{"limits": "ask_at=@-1", "remaining": ""}, call: args{"total": ""},
+			name: "TheNextIfThatOneDied", seed: state{"limits": "ask_at=@-1", "remaining": ""}, call: args{"new_total": ""},
 			reply: "ask", after: state{"limits": "ask_at=@3000"},
 		},
 		{
-			name: "NoneBeforeTheSourceMayBeAsked", seed: state{"limits": "ask_after=@5000 source_error=429", "remaining": ""}, call: args{"total": ""},
+			name: "NoneBeforeTheSourceMayBeAsked", seed: state{"limits": "ask_after=@5000 source_error=429", "remaining": ""}, call: args{"new_total": ""},
 			reply: "busy", after: state{"limits": "ask_after=@5000 source_error=429"},
 		},
 		{
-			name: "ButThen", seed: state{"limits": "ask_after=@-1 source_error=429", "remaining": ""}, call: args{"total": ""},
+			name: "ButThen", seed: state{"limits": "ask_after=@-1 source_error=429", "remaining": ""}, call: args{"new_total": ""},
 			reply: "ask", after: state{"limits": "ask_after=@-1 source_error=429 ask_at=@3000"},
 		},
 		{
-			name: "AndNoneThatMustNotForNow", seed: nothing, call: args{"total": "", "may_ask": "0"},
+			name: "AndNoneThatMustNotForNow", seed: nothing, call: args{"new_total": "", "may_ask": "0"},
 			reply: "busy",
 		},
 		{
@@ -219,7 +210,7 @@ func TestSyncAsksForFigures(t *testing.T) {
 			},
 		},
 		{
-			name: "ForALostBudget", seed: state{"remaining": ""}, call: knows(args{"total": ""}),
+			name: "ForALostBudget", seed: state{"remaining": ""}, call: knows(args{"new_total": ""}),
 			reply: "ask", after: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 ask_at=@3000"},
 		},
 	})
@@ -227,7 +218,7 @@ func TestSyncAsksForFigures(t *testing.T) {
 
 func TestSyncUpdates(t *testing.T) {
 	update := func(over args) args {
-		all := knows(args{"kind": "update", "pairs": "01", "max_concurrency": "2", "remaining": "7", "reset_after": "60000"})
+		all := knows(args{"update": "1", "buckets": "2", "new_buckets": "2", "new_left": "7", "new_reset_after": "60000"})
 		for name, value := range over {
 			all[name] = value
 		}
@@ -239,18 +230,18 @@ func TestSyncUpdates(t *testing.T) {
 	kept := strings.Replace(limits(""), " period=1", "", 1) // what ours has paid is paid in what is left
 	sync.run(t, []contract{
 		{
-			name: "LowersWhatIsLeft", call: update(args{"remaining": "2", "asked": "@0"}),
+			name: "LowersWhatIsLeft", call: update(args{"new_left": "2", "asked": "@0"}),
 			reply: "changed epoch=e seq=6 remaining=2 reset_at=@60000",
 			after: state{"limits": limits(" counted=0"), "remaining": "2 ttl=60000"},
 		},
 		{
-			name: "LowersItAgain", call: update(args{"remaining": "2", "asked": "@0"}),
+			name: "LowersItAgain", call: update(args{"new_left": "2", "asked": "@0"}),
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 period=4 counted=3"},
 			reply: "changed remaining=2",
 			after: state{"limits": strings.Replace(limits(" counted=3"), "period=1", "period=5", 1), "remaining": "2 ttl=60000"},
 		},
 		{
-			name: "CountsOnlyThePeriodThatDiscordHasBegunSince", call: update(args{"remaining": "4", "reset_after": "86400000", "asked": "@0"}),
+			name: "CountsOnlyThePeriodThatDiscordHasBegunSince", call: update(args{"new_left": "4", "new_reset_after": "86400000", "asked": "@0"}),
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 period=4 counted=3", "spent": "1=3 ttl=60000"},
 			reply: "changed remaining=4 reset_at=@86400000",
 			after: state{
@@ -259,35 +250,35 @@ func TestSyncUpdates(t *testing.T) {
 			},
 		},
 		{
-			name: "DoesNotRaiseItWithinAPeriod", call: update(args{"remaining": "9", "reset_after": "50000", "asked": "@0"}),
+			name: "DoesNotRaiseItWithinAPeriod", call: update(args{"new_left": "9", "new_reset_after": "50000", "asked": "@0"}),
 			reply: "changed seq=6 remaining=7", after: state{"limits": kept},
 		},
 		{
-			name: "NorAfterADeletedTTL", seed: state{"remaining": "7"}, call: update(args{"remaining": "9", "reset_after": "50000", "asked": "@0"}),
+			name: "NorAfterADeletedTTL", seed: state{"remaining": "7"}, call: update(args{"new_left": "9", "new_reset_after": "50000", "asked": "@0"}),
 			reply: "changed remaining=7", after: state{"limits": kept, "remaining": "7 ttl=60000"},
 		},
 		{
-			name: "BelievesDiscordThatThePeriodEndsSooner", call: update(args{"remaining": "4", "reset_after": "30000"}),
+			name: "BelievesDiscordThatThePeriodEndsSooner", call: update(args{"new_left": "4", "new_reset_after": "30000"}),
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@86400000 closed_until=0", "remaining": "7 ttl=86400000"},
 			reply: "changed remaining=4 reset_at=@30000",
 			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@30000 closed_until=0 refresh_at=@600000 period=1", "remaining": "4 ttl=30000"},
 		},
 		{
-			name: "BelievesDiscordThatItHasBegunTheNext", call: update(args{"remaining": "4", "reset_after": "86400000", "asked": "@0"}),
+			name: "BelievesDiscordThatItHasBegunTheNext", call: update(args{"new_left": "4", "new_reset_after": "86400000", "asked": "@0"}),
 			reply: "changed remaining=4 reset_at=@86400000",
 			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@86400000 closed_until=0 refresh_at=@600000 period=1", "remaining": "4 ttl=86400000"},
 		},
 		{
 			name: "RaisesItInANewPeriod",
 			seed: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@-1 closed_until=0", "remaining": "0"},
-			call: update(args{"remaining": "9", "reset_after": "50000"}), reply: "changed remaining=9 reset_at=@50000",
+			call: update(args{"new_left": "9", "new_reset_after": "50000"}), reply: "changed remaining=9 reset_at=@50000",
 			after: state{
 				"limits":    "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@50000 closed_until=0 refresh_at=@600000 period=1 since=@-1",
 				"remaining": "9 ttl=50000",
 			},
 		},
 		{
-			name: "ChangesTheTotal", call: update(args{"total": "5", "remaining": "5", "reset_after": "60000", "asked": "@0"}),
+			name: "ChangesTheTotal", call: update(args{"new_total": "5", "new_left": "5", "new_reset_after": "60000", "asked": "@0"}),
 			reply: "changed total=5 remaining=5",
 			after: state{
 				"limits":    "epoch=e seq=6 max_concurrency=2 total=5 reset_at=@60000 closed_until=0 refresh_at=@600000 period=1 counted=0",
@@ -295,11 +286,11 @@ func TestSyncUpdates(t *testing.T) {
 			},
 		},
 		{
-			name: "NeedsTheKeysOfAllBucketsToChangeTheirNumber", call: update(args{"max_concurrency": "3", "pairs": "0"}),
+			name: "NeedsTheKeysOfAllBucketsToChangeTheirNumber", call: update(args{"new_buckets": "3", "buckets": "1"}),
 			reply: "buckets max_concurrency=2",
 		},
 		{
-			name: "NeedsNoneToKeepIt", call: update(args{"pairs": "0"}), reply: "changed", after: state{"limits": limits("")},
+			name: "NeedsNoneToKeepIt", call: update(args{"buckets": "1"}), reply: "changed", after: state{"limits": limits("")},
 		},
 		{
 			name: "ClosesAllUntilTheOldWindowsAreOver",
@@ -307,7 +298,7 @@ func TestSyncUpdates(t *testing.T) {
 				"slot:0": "00000@a#1 permit ttl=9000", "slot:1": "00001@a#2 ttl=4000", "opens": "0=@9000 1=@20000",
 				"queue:0": "00002@a#3=@-5", "queue:1": "00003@a#4=@-4",
 			},
-			call: update(args{"max_concurrency": "3"}), reply: "changed max_concurrency=3 closed_until=@20000",
+			call: update(args{"new_buckets": "3"}), reply: "changed max_concurrency=3 closed_until=@20000",
 			after: state{
 				"limits":  "epoch=e seq=6 max_concurrency=3 total=10 reset_at=@60000 closed_until=@20000 refresh_at=@600000 period=1",
 				"queue:0": "", "queue:1": "",
@@ -315,11 +306,11 @@ func TestSyncUpdates(t *testing.T) {
 		},
 		{
 			name: "ClosesAllForAMoment", // until the pods have told their places
-			call: update(args{"max_concurrency": "1"}), reply: "changed closed_until=@3000",
+			call: update(args{"new_buckets": "1"}), reply: "changed closed_until=@3000",
 			after: state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 closed_until=@3000 refresh_at=@600000 period=1"},
 		},
 		{
-			name: "SeedsWhereThereIsNothing", seed: nothing, call: args{"kind": "update", "remaining": "4", "reset_after": "9000"},
+			name: "SeedsWhereThereIsNothing", seed: nothing, call: args{"update": "1", "new_left": "4", "new_reset_after": "9000"},
 			reply: "seeded epoch=n remaining=4 reset_at=@9000",
 			after: state{
 				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=@9000 closed_until=@5250 refresh_at=@600000",
@@ -336,7 +327,7 @@ func TestSyncUpdates(t *testing.T) {
 			},
 		},
 		{
-			name: "RepairsABudgetThatWasEdited", seed: state{"remaining": "abc ttl=60000"}, call: update(args{"left": "", "remaining": "10", "reset_after": "0"}),
+			name: "RepairsABudgetThatWasEdited", seed: state{"remaining": "abc ttl=60000"}, call: update(args{"known_left": "", "new_left": "10", "new_reset_after": "0"}),
 			reply: "seeded remaining=10",
 			after: state{
 				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
@@ -373,11 +364,9 @@ func TestSyncRefusesWhatItCannotUse(t *testing.T) {
 
 // postpone as a pod sends it whose limit source has failed.
 var postpone = script{
-	text:  lua.Postpone,
-	keys:  func(args) []string { return []string{"limits"} },
-	args:  []string{"wait=5000", "why=429"},
-	reply: []string{"code", "ask_after"},
-	state: state{"limits": "epoch=e seq=5"},
+	Script: lua.Postpone,
+	args:   "wait=5000 trouble=429",
+	state:  state{"limits": "epoch=e seq=5"},
 }
 
 func TestPostpone(t *testing.T) {

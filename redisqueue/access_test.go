@@ -39,14 +39,14 @@ var minimalACL string
 
 func TestTheMinimalACLNamesWhatTheScriptsCallAndNothingElse(t *testing.T) {
 	want := []string{"+eval", "+evalsha"}
-	for _, text := range []string{
+	for _, script := range []*lua.Script{
 		lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync,
 		lua.Status, lua.Ready, lua.Postpone, lua.Remember, lua.RenewMany,
 	} {
-		for _, call := range regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`).FindAllStringSubmatch(text, -1) {
+		for _, call := range regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`).FindAllStringSubmatch(script.Source, -1) {
 			want = append(want, "+"+strings.ToLower(call[1]))
 		}
-		for _, call := range regexp.MustCompile(`redis\.p?call\(([^'].*)`).FindAllString(text, -1) {
+		for _, call := range regexp.MustCompile(`redis\.p?call\(([^'].*)`).FindAllString(script.Source, -1) {
 			t.Errorf("this test cannot read %s", call)
 		}
 	}

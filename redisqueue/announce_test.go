@@ -19,7 +19,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-var identifiedHash = redis.NewScript(lua.Identified).Hash()
+var identifiedHash = redis.NewScript(lua.Identified.Source).Hash()
 
 func nothing(context.Context) error { return nil }
 

@@ -212,7 +212,7 @@ type slowAnswers struct {
 
 const slowBy = 80 * time.Millisecond
 
-var claimHash, beatHash = redis.NewScript(lua.Claim).Hash(), redis.NewScript(lua.Beat).Hash()
+var claimHash, beatHash = redis.NewScript(lua.Claim.Source).Hash(), redis.NewScript(lua.Beat.Source).Hash()
 
 func (s slowAnswers) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
 	answer := s.Scripter.EvalSha(ctx, hash, keys, args...)

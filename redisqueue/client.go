@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/lua"
 )
 
 // checkClient refuses clients with which a queue cannot keep its promises.
@@ -85,10 +86,10 @@ const replicaTimeout = 200 * time.Millisecond
 
 // eval sends a script by its hash, or whole. Where a grant has to be acknowledged
 // it returns by how many replicas the script's writes were.
-func (s *store) eval(ctx context.Context, whole bool, script *redis.Script, keys []string, args []any) (raw any, acked int, err error) {
-	send := script.EvalSha
+func (s *store) eval(ctx context.Context, whole bool, script script, keys []string, args []any) (raw any, acked int, err error) {
+	send := script.redis.EvalSha
 	if whole {
-		send = script.Eval
+		send = script.redis.Eval
 	}
 	node, err := s.node(ctx, keys[0])
 	switch {
@@ -100,7 +101,7 @@ func (s *store) eval(ctx context.Context, whole bool, script *redis.Script, keys
 	}
 	pipe := node.Pipeline()
 	sent := send(ctx, pipe, keys, args...)
-	wait := pipe.Do(ctx, "WAIT", s.replicas.Load(), ms(replicaTimeout)) // Wait of go-redis takes whole seconds
+	wait := pipe.Do(ctx, "WAIT", s.replicas.Load(), lua.Milliseconds(replicaTimeout)) // Wait of go-redis takes whole seconds
 	_, _ = pipe.Exec(ctx)                                               // each call has its own error
 	if raw, err = sent.Result(); err != nil {
 		return nil, 0, err

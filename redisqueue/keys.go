@@ -16,16 +16,25 @@ type keys struct{ prefix string }
 
 func keysOf(app string) keys { return keys{"identify:{" + app + "}:"} }
 
-func (k keys) limits() string          { return k.prefix + "limits" }
-func (k keys) remaining() string       { return k.prefix + "remaining" }
-func (k keys) spent() string           { return k.prefix + "spent" }
-func (k keys) pods() string            { return k.prefix + "pods" }
-func (k keys) opens() string           { return k.prefix + "opens" }
-func (k keys) rests() string           { return k.prefix + "rests" }
-func (k keys) holds() string           { return k.prefix + "holds" }
-func (k keys) out() string             { return k.prefix + "out" }
-func (k keys) slot(bucket int) string  { return k.prefix + "slot:" + strconv.Itoa(bucket) }
-func (k keys) queue(bucket int) string { return k.prefix + "queue:" + strconv.Itoa(bucket) }
+func (k keys) limits() string         { return k.prefix + "limits" }
+func (k keys) slot(bucket int) string { return k.prefix + "slot:" + strconv.Itoa(bucket) }
+
+// of are the keys that a script's head names, of a bucket and of a ticket where
+// they are about one.
+func (k keys) of(names []string, bucket int, ticket string) []string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		switch name {
+		case "slot", "queue":
+			list[i] = k.prefix + name + ":" + strconv.Itoa(bucket)
+		case "paid":
+			list[i] = k.paid(ticket)
+		default:
+			list[i] = k.prefix + name
+		}
+	}
+	return list
+}
 
 // paid is what is known of a ticket, or of the wait that it is one of several of.
 func (k keys) paid(ticket string) string {

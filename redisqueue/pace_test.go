@@ -29,7 +29,7 @@ func TestWait_AWindowApartHoweverSlowRepliesAre(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
-				replies, claims := new(slowReplies), &count{hash: redis.NewScript(lua.Claim).Hash()}
+				replies, claims := new(slowReplies), &count{hash: redis.NewScript(lua.Claim.Source).Hash()}
 				far := virtualClient(t, server)
 				far.AddHook(claims)
 				far.AddHook(replies)

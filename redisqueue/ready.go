@@ -94,9 +94,9 @@ func (q *RedisQueue) mismatch(inForce int) error {
 
 // ready asks for what Ready needs. The epoch is empty where Redis has no limits.
 func (s *store) ready(ctx context.Context) (view, error) {
-	r := s.run(ctx, readyScript, []string{s.keys.limits(), s.keys.pods()})
-	v := view{epoch: r.text()}
-	total, buckets := r.text(), r.text()
+	r := s.run(ctx, readyScript, s.keys.of(readyScript.Keys, 0, ""))
+	v := view{epoch: r.at("epoch").text()}
+	total, buckets := r.at("total").text(), r.at("max_concurrency").text()
 	if err := r.done(); err != nil || v.epoch == "" {
 		return view{}, err
 	}

@@ -6,16 +6,37 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// reply takes a script's reply apart, value by value, and keeps the first
-// error.
+// reply takes a script's reply apart, by the names that the script's head gives
+// its values or one after the other, and keeps the first error.
 type reply struct {
-	values []any
+	values []any    // from the next one on
+	all    []any    // of a reply with names
+	names  []string // of the first values
 	err    error
 }
+
+func (r *reply) named(s script) *reply {
+	r.all, r.names = r.values, s.Reply
+	return r
+}
+
+// at goes to the value of a name.
+func (r *reply) at(name string) *reply {
+	i := slices.Index(r.names, name)
+	if i < 0 {
+		panic("redisqueue: no reply has " + name)
+	}
+	r.values = r.all[min(i, len(r.all)):]
+	return r
+}
+
+// rest goes to what follows the values that have names.
+func (r *reply) rest() { r.values = r.all[min(len(r.names), len(r.all)):] }
 
 func newReply(raw any, err error) *reply {
 	if err != nil {
@@ -25,7 +46,7 @@ func newReply(raw any, err error) *reply {
 	if !ok {
 		err = fmt.Errorf("%w: %T for a list", ErrUnexpectedReply, raw)
 	}
-	return &reply{values, err}
+	return &reply{values: values, err: err}
 }
 
 var errShort = fmt.Errorf("%w: too short", ErrUnexpectedReply)
@@ -123,9 +144,11 @@ func (r *reply) optionalSpan() time.Duration {
 // list is a list within the list.
 func (r *reply) list() *reply {
 	if r.err != nil {
-		return &reply{err: r.err}
+		return &reply{err: r.err, names: r.names}
 	}
-	return newReply(r.next(), nil)
+	list := newReply(r.next(), nil)
+	list.all, list.names = list.values, r.names // of one of many calls
+	return list
 }
 
 func (r *reply) done() error { return r.err }

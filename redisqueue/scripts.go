@@ -3,6 +3,7 @@ package redisqueue
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,27 +15,32 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/lua"
 )
 
+// script is one of the scripts: its text, its names, and its hash.
+type script struct {
+	*lua.Script
+	redis *redis.Script
+}
+
+func newScript(s *lua.Script) script { return script{s, redis.NewScript(s.Source)} }
+
 var (
-	claimScript      = redis.NewScript(lua.Claim)
-	identifiedScript = redis.NewScript(lua.Identified)
-	renewScript      = redis.NewScript(lua.Renew)
-	renewManyScript  = redis.NewScript(lua.RenewMany)
-	abandonScript    = redis.NewScript(lua.Abandon)
-	beatScript       = redis.NewScript(lua.Beat)
-	syncScript       = redis.NewScript(lua.Sync)
-	statusScript     = redis.NewScript(lua.Status)
-	readyScript      = redis.NewScript(lua.Ready)
-	postponeScript   = redis.NewScript(lua.Postpone)
-	rememberScript   = redis.NewScript(lua.Remember)
+	claimScript      = newScript(lua.Claim)
+	identifiedScript = newScript(lua.Identified)
+	renewScript      = newScript(lua.Renew)
+	renewManyScript  = newScript(lua.RenewMany)
+	abandonScript    = newScript(lua.Abandon)
+	beatScript       = newScript(lua.Beat)
+	syncScript       = newScript(lua.Sync)
+	statusScript     = newScript(lua.Status)
+	readyScript      = newScript(lua.Ready)
+	postponeScript   = newScript(lua.Postpone)
+	rememberScript   = newScript(lua.Remember)
 )
 
 // paidTTL is how long Redis remembers what became of a ticket that has left. It
 // must outlast every re-sending of a call by the client. That a ticket was
 // granted, or has identified, is remembered until the reset.
 const paidTTL = time.Minute
-
-// goesOn stands for paidTTL where a ticket leaves whose wait may have others.
-const goesOn = -time.Millisecond
 
 // callTimeout bounds one call, for clients with ContextTimeoutEnabled; others
 // go by their ReadTimeout.
@@ -94,11 +100,11 @@ func (l lane) enter() (leave func()) {
 }
 
 // run sends a script by its hash, and whole if the server does not know it.
-func (s *store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) *reply {
+func (s *store) run(ctx context.Context, script script, keys []string, args ...any) *reply {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	raw, err := script.Run(ctx, s.client, keys, args...).Result()
-	return newReply(raw, s.moving(err))
+	raw, err := script.redis.Run(ctx, s.client, keys, args...).Result()
+	return newReply(raw, s.moving(err)).named(script)
 }
 
 // call is what a script is run on.
@@ -109,7 +115,7 @@ type call struct {
 
 // runMany runs a script on several calls, in one if there are several. It returns
 // the list of their replies, and where that matters how many replicas have them.
-func (s *store) runMany(ctx context.Context, one, many *redis.Script, calls []call) (list *reply, acked int) {
+func (s *store) runMany(ctx context.Context, one, many script, calls []call) (list *reply, acked int) {
 	script, keys, args := one, calls[0].keys, calls[0].args
 	if len(calls) > 1 {
 		script, keys, args = many, nil, []any{len(calls)}
@@ -127,9 +133,9 @@ func (s *store) runMany(ctx context.Context, one, many *redis.Script, calls []ca
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		raw, acked, err = s.eval(ctx, true, script, keys, args)
 	}
-	list = newReply(raw, s.moving(err))
+	list = newReply(raw, s.moving(err)).named(one)
 	if len(calls) == 1 && list.err == nil {
-		list = &reply{values: []any{list.values}}
+		list = &reply{values: []any{list.values}, names: one.Reply}
 	}
 	return list, acked
 }
@@ -164,11 +170,14 @@ type place struct {
 	arrival int64 // ms on Redis's clock; 0 is now
 }
 
-func (p place) score() string {
-	if p.arrival == 0 {
+func (p place) score() string { return orEmpty(p.arrival, p.arrival != 0) }
+
+// orEmpty is a number as an argument that may be missing.
+func orEmpty(n int64, there bool) string {
+	if !there {
 		return ""
 	}
-	return strconv.FormatInt(p.arrival, 10)
+	return strconv.FormatInt(n, 10)
 }
 
 type claimCall struct {
@@ -204,55 +213,48 @@ type claimReply struct {
 }
 
 func (s *store) claim(ctx context.Context, c claimCall) (claimReply, error) {
-	mode := "wait"
-	if c.permit {
-		mode = "permit"
-	}
-	keys := []string{
-		s.keys.slot(c.bucket), s.keys.remaining(), s.keys.queue(c.bucket), s.keys.limits(),
-		s.keys.spent(), s.keys.pods(), s.keys.opens(), s.keys.paid(c.ticket), s.keys.rests(), s.keys.holds(), s.keys.out(),
-	}
 	usable := c.closes - s.config.window
 	if c.permit {
 		usable = s.config.permitGood()
 	}
-	const notice = 17 // its place in args
-	args := []any{
-		c.ticket, c.score(), c.shard, c.bucket, s.config.pod, ms(c.lease),
-		c.view.maxConcurrency, c.view.epoch, c.view.seq, mode, ms(c.closes), ms(c.hold), ms(s.config.step(c.permit)),
-		s.config.reserveOf(c.view), ms(gatewayqueue.LimitPeriod), ms(paidTTL), c.next, 0, c.breaker,
-		ms(s.config.window), ms(s.config.grace()), ms(s.config.podLease),
-		ms(usable), flag(c.asks), s.config.leastReserveOf(c.view), c.view.total, s.config.replicas,
+	values := lua.Values{
+		"ticket": c.ticket, "arrival": c.score(), "shard": c.shard, "bucket": c.bucket, "pod": s.config.pod, "pod_lease": c.lease,
+		"known_epoch": c.view.epoch, "known_seq": c.view.seq, "known_buckets": c.view.maxConcurrency, "known_total": c.view.total,
+		"permit": c.permit, "closes": c.closes, "usable": usable, "until_wanted": c.hold, "step": s.config.step(c.permit),
+		"reserve": s.config.reserveOf(c.view), "least_reserve": s.config.leastReserveOf(c.view),
+		"period": gatewayqueue.LimitPeriod, "paid_ttl": paidTTL, "next_ticket": c.next, "breaker": c.breaker, "asks": c.asks,
+		"own_window": s.config.window, "own_grace": s.config.grace(), "own_pod_lease": s.config.podLease, "own_replicas": s.config.replicas,
 	}
+	var others []any
 	for _, p := range c.others {
-		args = append(args, p.score(), p.ticket)
+		others = append(others, p.score(), p.ticket)
 	}
+	keys := s.keys.of(claimScript.Keys, c.bucket, c.ticket)
 	defer s.calls.enter()()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	noticed := s.unknown.Load()
-	if noticed {
-		args[notice] = 1
-	}
-	raw, acked, err := s.eval(ctx, false, claimScript, keys, args)
+	values["notice"] = noticed
+	raw, acked, err := s.eval(ctx, false, claimScript, keys, claimScript.Order(values, others...))
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		// Where scripts are not told who the server is, that is all there is to
 		// show that it may have been restarted, or be a replica that was
 		// promoted without the last grants. It knows the script from now on,
 		// even if it can't write yet.
 		s.unknown.Store(true)
-		noticed, args[notice] = true, 1
-		raw, acked, err = s.eval(ctx, true, claimScript, keys, args)
+		noticed, values["notice"] = true, true
+		raw, acked, err = s.eval(ctx, true, claimScript, keys, claimScript.Order(values, others...))
 	}
-	r := newReply(raw, s.moving(err))
+	r := newReply(raw, s.moving(err)).named(claimScript)
 	reply := claimReply{
-		code: r.text(), now: r.int64(), wait: r.span(), ahead: r.int(), left: r.int(), seq: r.int64(),
-		head: r.text(),
+		code: r.at("code").text(), now: r.at("now").int64(), wait: r.at("wait").span(), ahead: r.at("ahead").int(),
+		left: r.at("remaining").int(), seq: r.at("seq").int64(), head: r.at("head").text(),
+		shut: r.at("shut").duration(), reset: r.at("reset").int64(), server: identity(r.at("server").text()),
+		window: r.at("window").duration(), replicas: r.at("replicas").int(),
 	}
-	back := r.int()
+	back := r.at("back").int()
 	reply.back, reply.more = back == 1, back == 2
-	reply.shut, reply.reset, reply.server, reply.window = r.duration(), r.int64(), identity(r.text()), r.duration()
-	reply.hold, reply.replicas = reply.window+r.duration(), r.int()
+	reply.hold = reply.window + r.at("grace").duration()
 	if r.done() == nil && noticed { // else a call beside this one has yet to tell the server
 		s.unknown.Store(false)
 	}
@@ -273,15 +275,29 @@ type settled struct {
 	seq  int64
 }
 
+func settledOf(r *reply) settled {
+	return settled{code: r.at("code").text(), now: r.at("now").int64(), seq: r.at("seq").int64()}
+}
+
 func (s *store) identified(ctx context.Context, p *permit) (settled, error) {
-	return s.settle(ctx, p, s.config.step(true)+p.within, 0, ms(p.within))
+	return s.report(ctx, p, s.config.step(true)+p.within, 0, p.within)
 }
 
 // announce says for the nth time that IDENTIFY is about to leave, within usable
 // of the sending of this call.
 func (s *store) announce(ctx context.Context, p *permit, nth int, usable time.Duration) (settled, error) {
 	closes := s.config.window + s.config.permitMargin - s.config.announced() + usable
-	return s.settle(ctx, p, closes, nth, ms(usable))
+	return s.report(ctx, p, closes, nth, usable)
+}
+
+func (s *store) report(ctx context.Context, p *permit, closes time.Duration, nth int, usable time.Duration) (settled, error) {
+	args := identifiedScript.Order(lua.Values{
+		"ticket": p.ticket, "bucket": p.bucket, "closes": closes, "granted_buckets": p.maxConcurrency, "paid_ttl": paidTTL,
+		"own_window": s.config.window, "period": gatewayqueue.LimitPeriod, "nth": nth, "usable": usable,
+	})
+	defer s.reports.enter()()
+	r := s.run(ctx, identifiedScript, s.keys.of(identifiedScript.Keys, p.bucket, p.ticket), args...)
+	return settledOf(r), r.done()
 }
 
 // renewal is a permit to be renewed.
@@ -297,15 +313,18 @@ func (s *store) renew(ctx context.Context, renewals []renewal) ([]settled, error
 	for i, r := range renewals {
 		tail := s.config.permitLease - s.config.permitGood() // it is not for the holder
 		latest := r.permit.grantedAt + (gatewayqueue.PermitBound + tail).Milliseconds()
-		calls[i] = s.settleCall(r.permit, tail+r.good,
-			flag(r.inTime), latest, ms(s.config.window), ms(r.good), ms(gatewayqueue.LimitPeriod))
+		calls[i] = call{s.keys.of(renewScript.Keys, r.permit.bucket, r.permit.ticket), renewScript.Order(lua.Values{
+			"ticket": r.permit.ticket, "bucket": r.permit.bucket, "permit_lease": tail + r.good, "granted_buckets": r.permit.maxConcurrency,
+			"paid_ttl": paidTTL, "in_time": r.inTime, "latest": latest, "own_window": s.config.window, "usable": r.good,
+			"period": gatewayqueue.LimitPeriod,
+		})}
 	}
 	defer s.reports.enter()()
 	list, acked := s.runMany(ctx, renewScript, renewManyScript, calls)
 	replies := make([]settled, len(renewals))
 	for i := range replies {
 		r := list.list()
-		replies[i] = settled{code: r.text(), now: r.int64(), seq: r.int64()}
+		replies[i] = settledOf(r)
 		if err := r.done(); err != nil {
 			return nil, err
 		}
@@ -314,24 +333,6 @@ func (s *store) renew(ctx context.Context, renewals []renewal) ([]settled, error
 		return nil, err
 	}
 	return replies, s.acknowledged(acked) // of what is identified the successor's hold takes care
-}
-
-func (s *store) settle(ctx context.Context, p *permit, closes time.Duration, more ...any) (settled, error) {
-	c := s.settleCall(p, closes, append([]any{ms(s.config.window), ms(gatewayqueue.LimitPeriod)}, more...)...)
-	defer s.reports.enter()()
-	r := s.run(ctx, identifiedScript, c.keys, c.args...)
-	reply := settled{code: r.text(), now: r.int64(), seq: r.int64()}
-	return reply, r.done()
-}
-
-func (s *store) settleCall(p *permit, closes time.Duration, more ...any) call {
-	return call{
-		keys: []string{
-			s.keys.slot(p.bucket), s.keys.limits(), s.keys.opens(), s.keys.paid(p.ticket),
-			s.keys.remaining(), s.keys.spent(), s.keys.out(),
-		},
-		args: append([]any{p.ticket, p.bucket, ms(closes), p.maxConcurrency, ms(paidTTL)}, more...),
-	}
 }
 
 // abandon gives up the tickets' places, slot and units; pod is not empty if the
@@ -354,19 +355,19 @@ func (s *store) abandon(ctx context.Context, bucket int, pod string, tickets ...
 		}
 	}
 	if len(goOn) > 0 {
-		if err := s.giveUp(ctx, bucket, goesOn, "", goOn); err != nil {
+		if err := s.giveUp(ctx, bucket, lua.Values{"goes_on": true}, goOn); err != nil {
 			return err
 		}
 	}
 	if len(own) == 0 && pod == "" {
 		return nil
 	}
-	return s.giveUp(ctx, bucket, paidTTL, pod, own)
+	return s.giveUp(ctx, bucket, lua.Values{"leaving_pod": pod}, own)
 }
 
 // end gives up a permit's slot and unit, and its wait with it.
 func (s *store) end(ctx context.Context, p *permit) error {
-	return s.giveUp(ctx, p.bucket, paidTTL, "", []string{p.ticket})
+	return s.giveUp(ctx, p.bucket, nil, []string{p.ticket})
 }
 
 // settled says whether a permit was reported, as far as that is remembered.
@@ -384,37 +385,31 @@ func (s *store) reported(ctx context.Context, p *permit) (string, error) {
 // remember keeps a value, unless it is empty, and says which is in force and for
 // how long it is kept yet.
 func (s *store) remember(ctx context.Context, key, value string, keep time.Duration, replace bool) (string, time.Duration, error) {
-	which := "first"
-	if replace {
-		which = "last"
-	}
+	args := rememberScript.Order(lua.Values{"value": value, "ttl": keep, "replace": replace})
 	defer s.calls.enter()()
-	r := s.run(ctx, rememberScript, []string{key}, value, ms(keep), which)
-	known, left := r.text(), r.int64()
+	r := s.run(ctx, rememberScript, []string{key}, args...)
+	known, left := r.at("value").text(), r.at("ttl").int64()
 	return known, time.Duration(left) * time.Millisecond, r.done()
 }
 
 // forget gives up the tickets' places only.
 func (s *store) forget(ctx context.Context, bucket int, tickets ...string) error {
-	return s.giveUp(ctx, bucket, 0, "", tickets)
+	return s.giveUp(ctx, bucket, lua.Values{"places_only": true}, tickets)
 }
 
-func (s *store) giveUp(ctx context.Context, bucket int, ttl time.Duration, pod string, tickets []string) error {
-	keys := []string{
-		s.keys.slot(bucket), s.keys.remaining(), s.keys.queue(bucket), s.keys.limits(),
-		s.keys.spent(), s.keys.opens(), s.keys.pods(), s.keys.out(), s.keys.rests(),
-	}
-	args := []any{bucket, ms(ttl), pod}
-	if ttl == goesOn {
-		args[1] = -1
-	}
+// giveUp sends abandon; how is what differs from tickets that leave for good.
+func (s *store) giveUp(ctx context.Context, bucket int, how lua.Values, tickets []string) error {
+	values := lua.Values{"bucket": bucket, "paid_ttl": paidTTL, "places_only": false, "goes_on": false, "leaving_pod": ""}
+	maps.Copy(values, how)
+	keys := s.keys.of(abandonScript.Keys, bucket, "")
+	var each []any
 	for _, t := range tickets {
-		keys = append(keys, s.keys.paid(t))
-		args = append(args, t)
+		keys = append(keys, s.keys.of(abandonScript.EachKey, bucket, t)...)
+		each = append(each, t)
 	}
 	defer s.calls.enter()()
-	r := s.run(ctx, abandonScript, keys, args...)
-	_, _ = r.text(), r.int()
+	r := s.run(ctx, abandonScript, keys, abandonScript.Order(values, each...)...)
+	_, _ = r.at("code").text(), r.at("units").int()
 	return r.done()
 }
 
@@ -459,29 +454,31 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 	if s.config.mayAsk() {
 		refresh = s.config.refresh
 	}
-	keys := []string{s.keys.limits(), s.keys.pods(), s.keys.remaining(), s.keys.opens(), s.keys.holds()}
-	args := []any{s.config.pod, ms(lease), v.maxConcurrency, v.epoch, v.seq, ms(refresh), s.config.reserveOf(v), v.total}
-	for _, l := range lines {
-		keys = append(keys, s.keys.slot(l.bucket), s.keys.queue(l.bucket))
-		args = append(args, l.bucket)
+	values := lua.Values{
+		"pod": s.config.pod, "pod_lease": lease, "known_epoch": v.epoch, "known_seq": v.seq, "known_buckets": v.maxConcurrency,
+		"known_total": v.total, "refresh_every": refresh, "reserve": s.config.reserveOf(v),
 	}
+	keys := s.keys.of(beatScript.Keys, 0, "")
+	var each []any
 	for _, l := range lines {
-		args = append(args, l.first)
-	}
-	for i, l := range lines {
+		keys = append(keys, s.keys.of(beatScript.EachKey, l.bucket, "")...)
+		each = append(each, l.bucket, l.first, len(l.places))
 		for _, p := range l.places {
-			args = append(args, i+1, p.score(), p.ticket)
+			each = append(each, p.score(), p.ticket)
 		}
 	}
+	args := beatScript.Order(values, each...)
 	defer s.calls.enter()()
 	r := s.run(ctx, beatScript, keys, args...)
 	reply := beatReply{
-		code: r.text(), now: r.int64(), left: r.optional(), seq: r.int64(), reset: r.int64(), refresh: r.int() == 1, lapse: r.optionalSpan(),
-		more: r.int() == 1, died: r.optional(), held: r.optional(),
+		code: r.at("code").text(), now: r.at("now").int64(), left: r.at("remaining").optional(), seq: r.at("seq").int64(),
+		reset: r.at("reset").int64(), refresh: r.at("refresh").int() == 1, lapse: r.at("lapse").optionalSpan(),
+		more: r.at("more").int() == 1, died: r.at("died").optional(), held: r.at("hold").optional(),
 	}
 	if reply.code == "resync" {
 		return reply, r.done()
 	}
+	r.rest()
 	for range lines {
 		reply.lines = append(reply.lines, standing{wait: r.optionalSpan(), ahead: r.optional()})
 	}
@@ -515,44 +512,34 @@ type report struct {
 // state was lost. limit is nil if the source was not asked; asks says that it can
 // be when a period is over.
 func (s *store) sync(ctx context.Context, update bool, known view, hold time.Duration, buckets int, limit *report, asks bool) (syncReply, error) {
-	kind, remembered := "meet", ""
-	if update {
-		kind = "update"
-	}
-	if known.epoch != "" {
-		remembered = strconv.Itoa(known.remaining)
-	}
-	fresh := 0
-	if s.config.freshStart && known.epoch == "" {
-		fresh = 1
-	}
-	keys := []string{
-		s.keys.limits(), s.keys.remaining(), s.keys.opens(), s.keys.spent(), s.keys.out(), s.keys.pods(), s.keys.rests(), s.keys.holds(),
-	}
-	for b := range buckets {
-		keys = append(keys, s.keys.slot(b), s.keys.queue(b))
-	}
-	args := []any{
-		kind, known.epoch, known.seq, remembered, known.reset, randomTail(),
-		ms(hold), ms(s.config.podLease), ms(s.config.refresh), "", 0, 0, 0,
-	}
+	figures := lua.Values{"new_total": "", "new_left": 0, "new_reset_after": 0, "new_buckets": 0, "asked": ""}
 	if limit != nil {
-		args = append(args[:9], limit.Total, limit.Remaining, ms(limit.ResetAfter), limit.MaxConcurrency)
+		figures = lua.Values{
+			"new_total": limit.Total, "new_left": limit.Remaining, "new_reset_after": limit.ResetAfter, "new_buckets": limit.MaxConcurrency,
+			"asked": orEmpty(limit.asked, limit.asked != 0),
+		}
 	}
-	mayAsk, asked := 0, ""
-	if s.config.mayAsk() {
-		mayAsk = 1
+	values := lua.Values{
+		"update": update, "known_epoch": known.epoch, "known_seq": known.seq, "known_reset": known.reset,
+		"known_left": orEmpty(int64(known.remaining), known.epoch != ""),
+		"new_epoch":  randomTail(), "lost_hold": hold, "least_hold": s.config.podLease, "refresh_in": s.config.refresh,
+		"may_ask": s.config.mayAsk(), "asks": asks, "fresh": s.config.freshStart && known.epoch == "", "period": gatewayqueue.LimitPeriod,
 	}
-	if limit != nil && limit.asked != 0 {
-		asked = strconv.FormatInt(limit.asked, 10)
+	maps.Copy(values, figures)
+	keys := s.keys.of(syncScript.Keys, 0, "")
+	for b := range buckets {
+		keys = append(keys, s.keys.of(syncScript.EachKey, b, "")...)
 	}
-	args = append(args, mayAsk, fresh, asked, flag(asks), ms(gatewayqueue.LimitPeriod))
+	args := syncScript.Order(values)
 	defer s.calls.enter()()
 	r := s.run(ctx, syncScript, keys, args...)
-	code, now := r.text(), r.int64()
-	v := view{epoch: r.text(), seq: r.int64(), maxConcurrency: r.int(), total: r.int(), remaining: r.int(), reset: r.int64()}
-	closed := time.Duration(max(r.int64()-now, 0)) * time.Millisecond
-	return syncReply{code, now, v, closed, identity(r.text())}, r.done()
+	now := r.at("now").int64()
+	v := view{
+		epoch: r.at("epoch").text(), seq: r.at("seq").int64(), maxConcurrency: r.at("max_concurrency").int(), total: r.at("total").int(),
+		remaining: r.at("remaining").int(), reset: r.at("reset_at").int64(),
+	}
+	closed := time.Duration(max(r.at("closed_until").int64()-now, 0)) * time.Millisecond
+	return syncReply{r.at("code").text(), now, v, closed, identity(r.at("server").text())}, r.done()
 }
 
 // longestTrouble is how much of a source's error is kept in Redis, in bytes.
@@ -562,18 +549,9 @@ const longestTrouble = 300
 // ask it.
 func (s *store) postpone(ctx context.Context, wait time.Duration, trouble string) error {
 	trouble = strings.ToValidUTF8(trouble[:min(len(trouble), longestTrouble)], "")
+	args := postponeScript.Order(lua.Values{"wait": wait, "trouble": trouble})
 	defer s.calls.enter()()
-	r := s.run(ctx, postponeScript, []string{s.keys.limits()}, ms(wait), trouble)
-	_ = r.text()
+	r := s.run(ctx, postponeScript, s.keys.of(postponeScript.Keys, 0, ""), args...)
+	_ = r.at("code").text()
 	return r.done()
-}
-
-// ms rounds up: a bucket may be closed for longer than asked for, and never for less.
-func ms(d time.Duration) int64 { return (d + time.Millisecond - 1).Milliseconds() }
-
-func flag(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }

@@ -165,7 +165,7 @@ func TestLeaving_WhileAPlaceIsBeingTaken(t *testing.T) {
 		require.NoError(t, first.Wait(t.Context(), 0))
 		require.NoError(t, first.Wait(t.Context(), 1))
 		far := virtualClient(t, server)
-		sum := sha1.Sum([]byte(lua.Beat))
+		sum := sha1.Sum([]byte(lua.Beat.Source))
 		far.AddHook(&lag{there: 100 * time.Millisecond, only: hex.EncodeToString(sum[:])})
 		q := open(t, far, fresh(2)...)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

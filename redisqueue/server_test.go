@@ -209,13 +209,13 @@ const difference = "\n-- another version"
 
 func (r *released) EvalSha(ctx context.Context, hash string, keys []string, args ...any) *redis.Cmd {
 	if hash == claimHash {
-		hash = redis.NewScript(lua.Claim + difference).Hash()
+		hash = redis.NewScript(lua.Claim.Source + difference).Hash()
 	}
 	return r.Scripter.EvalSha(ctx, hash, keys, args...)
 }
 
 func (r *released) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	if script == lua.Claim {
+	if script == lua.Claim.Source {
 		script += difference
 	}
 	return r.Scripter.Eval(ctx, script, keys, args...)

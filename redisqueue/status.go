@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/lua"
 )
 
 // Bounds on what one status shows, and so on for how long Redis serves nobody else:
@@ -46,15 +47,15 @@ func (q *RedisQueue) Status(ctx context.Context) (gatewayqueue.Status, error) {
 }
 
 func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, error) {
-	keys := []string{s.keys.limits(), s.keys.remaining(), s.keys.spent(), s.keys.pods(), s.keys.opens(), s.keys.rests()}
+	keys := s.keys.of(statusScript.Keys, 0, "")
 	for b := range buckets {
-		keys = append(keys, s.keys.slot(b), s.keys.queue(b))
+		keys = append(keys, s.keys.of(statusScript.EachKey, b, "")...)
 	}
-	r := s.run(ctx, statusScript, keys, statusPlaces, statusSpenders)
-	now := r.int64()
-	limits := r.list().pairs()
+	r := s.run(ctx, statusScript, keys, statusScript.Order(lua.Values{"places": statusPlaces, "listed": statusSpenders})...)
+	now := r.at("now").int64()
+	limits := r.at("limits").list().pairs()
 	status := gatewayqueue.Status{App: s.config.app, Time: time.UnixMilli(now), Epoch: limits["epoch"]}
-	left, _ := r.optional(), r.int64()
+	left := r.at("remaining").optional()
 	number := func(field string) int64 {
 		n, err := strconv.ParseInt(limits[field], 10, 64)
 		if err != nil && limits[field] != "" && r.err == nil {
@@ -89,15 +90,15 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 	case reset > 0: // the period is over, and the next begins with its first grant
 		status.Budget.Remaining = status.Budget.Total
 	}
-	status.Spent, status.SpentBy = make(map[int]int), r.int()
-	for shard, n := range r.list().pairs() {
+	status.Spent, status.SpentBy = make(map[int]int), r.at("shards").int()
+	for shard, n := range r.at("spent").list().pairs() {
 		id, err1 := strconv.Atoi(shard)
 		count, err2 := strconv.Atoi(n)
 		if err1 == nil && err2 == nil && count != 0 {
 			status.Spent[id] = count
 		}
 	}
-	for shard, end := range r.list().pairs() {
+	for shard, end := range r.at("rests").list().pairs() {
 		id, err1 := strconv.Atoi(shard)
 		at, err2 := strconv.ParseInt(end, 10, 64)
 		if err1 == nil && err2 == nil && at > now && status.Spent[id] > 0 {
@@ -114,11 +115,12 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 			status.SpentAll += n
 		}
 	}
-	for pods := r.list(); len(pods.values) > 0 && pods.err == nil; {
+	for pods := r.at("pods").list(); len(pods.values) > 0 && pods.err == nil; {
 		pod, lease := pods.text(), pods.score()
 		status.Pods = append(status.Pods, gatewayqueue.PodStatus{Pod: pod, Lease: time.UnixMilli(lease)})
 	}
-	opens := r.list().pairs()
+	opens := r.at("opens").list().pairs()
+	r.rest()
 	for b := range buckets {
 		status.Buckets = append(status.Buckets, bucketStatus(b, r.list(), opens[strconv.Itoa(b)], now, status.Hold))
 	}

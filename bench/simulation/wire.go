@@ -78,11 +78,8 @@ func (f *fleet) sends(script string) {
 // scripts are the queue's scripts by what EVALSHA and EVAL call them.
 var scripts = func() map[string]string {
 	names := make(map[string]string)
-	for name, text := range map[string]string{
-		"claim": lua.Claim, "identified": lua.Identified, "renew": lua.Renew, "abandon": lua.Abandon,
-		"beat": lua.Beat, "sync": lua.Sync, "status": lua.Status,
-	} {
-		names[text], names[redis.NewScript(text).Hash()] = name, name
+	for _, script := range []*lua.Script{lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync, lua.Status} {
+		names[script.Source], names[redis.NewScript(script.Source).Hash()] = script.Name, script.Name
 	}
 	return names
 }()
