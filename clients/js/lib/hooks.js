@@ -44,9 +44,8 @@ function detritus(socket, client) {
     const connection = socket.socket;
     const isOpen = () => socket.socket === connection && Boolean(connection?.connected);
     giveUp = inTurn(client, socket.shardId, isOpen, () => {
-      // After a RESUME that was refused it would never identify: it thinks that it is resuming.
-      if (socket.state === 'RESUMING') socket.setState('OPEN');
-      if (socket.state !== 'OPEN') return false;
+      // After Invalid Session it would never identify: it thinks that it is resuming, or ready.
+      if (socket.state !== 'OPEN') socket.setState('OPEN');
       socket.identify();
       return true;
     });
