@@ -4,7 +4,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/e2e/report"
 )
 
 // tableVar names the file that the table is written to.
@@ -34,14 +34,6 @@ var contestants = []struct{ library, limiter, how string }{
 	{"discordgo", limiterPermits, "discordgo, `discordgoqueue`"},
 }
 
-// phase is how one thing went that happened to a fleet.
-type phase struct {
-	took                  time.Duration
-	ready                 int
-	identifies, early     int
-	over, invalidSessions int
-}
-
 func TestCompare(t *testing.T) {
 	path := os.Getenv(tableVar)
 	if path == "" {
@@ -56,12 +48,12 @@ func TestCompare(t *testing.T) {
 				p := fleetPlan(c.library)
 				p.limiter, p.window = c.limiter, gatewayqueue.IdentifyDelay
 				f := newFleet(t, p)
-				cold := f.phase(t)
+				cold := report.Watch(t.Context(), f.gateway, f.shards, patience)
 				f.gateway.Restart()
-				again := f.phase(t)
+				again := report.Watch(t.Context(), f.gateway, f.shards, patience)
 				mu.Lock()
 				defer mu.Unlock()
-				rows[i] = fmt.Sprintf("| %s | %s | %s |", c.how, cold.cells(f.shards), again.cells(f.shards))
+				rows[i] = fmt.Sprintf("| %s | %s | %s |", c.how, cold.Cells(f.shards), again.Cells(f.shards))
 				t.Log(rows[i])
 				for _, p := range f.pods {
 					p.kill(t)
@@ -72,46 +64,5 @@ func TestCompare(t *testing.T) {
 	head := `| | cold start: violations | identifies | all ready after | restart of all gateways: violations | identifies | all ready after |
 |---|---:|---:|---:|---:|---:|---:|
 `
-	require.NoError(t, replaceTable(path, head+strings.Join(rows, "\n")+"\n"))
-}
-
-// phase waits until the fleet is up, and counts what that took.
-func (f *fleet) phase(t *testing.T) phase {
-	before, invalid, start := f.gateway.Judge().Verdict(), f.gateway.InvalidSessions(), time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	_ = f.gateway.WaitReady(ctx, f.shards) // how many are ready is the result
-	after := f.gateway.Judge().Verdict()
-	return phase{
-		took: time.Since(start), ready: len(f.gateway.ReadyShards()),
-		identifies: after.Identifies - before.Identifies, early: after.Violations - before.Violations,
-		over: after.OverBudget - before.OverBudget, invalidSessions: f.gateway.InvalidSessions() - invalid,
-	}
-}
-
-func (p phase) cells(shards int) string {
-	up := fmt.Sprintf("%.0f s", p.took.Seconds())
-	if p.ready < shards {
-		up = fmt.Sprintf("never: %d of %d after %.0f s", p.ready, shards, p.took.Seconds())
-	}
-	identifies := fmt.Sprint(p.identifies)
-	if p.over > 0 {
-		identifies += fmt.Sprintf(", %d over the budget: **token lost**", p.over)
-	}
-	return fmt.Sprintf("%d | %s | %s", p.early, identifies, up)
-}
-
-// replaceTable puts a table between the marks in a document.
-func replaceTable(path, table string) error {
-	const begin, end = "<!-- table: begin -->\n", "<!-- table: end -->\n"
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(doc), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the table", path)
-	}
-	return os.WriteFile(path, []byte(before+begin+"\n"+table+"\n"+end+after), 0o644) //nolint:gosec // a document
+	require.NoError(t, report.Replace(path, "table", head+strings.Join(rows, "\n")+"\n"))
 }

@@ -1,0 +1,8 @@
+// Package libraries tests real bot libraries of JavaScript and Python, unmodified:
+// processes of each, two servers of gatewayqueue serve behind a balancer, a real
+// Redis, and the strict fake gateway of package gatewaytest. What a bot consists
+// of is read from docs/libraries.md, so that the page cannot be wrong.
+//
+// go test runs a selection, in windows shorter than Discord's; scripts/e2e
+// libraries runs all of it at Discord's pace and writes its tables into docs.
+package libraries

@@ -1,0 +1,251 @@
+// A fleet: processes of one library, with the servers and the fake Discord that
+// are theirs alone.
+
+package libraries
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/balancetest"
+)
+
+const (
+	processes = 2
+	servers   = 2
+	buckets   = 2 // max_concurrency
+)
+
+// plan is what a fleet is to go through.
+type plan struct {
+	shards    int
+	window    time.Duration
+	slack     time.Duration // that the queue adds to it, for a machine that reads an IDENTIFY late
+	heartbeat time.Duration
+	latency   time.Duration // until HELLO, at most; a third of it until READY
+	line      time.Duration // how long all stand in line
+	alone     bool          // without the queue
+}
+
+type fleet struct {
+	library
+	plan
+	stage *stage
+	app   string // in the Redis that all share
+	limit gatewayqueue.SessionStartLimit
+
+	discord  *gatewaytest.Server
+	servers  []*process
+	balancer *balancetest.Balancer
+	queue    *httpqueue.Client // the test's own
+	bots     []*process
+}
+
+var apps atomic.Int64
+
+// newFleet starts servers and the fake Discord, not yet the bots.
+func newFleet(t *testing.T, s *stage, l library, p plan) *fleet {
+	t.Helper()
+	f := &fleet{library: l, plan: p, stage: s, app: fmt.Sprintf("app-%d", apps.Add(1))}
+	f.limit = gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, ResetAfter: 24 * time.Hour, MaxConcurrency: buckets}
+	f.discord = gatewaytest.NewServer(
+		gatewaytest.WithLimit(f.limit), gatewaytest.WithShards(p.shards), gatewaytest.WithWindow(p.window),
+		gatewaytest.WithHeartbeat(p.heartbeat), gatewaytest.WithTLS(s.tls), gatewaytest.WithZstd(zstdstream.New),
+		gatewaytest.WithLatency(gatewaytest.Between(p.latency/30, p.latency, 1)),
+		gatewaytest.WithReadyDelay(gatewaytest.Between(p.latency/30, p.latency/3, 2)),
+	)
+	t.Cleanup(f.discord.Close)
+	if p.alone {
+		return f
+	}
+	targets := make([]string, servers)
+	f.servers = make([]*process, servers)
+	for i := range servers {
+		f.servers[i] = f.startServer(t, i)
+	}
+	for i, server := range f.servers {
+		targets[i] = server.address(t)
+	}
+	f.balancer = balancetest.Start(t, targets...)
+	var err error
+	f.queue, err = httpqueue.NewClient("http://" + f.balancer.Addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = f.queue.Close() })
+	return f
+}
+
+func (f *fleet) startServer(t *testing.T, i int) *process {
+	t.Helper()
+	return start(t, f.stage.dir, nil, f.stage.program, "serve", "--port", "0", "--fresh-start",
+		"--redis", "redis://"+f.stage.redis.Addr, "--app", f.app, "--pod", fmt.Sprintf("server-%d", i),
+		"--max-concurrency", strconv.Itoa(buckets), "--total", strconv.Itoa(f.limit.Total), "--window", (f.window + f.slack).String())
+}
+
+// replaceServer ends a server and starts another in its place.
+func (f *fleet) replaceServer(t *testing.T, i int, signal syscall.Signal) {
+	t.Helper()
+	f.servers[i].end(signal)
+	f.servers[i] = f.startServer(t, i)
+	f.balancer.Replace(i, f.servers[i].address(t))
+}
+
+// startBots starts the library's processes, each with its share of the shards.
+func (f *fleet) startBots(t *testing.T) {
+	t.Helper()
+	each := f.shards / processes
+	for first := 0; first < f.shards; first += each {
+		own := make([]int, each)
+		for i := range own {
+			own[i] = first + i
+		}
+		f.bots = append(f.bots, f.startBot(t, own))
+	}
+}
+
+// program is the page's, made a bot of these shards.
+func (f *fleet) program(t *testing.T, shards []int) string {
+	t.Helper()
+	language := map[bool]string{true: "python", false: "js"}[f.python]
+	text := f.stage.page.block(t, f.section, language)
+	for _, e := range f.edits {
+		require.Contains(t, text, e.from)
+		text = strings.ReplaceAll(text, e.from, e.to)
+	}
+	if f.alone {
+		text = without(text)
+	} else {
+		text = strings.ReplaceAll(text, queueURL, "http://"+f.balancer.Addr)
+	}
+	list, err := json.Marshal(shards)
+	require.NoError(t, err)
+	values := fmt.Sprintf("token = %q; shards = %s; count = %d\n", f.discord.Token(), list, f.shards)
+	if !f.python {
+		return "const " + strings.ReplaceAll(values, "; ", "; const ") + text
+	}
+	// discord.py finds Discord by two names of its own.
+	return values + fmt.Sprintf("import discord, yarl\ndiscord.http.Route.BASE = %q\n"+
+		"discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(%q)\n", f.discord.URL()+"/api/v10", f.discord.GatewayURL()) + text
+}
+
+func (f *fleet) startBot(t *testing.T, shards []int) *process {
+	t.Helper()
+	_, port, _ := strings.Cut(strings.TrimPrefix(f.discord.URL(), "https://"), ":")
+	world, err := filepath.Abs("world.mjs")
+	require.NoError(t, err)
+	dir := f.stage.bots()
+	file, err := os.CreateTemp(dir, map[bool]string{true: "bot-*.py", false: "bot-*.mjs"}[f.python])
+	require.NoError(t, err)
+	_, err = file.WriteString(f.program(t, shards))
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+
+	if f.python {
+		source, err := filepath.Abs("../../../clients/python/src")
+		require.NoError(t, err)
+		return start(t, dir, []string{"PYTHONPATH=" + source, "SSL_CERT_FILE=" + f.stage.roots}, f.stage.python, "-B", file.Name())
+	}
+	env := []string{"FAKE_DISCORD=" + port, "NODE_EXTRA_CA_CERTS=" + f.stage.roots, "NODE_OPTIONS=--import=" + world}
+	command := "node bot.mjs"
+	if f.gate && !f.alone {
+		command = strings.ReplaceAll(f.stage.page.block(t, gateSection, "sh"), queueURL, "http://"+f.balancer.Addr)
+	}
+	require.Contains(t, command, "bot.mjs")
+	command = strings.Replace(command, "node ", "exec node ", 1)
+	return start(t, dir, env, "sh", "-c", strings.ReplaceAll(command, "bot.mjs", filepath.Base(file.Name())))
+}
+
+// until waits until a condition holds. A time that is over is a failure, with all
+// there is to know.
+func (f *fleet) until(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); !condition(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			f.describe(t)
+			t.Fatalf("not so after 3 minutes: %s", what)
+		}
+		for i, bot := range f.bots {
+			select {
+			case <-bot.ended:
+				t.Fatalf("bot %d has ended before it was so that %s: %s", i, what, bot.said())
+			default:
+			}
+		}
+	}
+}
+
+// describe logs what there is to know of the fleet.
+func (f *fleet) describe(t *testing.T) {
+	t.Helper()
+	t.Logf("ready are %v; %v; %+v", f.discord.ReadyShards(), f.discord.Judge().Verdict(), f.discord.Stats())
+	if f.queue != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		status, err := f.queue.Status(ctx)
+		t.Logf("the queue: %+v, %v", status, err)
+	}
+	for i, bot := range f.bots {
+		t.Logf("bot %d said: %s", i, bot.said())
+	}
+	for i, server := range f.servers {
+		t.Logf("server %d said: %s", i, server.said())
+	}
+}
+
+// status is the queue's, from whichever server answers.
+func (f *fleet) status(t *testing.T) gatewayqueue.Status {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	status, err := f.queue.Status(ctx)
+	require.NoError(t, err)
+	return status
+}
+
+// waiting is how many stand in line.
+func (f *fleet) waiting(t *testing.T) (n int) {
+	t.Helper()
+	for _, bucket := range f.status(t).Buckets {
+		n += bucket.Waiting
+	}
+	return n
+}
+
+// units is how many the queue has granted and not taken back.
+func (f *fleet) units(t *testing.T) int {
+	t.Helper()
+	budget := f.status(t).Budget
+	return budget.Total - budget.Remaining
+}
+
+// hold takes every bucket's permit, so that lines form, and returns what gives
+// them back.
+func (f *fleet) hold(t *testing.T) (release func()) {
+	t.Helper()
+	permits := make([]gatewayqueue.Permit, buckets)
+	for bucket := range buckets {
+		var err error
+		permits[bucket], err = f.queue.Acquire(t.Context(), bucket)
+		require.NoError(t, err)
+	}
+	return func() {
+		for _, permit := range permits {
+			require.True(t, time.Now().Before(permit.Deadline()), "the machine stood still: a permit of the test has lapsed")
+			require.NoError(t, permit.Abandon(t.Context()))
+		}
+	}
+}
