@@ -29,6 +29,7 @@ type conn struct {
 	wire    *transport
 	ws      *websocket.Conn
 	tcp     hostConn
+	asked   string // the Host header by which it came
 	version int
 	frames  chan frame
 	wake    chan struct{} // holds one element while there are orders
@@ -86,7 +87,7 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer wire.close()
-	latency := s.latency.next()
+	latency := s.nextDelay(&s.latency)
 	if !s.sleep(r.Context(), latency/2) {
 		return
 	}
@@ -98,7 +99,7 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 	}
 	ws.SetReadLimit(maxMessage)
 	c := &conn{
-		s: s, wire: wire, ws: ws, tcp: connOf(r), shard: unknownShard,
+		s: s, wire: wire, ws: ws, tcp: connOf(r), asked: r.Host, shard: unknownShard,
 		payloads: meter{most: s.payloads, period: s.payloadPeriod},
 		frames:   make(chan frame), wake: make(chan struct{}, 1),
 		ready: stoppedTimer(), silence: stoppedTimer(), unnamed: stoppedTimer(), eviction: stoppedTimer(),
@@ -148,7 +149,7 @@ func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 func (c *conn) read(ctx context.Context) {
 	for {
 		_, data, err := c.ws.Read(ctx)
-		if err == nil && !c.s.sleep(ctx, c.s.transit.next()) {
+		if err == nil && !c.s.sleep(ctx, c.s.nextDelay(&c.s.transit)) {
 			return
 		}
 		select {

@@ -163,15 +163,24 @@ func (s *Server) gatewayBotLimited() time.Duration {
 }
 
 // DelayReady is [WithReadyDelay] from now on, for each IDENTIFY that comes.
-func (s *Server) DelayReady(d Delay) {
+func (s *Server) DelayReady(d Delay) { s.setDelay(&s.readyDelay, d) }
+
+// DelayHello is [WithLatency] from now on, for each request for a connection.
+func (s *Server) DelayHello(d Delay) { s.setDelay(&s.latency, d) }
+
+// DelayFrames is [WithTransit] from now on, for each frame that comes.
+func (s *Server) DelayFrames(d Delay) { s.setDelay(&s.transit, d) }
+
+func (s *Server) setDelay(which *Delay, d Delay) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.readyDelay = d
+	*which = d
 }
 
-func (s *Server) nextReadyDelay() time.Duration {
+// nextDelay is how long it takes this time.
+func (s *Server) nextDelay(which *Delay) time.Duration {
 	s.mu.Lock()
-	d := s.readyDelay
+	d := *which
 	s.mu.Unlock()
 	return d.next()
 }
@@ -244,19 +253,19 @@ var errClosed = errors.New("the server is closed")
 // Stats counts what happened in a [Server] since it started. What identifies
 // there were, and which came too early, its [Judge] knows.
 type Stats struct {
-	Connections     int // requests for a connection, refused ones included
-	Readies         int // READY sent
-	Resumes         int // RESUMED sent
-	RefusedResumes  int // RESUME of a session that had ended
-	InvalidSessions int // op 9 sent, for whatever reason
-	Reconnects      int // op 7 sent
-	Timeouts        int // connections closed because no heartbeat came
-	Disasters       int // identifies past the daily limit
+	Connections     int `json:"connections"`      // requests for a connection, refused ones included
+	Readies         int `json:"readies"`          // READY sent
+	Resumes         int `json:"resumes"`          // RESUMED sent
+	RefusedResumes  int `json:"refused_resumes"`  // RESUME of a session that had ended
+	InvalidSessions int `json:"invalid_sessions"` // op 9 sent, for whatever reason
+	Reconnects      int `json:"reconnects"`       // op 7 sent
+	Timeouts        int `json:"timeouts"`         // connections closed because no heartbeat came
+	Disasters       int `json:"disasters"`        // identifies past the daily limit
 
 	// IdentifiesInVain is how many identifies came on a connection that the
 	// server had ended already, but that had not gone yet. They count, and are in
 	// the judge's record; a client that looks before it identifies sends none.
-	IdentifiesInVain int
+	IdentifiesInVain int `json:"identifies_in_vain"`
 }
 
 // Stats returns the counts so far.

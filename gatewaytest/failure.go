@@ -30,6 +30,12 @@ const (
 	ReconnectAfterReady
 )
 
+// failureNames are the names of failures, from RefuseConnection on, for those who
+// set them over HTTP.
+var failureNames = []string{
+	"refuse-connection", "drop-before-hello", "drop-after-hello", "drop-before-identify", "drop-after-identify", "refuse-identify", "reconnect-after-ready",
+}
+
 // When tells for which connections a failure happens. It is asked once for each
 // chance: shard is the shard's ID, or -1 for the three failures that come before
 // it is known; n counts the chances of that shard (all connections, while

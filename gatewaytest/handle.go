@@ -97,7 +97,7 @@ func (c *conn) identify(f frame, data identifyData) {
 		c.wire.compressPayloads(data.Compress)
 		c.sess = s.newSession(c, shard, count)
 		c.unnamed.Stop()
-		c.ready.Reset(s.nextReadyDelay())
+		c.ready.Reset(s.nextDelay(&s.readyDelay))
 	}
 }
 

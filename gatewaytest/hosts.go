@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/gatewayqueue/gatewayqueue"
 )
@@ -17,7 +18,7 @@ const front = -1
 
 // gatewayHost is one that READY's resume_gateway_url leads to.
 type gatewayHost struct {
-	url  string
+	port string
 	down bool // guarded by Server.mu
 }
 
@@ -59,6 +60,20 @@ func listen() net.Listener {
 	return listener
 }
 
+// listenBeside opens a free port at the address of beside, or a loopback one if
+// that is none of TCP.
+func listenBeside(beside net.Listener) net.Listener {
+	at, ok := beside.Addr().(*net.TCPAddr)
+	if !ok {
+		return listen()
+	}
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: at.IP, Zone: at.Zone})
+	if err != nil {
+		panic("gatewaytest: " + err.Error())
+	}
+	return listener
+}
+
 // serveOn serves on listener until the server closes.
 func (s *Server) serveOn(listener net.Listener, host int) {
 	if s.tls != nil {
@@ -79,19 +94,46 @@ func (s *Server) placeSession() int {
 	return front
 }
 
-// resumeURL is the resume_gateway_url of a session on host.
-func (s *Server) resumeURL(host int) string {
-	if host == front {
-		return s.ResumeURL()
+// resumeURL is the resume_gateway_url of a session on host, for a client that
+// came by the Host header asked.
+func (s *Server) resumeURL(host int, asked string) string {
+	name, port := "localhost", s.port
+	if s.asAsked && asked != "" {
+		name, port = splitHost(asked)
 	}
-	return s.hosts[host].url
+	if host != front {
+		port = s.hosts[host].port
+	}
+	if s.resumeHost != "" {
+		name = s.resumeHost
+	}
+	if port == "" {
+		return s.scheme("ws") + name
+	}
+	return s.scheme("ws") + net.JoinHostPort(name, port)
+}
+
+// gatewayURL is the address of the gateway for a client that came by r.
+func (s *Server) gatewayURL(r *http.Request) string {
+	if s.asAsked && r.Host != "" {
+		return s.scheme("ws") + r.Host
+	}
+	return s.GatewayURL()
+}
+
+// splitHost splits a Host header, which may have no port.
+func splitHost(host string) (name, port string) {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		return name, port
+	}
+	return strings.Trim(host, "[]"), ""
 }
 
 // Hosts returns the URLs of the gateway hosts of [WithHosts].
 func (s *Server) Hosts() []string {
 	var urls []string
-	for _, host := range s.hosts {
-		urls = append(urls, host.url)
+	for host := range s.hosts {
+		urls = append(urls, s.resumeURL(host, ""))
 	}
 	return urls
 }

@@ -168,13 +168,20 @@ func WithTLS(config *tls.Config) Option {
 }
 
 // WithResumeHost sets the name or address in resume_gateway_url, without a port.
-// The default is localhost.
+// The default is localhost, or with [WithHostAsAsked] what that says.
 func WithResumeHost(name string) Option {
 	return func(s *Server) { s.resumeHost = name }
 }
 
-// WithHosts gives the server so many gateway hosts, each on a free loopback port
-// of its own. Sessions live on them by turns, and resume_gateway_url leads there;
+// WithHostAsAsked gives clients URLs with the host and port by which they have
+// come (the Host header of their request), and not with the listener's: for a
+// server that is reached by other names, or through a published port.
+func WithHostAsAsked() Option {
+	return func(s *Server) { s.asAsked = true }
+}
+
+// WithHosts gives the server so many gateway hosts, each on a free port of its
+// own, at the listener's address. Sessions live on them by turns, and resume_gateway_url leads there;
 // see [Server.StopHost]. The default is none: all is one host.
 func WithHosts(n int) Option {
 	return func(s *Server) { s.hostCount = n }
@@ -197,7 +204,6 @@ func (s *Server) validate() error {
 		{0 <= s.guilds && s.guilds <= maxGuilds, "guilds of a shard", s.guilds, "0 to 2500"},
 		{s.guildSize <= maxGuildSize, "bytes of a guild", s.guildSize, "at most 64 MiB"},
 		{s.messagePace >= 0, "time between messages", s.messagePace, "0 or more"},
-		{s.resumeHost != "", "resume host", s.resumeHost, "a name or an address"},
 		{0 <= s.hostCount && s.hostCount <= maxHosts, "gateway hosts", s.hostCount, "0 to 100"},
 	} {
 		if !rule.ok {

@@ -15,7 +15,7 @@ import (
 var versionPrefix = regexp.MustCompile(`^/api(/v\d+)?(/|$)`)
 
 // serve answers what Discord answers, and 404 to all else. The judge's own
-// routes are below /judge.
+// routes are below /judge, those of a test below /control.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		s.serveGateway(w, r)
@@ -25,18 +25,22 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, s.Shards())
 		return
 	}
+	if r.URL.Path == "/control" || strings.HasPrefix(r.URL.Path, "/control/") {
+		s.control.ServeHTTP(w, r)
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, "/judge/") {
 		http.StripPrefix("/judge", s.judge).ServeHTTP(w, r)
 		return
 	}
 	route := r.Method + " " + versionPrefix.ReplaceAllString(r.URL.Path, "/")
 	if route == "GET /gateway" { // Discord answers it to anybody.
-		writeJSON(w, http.StatusOK, map[string]string{"url": s.GatewayURL()})
+		writeJSON(w, http.StatusOK, map[string]string{"url": s.gatewayURL(r)})
 		return
 	}
 	answer, known := map[string]func() any{
 		"GET /gateway/bot": func() any {
-			return gatewayBot{s.GatewayURL(), s.shards, s.judge.Limit()}
+			return gatewayBot{s.gatewayURL(r), s.shards, s.judge.Limit()}
 		},
 		"GET /users/@me":               func() any { return botUser() },
 		"GET /oauth2/applications/@me": func() any { return s.application() },

@@ -23,8 +23,8 @@ type Server struct {
 	window     time.Duration
 	token      string
 	shards     int
-	latency    Delay
-	transit    Delay
+	latency    Delay // guarded by mu
+	transit    Delay // guarded by mu
 	readyDelay Delay // guarded by mu
 	heartbeat  time.Duration
 	failures   failures
@@ -47,9 +47,11 @@ type Server struct {
 
 	listener   net.Listener // nil: a free loopback port
 	tls        *tls.Config  // nil: plain
-	resumeHost string
+	resumeHost string       // "": localhost, or what asAsked says
+	asAsked    bool
 	hostCount  int
 	hosts      []gatewayHost
+	control    http.Handler
 
 	judge  *Judge
 	host   string // host:port of every URL but resume_gateway_url
@@ -91,7 +93,7 @@ func NewServer(opts ...Option) *Server {
 		changed:   make(chan struct{}),
 
 		payloads: DefaultPayloads, payloadPeriod: DefaultPayloadPeriod,
-		replay: DefaultReplay, guildSize: leastGuild, resumeHost: "localhost",
+		replay: DefaultReplay, guildSize: leastGuild,
 	}
 	for _, opt := range opts {
 		opt(s)
@@ -107,14 +109,15 @@ func NewServer(opts ...Option) *Server {
 	}
 	s.host = s.listener.Addr().String()
 	_, s.port, _ = net.SplitHostPort(s.host) // Without a port in a listener of the test's own.
+	s.control = controlRoutes(s)
 	s.http.Handler = http.HandlerFunc(s.serve)
 	s.http.ConnContext = withConn
 	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	var extra []net.Listener
 	for range s.hostCount {
-		listener := listen()
+		listener := listenBeside(s.listener)
 		_, port, _ := net.SplitHostPort(listener.Addr().String()) // It is an address.
-		s.hosts = append(s.hosts, gatewayHost{url: s.scheme("ws") + net.JoinHostPort(s.resumeHost, port)})
+		s.hosts = append(s.hosts, gatewayHost{port: port})
 		extra = append(extra, listener)
 	}
 	s.serveOn(s.listener, front)
@@ -157,16 +160,12 @@ func (s *Server) GatewayURL() string { return s.scheme("ws") + s.host }
 // hosts for it. It leads to the same server by another host name, so that a
 // client's dialer can tell a resume from a first connection, as it can with
 // Discord.
-func (s *Server) ResumeURL() string {
-	if s.port == "" {
-		return s.scheme("ws") + s.resumeHost
-	}
-	return s.scheme("ws") + net.JoinHostPort(s.resumeHost, s.port)
-}
+func (s *Server) ResumeURL() string { return s.resumeURL(front, "") }
 
 // Token is the bot's token, without "Bot ".
 func (s *Server) Token() string { return s.token }
 
 // Judge has the record of every IDENTIFY, and says what was wrong with them. Its
-// own routes (see [Judge.ServeHTTP]) are served below URL() + "/judge".
+// own routes (see [Judge.ServeHTTP]) are served below URL() + "/judge", and what
+// can be done to the server below "/control" (see docs/fake-discord.md).
 func (s *Server) Judge() *Judge { return s.judge }

@@ -84,7 +84,7 @@ func (s *Server) setReady(sess *session, c *conn, ready bool) {
 		Version: c.version, Trace: trace(), User: botUser(), Guilds: guilds,
 		PrivateChannels: []any{}, Presences: []any{}, Relationships: []any{}, GuildJoinRequests: []any{},
 		GeoOrderedRTCRegions: []string{}, SessionType: "normal",
-		SessionID: sess.ID, ResumeGatewayURL: s.resumeURL(sess.host),
+		SessionID: sess.ID, ResumeGatewayURL: s.resumeURL(sess.host, c.asked),
 		Shard: [2]int{sess.Shard, sess.Shards}, Application: readyApplication{ID: ApplicationID},
 	})
 	for _, g := range guilds {
