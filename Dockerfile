@@ -8,20 +8,26 @@ WORKDIR /src
 # The modules first: they change less often than the code, and are kept.
 COPY go.mod go.sum ./
 COPY promqueue/go.mod promqueue/go.sum promqueue/
+COPY gatewaytest/zstdstream/go.mod gatewaytest/zstdstream/go.sum gatewaytest/zstdstream/
 COPY cmd/gatewayqueue/go.mod cmd/gatewayqueue/go.sum cmd/gatewayqueue/
 WORKDIR /src/cmd/gatewayqueue
 ENV GOWORK=off CGO_ENABLED=0
 RUN go mod download
 COPY . /src
 RUN go build -trimpath -ldflags='-s -w' -o /out/gatewayqueue .
+RUN mkdir -p /out/data
 
 FROM scratch
 # For Discord and for rediss://. The image has no other file that the program did not bring.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/gatewayqueue /
+# For fake-discord --tls, whose authority a volume keeps: -v gatewayqueue:/data
+COPY --from=build --chown=65532:65532 /out/data /data
+ENV XDG_CACHE_HOME=/data
 USER 65532:65532
 # serve listens on loopback unless told otherwise: in a container nobody else is there.
 #   docker run --rm -p 127.0.0.1:8080:8080 gatewayqueue serve --host 0.0.0.0
-EXPOSE 8080
+# fake-discord, the same with its own port: -p 127.0.0.1:8090:8090
+EXPOSE 8080 8090
 ENTRYPOINT ["/gatewayqueue"]
 CMD ["--help"]

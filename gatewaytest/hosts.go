@@ -104,8 +104,8 @@ func (s *Server) resumeURL(host int, asked string) string {
 	if host != front {
 		port = s.hosts[host].port
 	}
-	if s.resumeHost != "" {
-		name = s.resumeHost
+	if s.resumeHost != nil {
+		name = *s.resumeHost
 	}
 	if port == "" {
 		return s.scheme("ws") + name

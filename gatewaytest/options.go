@@ -170,7 +170,7 @@ func WithTLS(config *tls.Config) Option {
 // WithResumeHost sets the name or address in resume_gateway_url, without a port.
 // The default is localhost, or with [WithHostAsAsked] what that says.
 func WithResumeHost(name string) Option {
-	return func(s *Server) { s.resumeHost = name }
+	return func(s *Server) { s.resumeHost = &name }
 }
 
 // WithHostAsAsked gives clients URLs with the host and port by which they have
@@ -204,6 +204,7 @@ func (s *Server) validate() error {
 		{0 <= s.guilds && s.guilds <= maxGuilds, "guilds of a shard", s.guilds, "0 to 2500"},
 		{s.guildSize <= maxGuildSize, "bytes of a guild", s.guildSize, "at most 64 MiB"},
 		{s.messagePace >= 0, "time between messages", s.messagePace, "0 or more"},
+		{s.resumeHost == nil || *s.resumeHost != "", "resume host", "empty", "a name or an address"},
 		{0 <= s.hostCount && s.hostCount <= maxHosts, "gateway hosts", s.hostCount, "0 to 100"},
 	} {
 		if !rule.ok {

@@ -47,7 +47,7 @@ type Server struct {
 
 	listener   net.Listener // nil: a free loopback port
 	tls        *tls.Config  // nil: plain
-	resumeHost string       // "": localhost, or what asAsked says
+	resumeHost *string      // nil: localhost, or what asAsked says
 	asAsked    bool
 	hostCount  int
 	hosts      []gatewayHost

@@ -9,7 +9,9 @@ require (
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/charmbracelet/x/ansi v0.11.9
 	github.com/charmbracelet/x/term v0.2.2
+	github.com/coder/websocket v1.8.15
 	github.com/gatewayqueue/gatewayqueue v0.0.0
+	github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream v0.0.0
 	github.com/gatewayqueue/gatewayqueue/promqueue v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.23.0
@@ -34,9 +36,9 @@ require (
 	github.com/charmbracelet/x/windows v0.2.2 // indirect
 	github.com/clipperhouse/displaywidth v0.11.0 // indirect
 	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
-	github.com/coder/websocket v1.8.15 // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/klauspost/compress v1.20.4 // indirect
 	github.com/lucasb-eyer/go-colorful v1.4.1 // indirect
 	github.com/mattn/go-runewidth v0.0.30 // indirect
 	github.com/muesli/cancelreader v0.2.2 // indirect
@@ -59,3 +61,5 @@ require (
 replace github.com/gatewayqueue/gatewayqueue => ../..
 
 replace github.com/gatewayqueue/gatewayqueue/promqueue => ../../promqueue
+
+replace github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream => ../../gatewaytest/zstdstream

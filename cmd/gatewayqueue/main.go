@@ -1,10 +1,12 @@
 // Command gatewayqueue serves the queue to bots in any language, waits in it for
-// one shard, shows it at work, and looks at a running one:
+// one shard, shows it at work, looks at a running one, and is a Discord to try bots
+// against:
 //
-//	gatewayqueue serve    the queue over HTTP, in memory or on Redis
-//	gatewayqueue wait     blocks until a shard may identify, then runs a command
-//	gatewayqueue status   looks at a running queue
-//	gatewayqueue demo     shows pods at work under a judge
+//	gatewayqueue serve         the queue over HTTP, in memory or on Redis
+//	gatewayqueue wait          blocks until a shard may identify, then runs a command
+//	gatewayqueue status        looks at a running queue
+//	gatewayqueue demo          shows pods at work under a judge
+//	gatewayqueue fake-discord  is Discord for bots of any language, and judges them
 package main
 
 import (

@@ -29,6 +29,10 @@ var program string
 const testsAtOnce = 8
 
 func TestMain(m *testing.M) {
+	if how := os.Getenv(scriptBot); how != "" {
+		beBot(how)
+		return
+	}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set(strconv.Itoa(testsAtOnce))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/fakediscord"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/status"
@@ -28,7 +29,7 @@ that no shard identifies before Discord lets it.`,
 	}
 	cmd.SetFlagErrorFunc(cli.FlagError)
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(demo.Command(), pod.Command(), serve.Command(), status.Command(), wait.Command())
+	cmd.AddCommand(demo.Command(), fakediscord.Command(), pod.Command(), serve.Command(), status.Command(), wait.Command())
 	return cmd
 }
 

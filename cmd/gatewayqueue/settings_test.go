@@ -20,6 +20,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/fakediscord"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
 	servecommand "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/status"
@@ -127,7 +128,7 @@ func TestSettings_EmptyIsNotTheDefault(t *testing.T) {
 func TestSettings_NothingThatIsSetIsBlank(t *testing.T) {
 	t.Parallel()
 	variables := []*cobra.Command{servecommand.Command(), wait.Command(), status.Command()}
-	for _, c := range append(variables, demo.Command(), pod.Command()) {
+	for _, c := range append(variables, demo.Command(), fakediscord.Command(), pod.Command()) {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			for _, blank := range []string{"", " ", " \t\n"} {
 				got := run(t, c.Name(), "--"+f.Name+"="+blank)

@@ -56,6 +56,18 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"status --watch 2s":                   `gatewayqueue status: argument "2s" is not wanted: a time for --watch is written as --watch=2s`,
 		"status --watch=1ms":                  `gatewayqueue status: --watch is "1ms": want a time with its unit from 100ms to 1h, such as 1s`,
 		"status now":                          `gatewayqueue status: argument "now" is not wanted: gatewayqueue status takes only flags`,
+		"fake-discord --remaining 1001":       "gatewayqueue fake-discord: --remaining is 1001: want 0 to --total, which is 1000",
+		"fake-discord --latency soon":         `gatewayqueue fake-discord: --latency is "soon": want a time with its unit such as 300ms, a range such as 100ms-2s, or never`,
+		"fake-discord --ready-delay 2s-1s":    `gatewayqueue fake-discord: --ready-delay is "2s-1s": want a time with its unit such as 300ms, a range such as 100ms-2s, or never`,
+		"fake-discord --resume-host a:1":      `gatewayqueue fake-discord: --resume-host is "a:1": want a name or an address without a port`,
+		"fake-discord --heartbeats-extend":    "gatewayqueue fake-discord: --heartbeats-extend needs --identify-within",
+		"fake-discord --message-size 5":       "gatewayqueue fake-discord: --message-size needs --messages",
+		"fake-discord --guild-size 5":         "gatewayqueue fake-discord: --guild-size needs --guilds",
+		"fake-discord --tls-name a":           "gatewayqueue fake-discord: --tls-name needs --tls",
+		"fake-discord --tls-dir a":            "gatewayqueue fake-discord: --tls-dir needs --tls",
+		"fake-discord --json --plain":         "gatewayqueue fake-discord: --json and --plain do not go together: --json prints no lines",
+		"fake-discord --until-ready 0":        `gatewayqueue fake-discord: --until-ready is "0": want a whole number from 1 to 1048576`,
+		"fake-discord now":                    `gatewayqueue fake-discord: argument "now" is not wanted: gatewayqueue fake-discord takes only flags`,
 		"statsu":                              `gatewayqueue: there is no command "statsu": did you mean status?`,
 		"launch":                              `gatewayqueue: there is no command "launch": gatewayqueue --help lists them`,
 	} {
@@ -66,7 +78,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 
 func TestHelpFitsATerminal(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--help", "demo --help", "serve --help", "status --help", "wait --help"} {
+	for _, line := range []string{"--help", "demo --help", "fake-discord --help", "serve --help", "status --help", "wait --help"} {
 		got := run(t, strings.Fields(line)...)
 		assert.Zero(t, got.code)
 		assert.NotContains(t, got.out, "Available Commands:\n  pod", "the command of a demo's processes is hidden")

@@ -91,6 +91,15 @@ func Text(flags *pflag.FlagSet, to *string, name, usage string) {
 	}, name, usage)
 }
 
+// Checked defines a text of which check says whether it will do. *to holds its
+// default.
+func Checked(flags *pflag.FlagSet, to *string, name, kind, usage, want string, check func(string) bool) {
+	flags.Var(&value[string]{
+		to: to, kind: kind, text: func(s string) string { return s },
+		parse: func(s string) (string, bool) { return s, s != "" && check(s) }, want: want,
+	}, name, usage)
+}
+
 // Choice defines one of several words. *to holds its default.
 func Choice(flags *pflag.FlagSet, to *string, name string, words []string, usage string) {
 	flags.Var(&value[string]{

@@ -1,0 +1,78 @@
+// The verdict at the end.
+
+package fakediscord
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+)
+
+// report is the verdict, and what led to it.
+type report struct {
+	OK bool `json:"ok"`
+	// Error is why it is not.
+	Error   string                    `json:"error,omitempty"`
+	Verdict gatewaytest.Verdict       `json:"verdict"`
+	Ready   []int                     `json:"ready"` // shards, at the end
+	Stats   gatewaytest.Stats         `json:"stats"`
+	Shards  []gatewaytest.ShardReport `json:"shards"`
+	Wrong   []gatewaytest.Identify    `json:"wrong"` // identifies that came early, or over the budget
+}
+
+// report sums up; short is why it has ended too early, or nil.
+func (c *config) report(server *gatewaytest.Server, short error) report {
+	r := report{
+		Verdict: server.Judge().Verdict(), Ready: append([]int{}, server.ReadyShards()...),
+		Stats: server.Stats(), Shards: server.Shards(), Wrong: []gatewaytest.Identify{},
+	}
+	for _, one := range server.Judge().Record() {
+		if one.Early || one.Over {
+			r.Wrong = append(r.Wrong, one)
+		}
+	}
+	var wrong []string
+	if v := r.Verdict; !v.OK() {
+		wrong = append(wrong, fmt.Sprintf("Discord would have punished %s and %d over the budget", count(v.Violations, "violation"), v.OverBudget))
+	}
+	if short != nil {
+		wrong = append(wrong, short.Error())
+	}
+	r.OK, r.Error = len(wrong) == 0, strings.Join(wrong, "; ")
+	return r
+}
+
+func (r report) failure() error {
+	if r.OK {
+		return nil
+	}
+	return errors.New(r.Error)
+}
+
+// shown is how many of those that were wrong are listed for people.
+const shown = 10
+
+func (r report) print(out io.Writer, asJSON bool) error {
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r)
+	}
+	text := "\n" + r.Verdict.String() + "\n"
+	for n, one := range r.Wrong {
+		if n == shown {
+			text += fmt.Sprintf("  and %d more\n", len(r.Wrong)-n)
+			break
+		}
+		text += fmt.Sprintf("  at %.3f s  shard %d  %s\n", one.At.Seconds(), one.Shard, identifyText(one))
+	}
+	s := r.Stats
+	text += fmt.Sprintf("%d READY, %d RESUMED, %d RESUME refused, op 7 %d times, op 9 %d times, %s; ready at the end: %d\n",
+		s.Readies, s.Resumes, s.RefusedResumes, s.Reconnects, s.InvalidSessions, count(s.Connections, "connection"), len(r.Ready))
+	_, err := io.WriteString(out, text)
+	return err
+}
