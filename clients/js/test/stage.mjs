@@ -5,10 +5,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const PROGRAMS = process.env.GQ_TEST_PROGRAMS ?? ''; // gatewayqueue and discord, built by e2e_test.go
+const PROGRAMS = process.env.GQ_TEST_PROGRAMS ?? ''; // gatewayqueue, built by e2e_test.go
 const REDIS = process.env.GQ_TEST_REDIS ?? ''; // host:port of a redis-server
 export const TOKEN = 'a-token-of-the-tests';
 export const WINDOW = 1000; // ms
@@ -55,6 +54,17 @@ export async function request(url, { method = 'GET', token } = {}) {
   return answer.json();
 }
 
+/** Waits until a server that was just started answers. */
+async function untilUp(process, answers) {
+  for (const deadline = Date.now() + 60_000; ; await sleep(50)) {
+    try {
+      return await answers();
+    } catch {
+      if (Date.now() > deadline || process.child.exitCode !== null) throw new Error(process.said);
+    }
+  }
+}
+
 /** A gatewayqueue serve that can be killed and started again at its address. */
 class Serve {
   constructor(stage, port, { redis, concurrency, window, app }) {
@@ -67,13 +77,7 @@ class Serve {
 
   async start() {
     this.process = new Process(this.stage, this.command, { env: { GATEWAYQUEUE_AUTH_TOKEN: TOKEN } });
-    for (const deadline = Date.now() + 20_000; ; await sleep(50)) {
-      try {
-        return await this.status();
-      } catch (error) {
-        if (Date.now() > deadline || this.process.child.exitCode !== null) throw new Error(this.process.said);
-      }
-    }
+    return untilUp(this.process, () => this.status());
   }
 
   status() {
@@ -83,22 +87,23 @@ class Serve {
 
 class Discord {
   static async start(stage, { concurrency, window, heartbeat, latency }) {
-    const command = [join(PROGRAMS, 'discord'), '-max-concurrency', concurrency, '-window', `${window}ms`];
-    command.push('-heartbeat', `${heartbeat}ms`, '-latency', `${latency}ms`);
-    const self = new Discord();
-    self.process = new Process(stage, command, { stdout: 'pipe' });
-    const [line] = await once(createInterface(self.process.child.stdout), 'line');
-    return Object.assign(self, JSON.parse(line));
+    const port = await freePort();
+    const token = 'a-token-of-the-bots';
+    const command = [join(PROGRAMS, 'gatewayqueue'), 'fake-discord', '--port', port, '--token', token];
+    command.push('--max-concurrency', concurrency, '--window', `${window}ms`, '--heartbeat', `${heartbeat}ms`);
+    command.push('--latency', `${latency / 4}ms-${latency}ms`, '--transit', '0s', '--ready-delay', `${latency / 4}ms-${latency}ms`);
+    const self = Object.assign(new Discord(), { api: `http://127.0.0.1:${port}`, gateway: `ws://127.0.0.1:${port}`, token });
+    self.process = new Process(stage, command);
+    await untilUp(self.process, () => self.state());
+    return self;
   }
 
-  async state() {
-    const { ready, stats, ...rest } = await request(`${this.api}/ctl/state`);
-    const lower = Object.fromEntries(Object.entries(stats).map(([name, n]) => [name.toLowerCase(), n]));
-    return { ...rest, ready: ready ?? [], stats: lower };
+  state() {
+    return request(`${this.api}/control/state`);
   }
 
   do(what, shards = '') {
-    return request(`${this.api}/ctl/do/${what}?shards=${shards}`, { method: 'POST' });
+    return request(`${this.api}/control/${what}${shards && `?shards=${shards}`}`, { method: 'POST' });
   }
 }
 

@@ -15,7 +15,7 @@ import time
 import unittest
 import urllib.request
 
-PROGRAMS = pathlib.Path(os.environ.get("GQ_TEST_PROGRAMS", ""))  # gatewayqueue and discord, built by e2e_test.go
+PROGRAMS = pathlib.Path(os.environ.get("GQ_TEST_PROGRAMS", ""))  # gatewayqueue, built by e2e_test.go
 REDIS = os.environ.get("GQ_TEST_REDIS", "")  # host:port of a redis-server
 LONG = bool(os.environ.get("GQ_TEST_LONG"))
 TOKEN = "a-token-of-the-tests"
@@ -64,6 +64,18 @@ def get(url: str, method: str = "GET", token: str = ""):
         return json.load(answer)
 
 
+def until_up(process: Process, answers):
+    """Waits until a server that was just started answers."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return answers()
+        except OSError:
+            if time.monotonic() > deadline or process.process.poll() is not None:
+                raise AssertionError(process.said()) from None
+            time.sleep(0.05)
+
+
 class Serve:
     """A gatewayqueue serve that can be killed and started again at its address."""
 
@@ -78,14 +90,7 @@ class Serve:
 
     def start(self):
         self.process = Process(self.case, *self.command, env={"GATEWAYQUEUE_AUTH_TOKEN": TOKEN})
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                return self.status()
-            except OSError:
-                if time.monotonic() > deadline or self.process.process.poll() is not None:
-                    raise AssertionError(self.process.said()) from None
-                time.sleep(0.05)
+        until_up(self.process, self.status)
 
     def status(self):
         return get(self.url + "/v1/status", token=TOKEN)
@@ -93,18 +98,20 @@ class Serve:
 
 class Discord:
     def __init__(self, case, concurrency, window, heartbeat):
+        address = f"127.0.0.1:{(port := free_port())}"
+        self.config = {"api": f"http://{address}", "gateway": f"ws://{address}", "token": "a-token-of-the-bots"}
         self.process = Process(
-            case, PROGRAMS / "discord", "-max-concurrency", concurrency, "-window", f"{int(window * 1000)}ms",
-            "-heartbeat", f"{int(heartbeat * 1000)}ms", stdout=subprocess.PIPE,
+            case, PROGRAMS / "gatewayqueue", "fake-discord", "--port", port, "--token", self.config["token"],
+            "--max-concurrency", concurrency, "--window", f"{int(window * 1000)}ms", "--heartbeat", f"{int(heartbeat * 1000)}ms",
+            "--latency", "25ms-100ms", "--transit", "0s", "--ready-delay", "25ms-100ms",
         )  # fmt: skip
-        self.config = json.loads(self.process.process.stdout.readline())
+        until_up(self.process, self.state)
 
     def state(self):
-        state = get(self.config["api"] + "/ctl/state")
-        return {**state, "ready": state["ready"] or [], "stats": {name.lower(): n for name, n in state["stats"].items()}}
+        return get(self.config["api"] + "/control/state")
 
     def do(self, what, shards=""):
-        return get(f"{self.config['api']}/ctl/do/{what}?shards={shards}", method="POST")
+        return get(f"{self.config['api']}/control/{what}" + (f"?shards={shards}" if shards else ""), method="POST")
 
 
 class Stage(unittest.TestCase):
