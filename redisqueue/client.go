@@ -102,7 +102,7 @@ func (s *store) eval(ctx context.Context, whole bool, script script, keys []stri
 	pipe := node.Pipeline()
 	sent := send(ctx, pipe, keys, args...)
 	wait := pipe.Do(ctx, "WAIT", s.replicas.Load(), lua.Milliseconds(replicaTimeout)) // Wait of go-redis takes whole seconds
-	_, _ = pipe.Exec(ctx)                                               // each call has its own error
+	_, _ = pipe.Exec(ctx)                                                             // each call has its own error
 	if raw, err = sent.Result(); err != nil {
 		return nil, 0, err
 	}
