@@ -9,6 +9,8 @@ type library struct {
 	gate    bool // started by the command of gateSection
 	python  bool
 
+	matrixOnly bool // not in the selection
+
 	// edits turn the page's program into one for another version or option.
 	edits []edit
 }
@@ -19,7 +21,7 @@ type edit struct{ from, to string }
 var catalogue = []library{
 	{name: "discord.js 14.28.1", section: "discord.js (JavaScript)"},
 	{name: "@discordjs/ws 2.0.4", section: "@discordjs/ws (JavaScript)"},
-	{name: "@discordjs/ws 1.2.3", section: "@discordjs/ws (JavaScript)", edits: []edit{{"'@discordjs/ws'", "'discordjs-ws-1'"}}},
+	{name: "@discordjs/ws 1.2.3", matrixOnly: true, section: "@discordjs/ws (JavaScript)", edits: []edit{{"'@discordjs/ws'", "'discordjs-ws-1'"}}},
 	{name: "@discordjs/ws 2.0.4, worker threads", section: "@discordjs/ws (JavaScript)", edits: []edit{
 		{"{ WebSocketManager }", "{ WebSocketManager, WorkerShardingStrategy }"},
 		{"identifyThrottler(queue)", "identifyThrottler(queue, { withinMs: 250 })"},

@@ -38,6 +38,7 @@ type plan struct {
 	slack     time.Duration // that the queue adds to it, for a machine that reads an IDENTIFY late
 	heartbeat time.Duration
 	latency   time.Duration // until HELLO, at most; a third of it until READY
+	transit   time.Duration // of what the bot sends, at most
 	line      time.Duration // how long all stand in line
 	alone     bool          // without the queue
 }
@@ -67,6 +68,7 @@ func newFleet(t *testing.T, s *stage, l library, p plan) *fleet {
 		gatewaytest.WithLimit(f.limit), gatewaytest.WithShards(p.shards), gatewaytest.WithWindow(p.window),
 		gatewaytest.WithHeartbeat(p.heartbeat), gatewaytest.WithTLS(s.tls), gatewaytest.WithZstd(zstdstream.New),
 		gatewaytest.WithLatency(gatewaytest.Between(p.latency/30, p.latency, 1)),
+		gatewaytest.WithTransit(gatewaytest.Between(0, p.transit, 3)),
 		gatewaytest.WithReadyDelay(gatewaytest.Between(p.latency/30, p.latency/3, 2)),
 	)
 	t.Cleanup(f.discord.Close)
@@ -232,20 +234,51 @@ func (f *fleet) units(t *testing.T) int {
 	return budget.Total - budget.Remaining
 }
 
-// hold takes every bucket's permit, so that lines form, and returns what gives
-// them back.
-func (f *fleet) hold(t *testing.T) (release func()) {
+// hold is every bucket's permit, so that lines form.
+type hold struct {
+	f       *fleet
+	permits []gatewayqueue.Permit
+	next    chan gatewayqueue.Permit // of those who stand first in line, if any
+}
+
+func (f *fleet) hold(t *testing.T) *hold {
 	t.Helper()
-	permits := make([]gatewayqueue.Permit, buckets)
+	h := &hold{f: f, next: make(chan gatewayqueue.Permit, buckets)}
 	for bucket := range buckets {
-		var err error
-		permits[bucket], err = f.queue.Acquire(t.Context(), bucket)
+		permit, err := f.queue.Acquire(t.Context(), bucket)
 		require.NoError(t, err)
+		h.permits = append(h.permits, permit)
 	}
-	return func() {
-		for _, permit := range permits {
-			require.True(t, time.Now().Before(permit.Deadline()), "the machine stood still: a permit of the test has lapsed")
-			require.NoError(t, permit.Abandon(t.Context()))
-		}
+	return h
+}
+
+// twice puts a second holder first in every line, since a permit cannot be held for
+// longer than 2 minutes: see renew.
+func (h *hold) twice(t *testing.T) {
+	t.Helper()
+	for bucket := range buckets {
+		go func() {
+			permit, _ := h.f.queue.Acquire(t.Context(), bucket) // nil shows in renew
+			h.next <- permit
+		}()
+	}
+	h.f.until(t, "the second holders stand in line", func() bool { return h.f.waiting(t) == buckets })
+}
+
+// renew passes the buckets on to the second holders.
+func (h *hold) renew(t *testing.T) {
+	t.Helper()
+	h.release(t)
+	for bucket := range h.permits {
+		h.permits[bucket] = <-h.next
+		require.NotNil(t, h.permits[bucket])
+	}
+}
+
+func (h *hold) release(t *testing.T) {
+	t.Helper()
+	for _, permit := range h.permits {
+		require.True(t, time.Now().Before(permit.Deadline()), "the machine stood still, or all took too long: a permit of the test has lapsed")
+		require.NoError(t, permit.Abandon(t.Context()))
 	}
 }

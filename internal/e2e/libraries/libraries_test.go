@@ -1,10 +1,18 @@
 package libraries
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/internal/e2e/report"
 	"github.com/gatewayqueue/gatewayqueue/internal/e2e/unraced"
 )
 
@@ -12,11 +20,30 @@ func TestMain(m *testing.M) {
 	os.Exit(unraced.Run(m, 6)) // they mostly wait
 }
 
+// docsVar names the directory of the docs, and has all be run and written there.
+const docsVar = "GATEWAYQUEUE_E2E_LIBRARIES"
+
 // selection is short enough for every run of the tests.
 var selection = plan{
 	shards: 6, window: 3 * time.Second, slack: 200 * time.Millisecond, latency: 150 * time.Millisecond,
 	heartbeat: 8 * time.Second, line: 18 * time.Second, // more than two intervals
 }
+
+// matrix is Discord's own pace.
+var matrix = plan{
+	shards: 8, window: gatewayqueue.IdentifyDelay, latency: 1500 * time.Millisecond, transit: 50 * time.Millisecond,
+	heartbeat: 8 * time.Second, line: 76 * time.Second,
+}
+
+// alone is the same without the queue.
+var alone = plan{
+	shards: matrix.shards, window: matrix.window, latency: matrix.latency, transit: matrix.transit,
+	heartbeat: gatewaytest.DefaultHeartbeat, alone: true,
+}
+
+// patience is how long a fleet without the queue may take to come up, before that
+// is its result.
+const patience = 2 * time.Minute
 
 func TestLibraries(t *testing.T) {
 	if testing.Short() {
@@ -26,10 +53,59 @@ func TestLibraries(t *testing.T) {
 	for _, l := range catalogue {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
+			if l.matrixOnly {
+				t.Skip("in scripts/e2e libraries")
+			}
 			s.needs(t, l)
 			newFleet(t, s, l, selection).live(t)
 		})
 	}
+}
+
+func TestMatrix(t *testing.T) {
+	docs := os.Getenv(docsVar)
+	if docs == "" {
+		t.Skip("takes 12 minutes: scripts/e2e libraries")
+	}
+	s := newStage(t)
+	rows := s.each(t, "with the queue", func(t *testing.T, l library) string {
+		return newFleet(t, s, l, matrix).live(t).cells()
+	})
+	writeTable(t, filepath.Join(docs, "libraries.md"), "matrix", lifeHead, rows)
+	rows = s.each(t, "alone", func(t *testing.T, l library) string {
+		return newFleet(t, s, l, alone).liveAlone(t)
+	})
+	writeTable(t, filepath.Join(docs, "libraries-compared.md"), "alone", aloneHead, rows)
+}
+
+// each runs f for every library that is to be had, several at a time, and returns
+// rows of a table: what f returned, or why there is nothing.
+func (s *stage) each(t *testing.T, group string, f func(*testing.T, library) string) []string {
+	t.Helper()
+	rows := make([]string, len(catalogue))
+	t.Run(group, func(t *testing.T) {
+		for i, l := range catalogue {
+			t.Run(l.name, func(t *testing.T) {
+				t.Parallel()
+				cells := "failed: see the log"
+				defer func() { // also after a skip or a failure
+					if t.Skipped() {
+						cells = "could not be fetched"
+					}
+					rows[i] = fmt.Sprintf("| %s | %s |", l.name, cells)
+				}()
+				s.needs(t, l)
+				cells = f(t, l)
+			})
+		}
+	})
+	return rows
+}
+
+func writeTable(t *testing.T, path, name, head string, rows []string) {
+	t.Helper()
+	date := "Measured on " + time.Now().UTC().Format(time.DateOnly) + ".\n\n"
+	require.NoError(t, report.Replace(path, name, date+head+strings.Join(rows, "\n")+"\n"))
 }
 
 // needs skips where a library is not to be had.

@@ -5,12 +5,15 @@ package libraries
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/e2e/report"
 )
 
 // life is how it went.
@@ -18,6 +21,19 @@ type life struct {
 	cold, resumed, resumedBesideLine, restart, line time.Duration
 	identifies, violations                          int
 	leastGap                                        time.Duration
+}
+
+// lifeHead is the head of a table of lives.
+const lifeHead = `| library | cold start: ready | op 7 to all: resumed | op 7 while a shard stands in line: resumed | restart of all gateways: ready | 76 s in line, then severed, servers rolled and killed: ready | identifies = units | violations | least gap |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|
+`
+
+func (l life) cells() string {
+	var cells []string
+	for _, took := range []time.Duration{l.cold, l.resumed, l.resumedBesideLine, l.restart, l.line} {
+		cells = append(cells, fmt.Sprintf("%.1f s", took.Seconds()))
+	}
+	return fmt.Sprintf("%s | %d | %d | %.3f s", strings.Join(cells, " | "), l.identifies, l.violations, l.leastGap.Seconds())
 }
 
 // live takes a fleet through its life.
@@ -70,11 +86,31 @@ func (f *fleet) live(t *testing.T) (l life) {
 	return l
 }
 
+// aloneHead is the head of a table of what libraries do without the queue.
+const aloneHead = `| library | cold start: violations | identifies | all ready after | restart of all gateways: violations | identifies | all ready after |
+|---|---:|---:|---:|---:|---:|---:|
+`
+
+// liveAlone is a start and a restart without the queue.
+func (f *fleet) liveAlone(t *testing.T) string {
+	t.Helper()
+	f.startBots(t)
+	cold := report.Watch(t.Context(), f.discord, f.shards, patience)
+	cells := cold.Cells(f.shards) + " | "
+	if cold.Over > 0 {
+		return cells + "- | - | -" // nobody may identify any more
+	}
+	f.discord.Restart()
+	again := report.Watch(t.Context(), f.discord, f.shards, patience)
+	t.Log(cells + again.Cells(f.shards))
+	return cells + again.Cells(f.shards)
+}
+
 // resumeBesideLine has one shard stand in line while all others reconnect: they
 // resume at once.
 func (f *fleet) resumeBesideLine(t *testing.T) time.Duration {
 	t.Helper()
-	release := f.hold(t)
+	held := f.hold(t)
 	require.Equal(t, 1, f.discord.Invalidate(false, 0))
 	f.until(t, "shard 0 stands in line", func() bool { return f.waiting(t) >= 1 })
 	before, begun := f.discord.Resumes(), time.Now()
@@ -82,7 +118,7 @@ func (f *fleet) resumeBesideLine(t *testing.T) time.Duration {
 	f.until(t, "all others have resumed", func() bool { return f.discord.Resumes() == before+f.shards-1 })
 	took := time.Since(begun)
 	t.Logf("%5.1f s to resume beside a shard in line", took.Seconds())
-	release()
+	held.release(t)
 	f.allReady(t)
 	return took
 }
@@ -91,21 +127,24 @@ func (f *fleet) resumeBesideLine(t *testing.T) time.Duration {
 // their connections are severed, servers are replaced, and all stand in line again.
 func (f *fleet) standInLine(t *testing.T) {
 	t.Helper()
-	release := f.hold(t)
+	held := f.hold(t)
+	held.twice(t)
 	f.discord.Restart()
-	f.until(t, "all stand in line", func() bool { return f.waiting(t) >= f.shards })
+	f.until(t, "all stand in line", func() bool { return f.waiting(t) >= f.shards+buckets })
 	stats := f.discord.Stats()
 	time.Sleep(f.plan.line)
 	lasted := f.discord.Stats()
 	assert.Equal(t, stats.Timeouts, lasted.Timeouts, "no connection is closed for want of heartbeats")
 	assert.Equal(t, stats.Connections, lasted.Connections, "no connection is lost in line")
 
+	held.renew(t)
+
 	f.discord.Drop(true)
 	f.replaceServer(t, 0, syscall.SIGTERM)
 	f.until(t, "all have dialled again", func() bool { return f.discord.Stats().Connections >= lasted.Connections+f.shards })
 	f.replaceServer(t, 1, syscall.SIGKILL)
 	f.until(t, "all stand in line again", func() bool { return f.waiting(t) >= f.shards })
-	release()
+	held.release(t)
 }
 
 func (f *fleet) allReady(t *testing.T) {

@@ -80,7 +80,7 @@ func (s *stage) installPackages(t *testing.T) {
 	installed := filepath.Join(cache, "gatewayqueue", "tools", fmt.Sprintf("npm-libraries-%.6x", sha256.Sum256(manifest)))
 	if _, err := os.Stat(installed); err != nil {
 		require.NoError(t, os.MkdirAll(filepath.Dir(installed), 0o700))
-		dir, err := os.MkdirTemp(filepath.Dir(installed), "npm-")
+		dir, err := os.MkdirTemp(filepath.Dir(installed), "npm-") //nolint:usetesting // it is renamed, so on the same disk
 		require.NoError(t, err)
 		defer func() { _ = os.RemoveAll(dir) }()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "package.json"), manifest, 0o600))

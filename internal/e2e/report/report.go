@@ -19,12 +19,18 @@ type Phase struct {
 	Over              int
 }
 
-// Watch waits until so many shards of a server are ready, or patience is over, and
-// counts what that took.
+// Watch waits until so many shards of a server are ready, or patience is over, or
+// the token is lost, and counts what that took.
 func Watch(ctx context.Context, server *gatewaytest.Server, shards int, patience time.Duration) Phase {
 	before, start := server.Judge().Verdict(), time.Now()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	go func() {
+		for ctx.Err() == nil && server.Stats().Disasters == 0 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		cancel()
+	}()
 	_ = server.WaitReady(ctx, shards) // how many are ready is the result
 	after := server.Judge().Verdict()
 	return Phase{
