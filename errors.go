@@ -39,18 +39,25 @@ func (e *InvalidError) Error() string {
 func (e *InvalidError) Unwrap() error { return ErrInvalid }
 
 // DeadlineError is returned at once when a wait is known to outlast the
-// deadline of the caller's context. It is a [context.DeadlineExceeded].
+// deadline of the caller's context. It is a [context.DeadlineExceeded], and where
+// Kind is known a [BlockedError].
 type DeadlineError struct {
 	Wait   time.Duration // the least time that the wait would have taken
-	Reason string        // what the wait is for, such as "the bucket's window"
+	Reason string        // what the wait is for, such as "bucket 3 is closed after an identify"
+	Kind   Reason        // the same in a word; empty where a server has not said it
 }
 
 func (e *DeadlineError) Error() string {
-	return fmt.Sprintf("gatewayqueue: %s lasts %v more, beyond the context's deadline", e.Reason, e.Wait.Round(time.Millisecond))
+	return fmt.Sprintf("gatewayqueue: no grant in time: %s, for %v more, and the caller's deadline is sooner", e.Reason, e.Wait.Round(time.Millisecond))
 }
 
 // Unwrap makes every DeadlineError a [context.DeadlineExceeded].
-func (e *DeadlineError) Unwrap() error { return context.DeadlineExceeded }
+func (e *DeadlineError) Unwrap() []error {
+	if e.Kind == "" {
+		return []error{context.DeadlineExceeded}
+	}
+	return []error{context.DeadlineExceeded, &BlockedError{Reason: e.Kind, Wait: e.Wait, Text: e.Reason}}
+}
 
 // ExhaustedError is returned by a queue that was told to fail rather than to
 // wait for the next period.

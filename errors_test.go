@@ -2,6 +2,7 @@ package gatewayqueue_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -13,7 +14,18 @@ import (
 func TestErrorsSayWhatToKnowAndAreWhatTheyShould(t *testing.T) {
 	deadline := &gatewayqueue.DeadlineError{Wait: 1234567 * time.Microsecond, Reason: "the bucket's window"}
 	require.ErrorIs(t, deadline, context.DeadlineExceeded)
-	require.EqualError(t, deadline, "gatewayqueue: the bucket's window lasts 1.235s more, beyond the context's deadline")
+	require.EqualError(t, deadline, "gatewayqueue: no grant in time: the bucket's window, for 1.235s more, and the caller's deadline is sooner")
+	require.NotErrorAs(t, deadline, new(*gatewayqueue.BlockedError), "a server may not have said in a word what it is")
+	deadline.Kind = gatewayqueue.ReasonHold
+	var blocked *gatewayqueue.BlockedError
+	require.ErrorAs(t, deadline, &blocked)
+	require.Equal(t, gatewayqueue.ReasonHold, blocked.Reason)
+	require.ErrorIs(t, deadline, context.DeadlineExceeded)
+
+	away := errors.New("dial tcp: connection refused")
+	blocked = &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonStore, Wait: time.Second, Text: "Redis does not answer", Cure: "start it", Err: away}
+	require.ErrorIs(t, blocked, away)
+	require.EqualError(t, blocked, "gatewayqueue: not granted yet: Redis does not answer, for 1s more (start it): dial tcp: connection refused")
 
 	exhausted := &gatewayqueue.ExhaustedError{ResetAfter: 90*time.Minute + 400*time.Millisecond}
 	require.ErrorIs(t, exhausted, gatewayqueue.ErrExhausted)

@@ -23,12 +23,13 @@ const (
 	EventStoreBack                       // the store answers again; Elapsed is how long it was away
 	EventResting                         // its shard identifies too often: it waits Elapsed before it takes a place
 	EventStateLost                       // the store lost state; every bucket is closed for a permit's lease
+	EventBlocked                         // nothing is granted for now: Err is a [BlockedError]; at most once a minute for each of its reasons
 )
 
 var eventNames = [...]string{
 	EventWaiting: "waiting", EventGranted: "granted", EventLeft: "left", EventIdentified: "identified",
 	EventAbandoned: "abandoned", EventExpired: "expired", EventBudget: "budget",
-	EventStoreError: "store error", EventStoreBack: "store back", EventResting: "resting", EventStateLost: "state lost",
+	EventStoreError: "store error", EventStoreBack: "store back", EventResting: "resting", EventStateLost: "state lost", EventBlocked: "blocked",
 }
 
 func (k EventKind) String() string {

@@ -31,5 +31,5 @@ func ExampleDeadlineError() {
 	}
 	// Output:
 	// true
-	// 3h0m0s the exhausted budget's period
+	// 3h0m0s the budget is used up until its reset
 }

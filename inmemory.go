@@ -5,6 +5,7 @@ package gatewayqueue
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type InMemoryQueue struct {
 	permitMargin time.Duration
 	hold         time.Duration // of every bucket, from the start
 	observer     func(Event)
+	log          *slog.Logger
 
 	mu             sync.Mutex
 	closed         bool
@@ -39,8 +41,9 @@ type InMemoryQueue struct {
 	hasty          line  // those whose deadline was not compared with the budget's reset yet
 	tickets        int64 // numbers them
 	grants         int64
-	events         []Event // to be told after unlocking
-	told           Event   // the last EventBudget
+	events         []Event              // to be told after unlocking
+	told           Event                // the last EventBudget
+	said           map[Reason]time.Time // when it was told last why nothing is granted
 	visits         map[string]paidVisit
 	swept          time.Time // when those of long ago were forgotten
 }
@@ -78,6 +81,13 @@ func WithObserver(f func(Event)) InMemoryOption {
 	return func(q *InMemoryQueue) { q.observer = f }
 }
 
+// WithLogger sets where the queue says why nothing is granted, at most once a
+// minute for each [Reason]; [slog.Default] by default. For silence give it
+// slog.New(slog.DiscardHandler).
+func WithLogger(log *slog.Logger) InMemoryOption {
+	return func(q *InMemoryQueue) { q.log = log }
+}
+
 // NewInMemory returns a queue with a limit as Discord reports it; without
 // Discord's figures, [DefaultLimit] is right for most bots. It returns an
 // [InvalidError] for a limit that is not valid or a negative duration.
@@ -113,6 +123,9 @@ func newQueue(limit SessionStartLimit, opts []InMemoryOption) (*InMemoryQueue, e
 		if d.value < 0 {
 			return nil, &InvalidError{Field: d.name, Value: d.value, Want: "0 or more"}
 		}
+	}
+	if q.log == nil {
+		q.log = slog.Default()
 	}
 	now := time.Now()
 	q.before.permits = make(map[*ticket]struct{})
@@ -170,7 +183,7 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 		select {
 		case <-ready:
 		case <-ctx.Done():
-			q.leave(t, ctxerr.Ended(ctx))
+			q.leave(t, ctx)
 		}
 	}
 	if t.err != nil {

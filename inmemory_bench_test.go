@@ -97,6 +97,8 @@ func BenchmarkInMemoryEnterAndLeave(b *testing.B) {
 		b.Run(fmt.Sprintf("line=%d", n), func(b *testing.B) {
 			q := unlimited(b, WithWindow(time.Hour))
 			crowd(q, 1+n)
+			canceled, cancel := context.WithCancel(b.Context())
+			cancel()
 			b.ReportAllocs()
 			for b.Loop() {
 				t := &ticket{queue: q, shard: 7}
@@ -106,7 +108,7 @@ func BenchmarkInMemoryEnterAndLeave(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				q.leave(t, context.Canceled)
+				q.leave(t, canceled)
 			}
 		})
 	}

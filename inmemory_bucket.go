@@ -4,8 +4,11 @@
 package gatewayqueue
 
 import (
+	"context"
 	"slices"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
 // bucket is a slot and the line in front of it.
@@ -46,6 +49,9 @@ func (q *InMemoryQueue) enter(t *ticket, now time.Time) error {
 	q.serve(t.bucket, now)
 	if t.granted.IsZero() && t.err == nil {
 		t.ready = make(chan struct{})
+		if q.before.hold.After(now) {
+			q.block(t, now, ReasonHold)
+		}
 	}
 	return nil
 }
@@ -82,6 +88,7 @@ func (q *InMemoryQueue) serve(b *bucket, now time.Time) {
 			}
 			if q.budget.remaining == 0 && !q.paid(t, now) {
 				q.awaitReset(now)
+				q.block(t, now, ReasonBudget)
 				return
 			}
 		}
@@ -229,16 +236,16 @@ func (q *InMemoryQueue) release(t *ticket, what EventKind, now time.Time) {
 
 // leave takes a caller out that waits no longer. One that was granted in that
 // instant gives slot and unit back.
-func (q *InMemoryQueue) leave(t *ticket, why error) {
+func (q *InMemoryQueue) leave(t *ticket, ctx context.Context) { //nolint:revive // the context is why it leaves
 	now := q.lock()
 	defer q.unlock()
 	switch {
 	case t.err != nil: // refused in that instant
 	case t.granted.IsZero():
+		t.err = ctxerr.Ended(ctx, q.blocked(t, now))
 		q.remove(t)
-		t.err = why
 	default:
-		t.err = why
+		t.err = ctxerr.Ended(ctx)
 		q.release(t, EventAbandoned, now)
 	}
 }

@@ -12,12 +12,12 @@ func (q *InMemoryQueue) inTime(t *ticket, now time.Time) error {
 		return nil
 	}
 	at, _ := q.opens(t.bucket, now)
-	reason := "the bucket's window"
 	if reset, certain := q.budget.exhaustedUntil(); certain && reset.After(at) {
-		at, reason = reset, "the exhausted budget's period"
+		at = reset
 	}
 	if at.After(now) && at.After(t.deadline) {
-		return &DeadlineError{Wait: at.Sub(now), Reason: reason}
+		blocked := q.blocked(t, now)
+		return &DeadlineError{Wait: at.Sub(now), Reason: blocked.Text, Kind: blocked.Reason}
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func (q *InMemoryQueue) lock() time.Time {
 
 // unlock unlocks the queue, and then tells what happened meanwhile.
 func (q *InMemoryQueue) unlock() {
-	if q.observer == nil {
+	if q.observer == nil && len(q.events) == 0 {
 		q.mu.Unlock()
 		return
 	}
@@ -35,7 +35,12 @@ func (q *InMemoryQueue) unlockAndTell() {
 	}
 	q.mu.Unlock()
 	for _, e := range events {
-		q.observer(e)
+		if q.observer != nil {
+			q.observer(e)
+		}
+		if e.Kind == EventBlocked {
+			q.say(e)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func (q *InMemoryQueue) Status(ctx context.Context) (Status, error) {
 		s.SpentAll += n
 	}
 	if q.maxConcurrency > 0 && q.budget.total == 0 {
-		s.Budget.Never = "gatewayqueue: under these limits nothing is ever granted: the total is 0"
+		s.Budget.Never = "gatewayqueue: " + textNever
 	}
 	for id := range s.Buckets {
 		s.Buckets[id] = q.buckets[id].status(q, now)

@@ -152,7 +152,7 @@ func wholeLife(t *testing.T, client redis.Scripter, admins ...*redis.Client) {
 	require.NoError(t, q.Update(ctx, full(3)))
 	status, err := q.Status(ctx)
 	require.NoError(t, err)
-	require.Equal(t, gatewayqueue.BudgetStatus{Total: 1000, Remaining: 997, MaxConcurrency: 3, Reset: status.Budget.Reset}, status.Budget)
+	require.Equal(t, gatewayqueue.BudgetStatus{Total: 1000, Remaining: 997, MaxConcurrency: 3, Reserve: 10, Reset: status.Budget.Reset}, status.Budget)
 	require.NoError(t, q.Close())
 }
 

@@ -4,6 +4,7 @@ package redisqueue
 // who rests, and when to ask again.
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -83,6 +84,8 @@ func (l *line) hear(s step, sent elapsed.Moment, r claimReply, err error) []gate
 	case "exhausted":
 		l.usedUp = r.now
 		q.beatSoon() // with the longer lease
+		b := q.budgetBlocks(r.wait)
+		events = append(events, q.blockedEvent(string(b.Reason), b)...)
 		q.exhausted(r.wait)
 	default:
 		l.meetHead(s.first, r.head)
@@ -96,7 +99,10 @@ func (l *line) hear(s step, sent elapsed.Moment, r claimReply, err error) []gate
 			}
 		}
 	}
-	l.refuseLate(r.shut, "the bucket's window")
+	if r.code == "granted" {
+		q.grantedAt = time.Now()
+	}
+	l.refuseLate(r.shut)
 	return events
 }
 
@@ -122,11 +128,14 @@ func (l *line) rest(w *waiter, d time.Duration) []gatewayqueue.Event {
 	}
 	w.line.waiters = remove(w.line.waiters, w)
 	if !w.deadline.IsZero() && w.deadline.Before(time.Now().Add(d)) {
-		w.refuse(&gatewayqueue.DeadlineError{Wait: d, Reason: "the rest of a shard that identifies too often"})
+		w.refuse(&gatewayqueue.DeadlineError{
+			Wait: d, Kind: gatewayqueue.ReasonRest, Reason: fmt.Sprintf("shard %d rests: it has identified too often", w.shard),
+		})
 		return nil
 	}
 	w.line, w.arrival = nil, 0
 	q.resting[w] = struct{}{}
+	w.rests = time.Now().Add(d)
 	w.rest = time.AfterFunc(d, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
@@ -167,17 +176,32 @@ func (q *RedisQueue) exhausted(reset time.Duration) {
 		l.refuseIf(&gatewayqueue.ExhaustedError{ResetAfter: reset}, func(w *waiter) bool {
 			return q.config.failExhausted && w.patience == 0 && !w.claiming // its own answer will tell
 		})
-		l.refuseLate(reset, "the budget")
+		if reset > 0 {
+			l.refuseBy(reset, q.budgetBlocks(reset))
+		}
 	}
 }
 
-// refuseLate refuses those whose deadline ends before the wait is over.
-func (l *line) refuseLate(wait time.Duration, reason string) {
-	if wait <= 0 {
+// refuseLate refuses those whose deadline ends before their bucket opens.
+func (l *line) refuseLate(shut time.Duration) {
+	if shut <= 0 {
 		return
 	}
+	b := &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonLine, Text: fmt.Sprintf("bucket %d is closed", l.bucket)}
+	switch q := l.queue; {
+	case q.known.still.Load():
+		b = standsStill()
+		b.Text += " (" + b.Cure + ")"
+	case time.Until(q.hold.until) > 0:
+		b = holdBlocks(shut, q.hold.why)
+	}
+	l.refuseBy(shut, b)
+}
+
+// refuseBy refuses those whose deadline ends before something is over.
+func (l *line) refuseBy(wait time.Duration, b *gatewayqueue.BlockedError) {
 	end := time.Now().Add(wait)
-	l.refuseIf(&gatewayqueue.DeadlineError{Wait: wait, Reason: reason}, func(w *waiter) bool {
+	l.refuseIf(&gatewayqueue.DeadlineError{Wait: wait, Reason: b.Text, Kind: b.Reason}, func(w *waiter) bool {
 		return !w.deadline.IsZero() && w.deadline.Before(end) && w.patience == 0 // else it has paid
 	})
 }

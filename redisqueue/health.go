@@ -22,6 +22,7 @@ type health struct {
 	hard     bool      // the server itself was away, not only slow
 	err      error
 	count    int       // failures in a row
+	said     bool      // the log has said so
 	until    time.Time // claims want no grant before
 
 	moving  error // the cluster has some of the keys on another node, and no claim was answered since
@@ -45,7 +46,7 @@ func (h *health) failed(err error) {
 	if h.count++; h.count == 1 {
 		h.since = time.Now()
 	}
-	again := h.count == 2 // one lost reply among many is not worth a line
+	again := h.count > 1 && !h.said // one lost reply among many is not worth a line
 	h.err = err
 	for _, sign := range hardSigns {
 		h.hard = h.hard || strings.Contains(err.Error(), sign)
@@ -54,8 +55,17 @@ func (h *health) failed(err error) {
 	h.reload()
 	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 	if again {
-		h.queue.config.log.Warn("Redis does not answer as it should: nothing is granted until it does", "error", err)
+		h.queue.blockSaid("away", storeBlocks(err), func() {
+			h.queue.config.log.Warn("Redis does not answer as it should: nothing is granted until it does", "error", err)
+			h.mu.Lock()
+			h.said = true
+			h.mu.Unlock()
+		})
 	}
+}
+
+func storeBlocks(err error) *gatewayqueue.BlockedError {
+	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonStore, Text: "Redis does not answer as it should", Err: err}
 }
 
 // reload makes the client of a cluster look who has what: by itself it dials a
@@ -78,8 +88,10 @@ func (h *health) moves(err error) {
 	h.reload()
 	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
 	if again {
-		h.queue.config.log.Warn("the Redis Cluster is moving the queue's keys to another node: nothing is granted until all are there",
-			"cure", "finish the move, or if it was broken off: redis-cli --cluster fix HOST:PORT of any node", "error", err)
+		h.queue.blockSaid("moving", storeBlocks(err), func() {
+			h.queue.config.log.Warn("the Redis Cluster is moving the queue's keys to another node: nothing is granted until all are there",
+				"cure", "finish the move, or if it was broken off: redis-cli --cluster fix HOST:PORT of any node", "error", err)
+		})
 	}
 }
 
@@ -100,9 +112,9 @@ func (h *health) answered() {
 		h.mu.Unlock()
 		return
 	}
-	away, told := time.Since(h.since), h.count > 1
+	away, told := time.Since(h.since), h.said
 	h.until = h.untilNow()
-	h.count, h.hard, h.err = 0, false, nil
+	h.count, h.hard, h.err, h.said = 0, false, nil, false
 	h.mu.Unlock()
 	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreBack, Elapsed: away})
 	if told {

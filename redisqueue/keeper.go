@@ -67,6 +67,7 @@ func (q *RedisQueue) keeper() {
 		}
 		if q.pause(min(wait, q.untilBeat()), q.poke) {
 			q.beatIfDue()
+			q.tellWhy()
 		}
 	}
 }
@@ -356,10 +357,21 @@ func (q *RedisQueue) heard(events []gatewayqueue.Event, err error) {
 		switch e.Kind {
 		case gatewayqueue.EventBudget:
 			q.warn(e)
+		case gatewayqueue.EventBlocked:
+			q.logBlocked(e)
 		case gatewayqueue.EventResting:
-			q.config.log.Warn("a shard identifies too often: it has to rest first", "shard", e.ShardID, "rest", e.Elapsed)
+			q.rests(e)
 		}
 	}
+}
+
+// rests tells that a shard rests.
+func (q *RedisQueue) rests(e gatewayqueue.Event) {
+	q.blockSaid(string(gatewayqueue.ReasonRest), &gatewayqueue.BlockedError{
+		Reason: gatewayqueue.ReasonRest, Wait: e.Elapsed, Text: fmt.Sprintf("shard %d rests: it has identified too often", e.ShardID),
+	}, func() {
+		q.config.log.Warn("a shard identifies too often: it has to rest first", "shard", e.ShardID, "rest", e.Elapsed)
+	})
 }
 
 // unready says that Redis has other limits or another state than the pod knew

@@ -66,6 +66,7 @@ func (q *RedisQueue) meet() (time.Duration, error) {
 	}
 	q.met(r.server, r.closed)
 	q.logMeeting(known, r)
+	q.holdAtMeeting(known, r)
 	q.adopt(r)
 	return 0, nil
 }
@@ -81,10 +82,30 @@ func (q *RedisQueue) logMeeting(known view, r syncReply) {
 	case q.config.freshStart:
 		log.Info("started a new queue")
 	case q.config.source == nil:
-		log.Warn("started a queue: Redis had none, or has lost it; what was spent of the budget before, and who identified just now, cannot be known",
+		log.Warn("started a queue: Redis had none, or has lost it; every bucket stays closed for a while, because what was spent of the budget, and who identified just now, cannot be known",
 			"closed", r.closed)
 	default:
-		log.Info("started a queue: Redis had none, or has lost it; who identified just now cannot be known", "closed", r.closed)
+		log.Info("started a queue: Redis had none, or has lost it; every bucket stays closed for a while, because who identified just now cannot be known", "closed", r.closed)
+	}
+}
+
+// holdAtMeeting tells of the hold that this pod meets; the log has had a line about
+// one that it has caused.
+func (q *RedisQueue) holdAtMeeting(known view, r syncReply) {
+	why, said := whyJoined, r.code == "seeded"
+	switch {
+	case known.epoch != "" && known.epoch != r.view.epoch:
+		why, said = whyLost, true
+	case said:
+		why = whyEmpty
+	}
+	q.holds(r.closed, why)
+	switch {
+	case r.closed <= 0:
+	case said:
+		q.blockSaid(string(gatewayqueue.ReasonHold), holdBlocks(r.closed, why), func() {}) // the log has it
+	default:
+		q.block(holdBlocks(r.closed, why))
 	}
 }
 
@@ -130,9 +151,16 @@ func (q *RedisQueue) ask(caller context.Context, now int64) (*report, error) {
 		return &report{limit, now}, nil
 	}
 	wait, tell := q.config.pace.Failed(err)
-	if tell {
+	blocked := sourceBlocks(err, wait)
+	if tell && q.maySay("source fails") {
 		q.config.log.Warn("the limit source failed: limits in force stay, and where there are none nothing is granted until it answers",
-			"error", err, "again_in", wait.Round(time.Second))
+			"error", err, "again_in", wait.Round(time.Second), "cure", blocked.Cure)
+	}
+	q.mu.Lock()
+	unmet := q.view.maxConcurrency == 0
+	q.mu.Unlock()
+	if unmet {
+		q.blockSaid(string(gatewayqueue.ReasonSource), blocked, func() {}) // the log has it
 	}
 	if !failureOf(err).all {
 		wait = 0
@@ -232,6 +260,7 @@ func (q *RedisQueue) update(ctx context.Context, limit *report) error {
 			return nil // they are asked for again
 		case err == nil:
 			q.met(r.server, r.closed)
+			q.holds(r.closed, whyLimits)
 			q.config.log.Info("new limits", "remaining", r.view.remaining, "total", r.view.total, "max_concurrency", r.view.maxConcurrency)
 			q.adopt(r)
 			return nil
@@ -302,6 +331,8 @@ func (q *RedisQueue) sayIfNothingIsEverGranted() {
 	never := q.config.grantsEver(q.view)
 	if never != nil && !q.never {
 		q.config.log.Error("nothing is ever granted under these limits: callers wait until they change", "error", never)
+		b := &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonLimits, Text: textNever(never), Cure: cureLimits}
+		q.run(func() { q.blockSaid(string(gatewayqueue.ReasonLimits), b, func() {}) }) // the observer is told once mu is free
 	}
 	q.never = never != nil
 }

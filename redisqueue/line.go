@@ -124,7 +124,7 @@ func (l *line) stands(s standing, fresh, units bool) (surprise bool) {
 		if first.placed != nil {
 			first.place()
 		}
-		l.refuseLate(s.wait, "the bucket's window")
+		l.refuseLate(s.wait)
 		l.poke()
 	}
 	return surprise
@@ -199,6 +199,7 @@ func (l *line) run() {
 			}
 			if err == nil && reply.code == "granted" {
 				q.unacknowledged(nil)
+				q.probe(l.bucket, s.claim.ticket, s.claim.closes)
 			}
 		default:
 			q.pause(s.wait, l.wake)

@@ -60,7 +60,7 @@ func defaults() config {
 		pace:         new(SourceBackoff),
 		reserve:      reserveByTotal,
 		breaker:      DefaultBreaker,
-		log:          slog.New(slog.DiscardHandler),
+		log:          slog.Default(),
 		observe:      func(gatewayqueue.Event) {},
 	}
 }
@@ -163,7 +163,10 @@ func WithFailExhausted() Option { return func(c *config) { c.failExhausted = tru
 // then is followed too soon.
 func WithFreshStart() Option { return func(c *config) { c.freshStart = true } }
 
-// WithLogger sets where the queue reports changes of state; nowhere by default.
+// WithLogger sets where the queue says why nothing is granted, and what has
+// changed: about once a minute at most for each reason, and nothing for each try or
+// grant. It is [slog.Default] by default; for silence give it
+// slog.New(slog.DiscardHandler).
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // WithObserver sets a function that hears every [gatewayqueue.Event].
@@ -218,7 +221,7 @@ func (c *config) validate() error {
 	case c.replicas < 0 || c.replicas > 100:
 		return bad("replicas", c.replicas, "0 to 100")
 	case c.log == nil:
-		return bad("logger", "nil", "a *slog.Logger; leave the option out for silence")
+		return bad("logger", "nil", "a *slog.Logger; slog.New(slog.DiscardHandler) is silent")
 	case c.observe == nil:
 		return bad("observer", "nil", "a function; leave the option out for none")
 	}

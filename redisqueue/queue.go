@@ -29,6 +29,7 @@ type RedisQueue struct {
 	renewSoon chan struct{} // wakes the renewer
 
 	tickets atomic.Uint64
+	told    told // why nothing is granted
 
 	mu        sync.Mutex // never held across a call to Redis
 	closed    bool
@@ -50,8 +51,11 @@ type RedisQueue struct {
 	lobby     []*waiter            // those who came before the first contact
 	resting   map[*waiter]struct{} // those whose shard identifies too often
 	permits   map[*permit]struct{}
-	warned    int  // the budget warning given last, in percent
-	never     bool // the limits in force allow no grant at all, and the log has said so
+	hold      closed    // of every bucket, as last heard
+	askedWhy  time.Time // when the keeper looked last why nobody is granted
+	grantedAt time.Time // when somebody of this pod was granted last
+	warned    int       // the budget warning given last, in percent
+	never     bool      // the limits in force allow no grant at all, and the log has said so
 }
 
 var (
@@ -95,8 +99,10 @@ func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
 }
 
 // Wait blocks until shardID may send IDENTIFY now, as
-// [gatewayqueue.Queue] says. While Redis is away it waits; when ctx then ends,
-// the error is also the last one of Redis.
+// [gatewayqueue.Queue] says. While Redis is away, the limits are not known, or the
+// budget is used up it waits; when ctx then ends the error is also a
+// [gatewayqueue.BlockedError], which says what it has waited for, and has the last
+// error of Redis or of the limit source in it.
 func (q *RedisQueue) Wait(ctx context.Context, shardID int) error {
 	_, err := q.acquire(ctx, shardID, false, gatewayqueue.Visit{})
 	return err
@@ -138,7 +144,7 @@ func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool, visi
 			}
 			continue
 		case <-ctx.Done():
-			if err := q.leave(w, func() error { return ctxerr.Ended(ctx, q.health.last()) }); err != nil {
+			if err := q.leave(w, func(blocked error) error { return ctxerr.Ended(ctx, blocked) }); err != nil {
 				return nil, err
 			}
 			<-w.done // it had already been refused
@@ -148,7 +154,7 @@ func (q *RedisQueue) acquire(ctx context.Context, shardID int, permit bool, visi
 			return nil, w.err
 		}
 		if ctx.Err() != nil { // in the instant of the grant
-			return nil, q.leave(w, func() error { return ctxerr.Ended(ctx, q.health.last()) })
+			return nil, q.leave(w, func(error) error { return ctxerr.Ended(ctx, q.health.last()) })
 		}
 		if q.accept(w) {
 			q.config.observe(gatewayqueue.Event{
@@ -177,10 +183,14 @@ func (q *RedisQueue) enter(w *waiter) error {
 }
 
 // leave takes a waiter out that waits no longer, wherever it is. A grant it did
-// not use goes back. It returns why, or nil if the waiter was refused meanwhile.
-func (q *RedisQueue) leave(w *waiter, why func() error) error {
+// not use goes back. It returns what why makes of the reason why it has waited, or nil if the waiter was refused meanwhile.
+func (q *RedisQueue) leave(w *waiter, why func(blocked error) error) error {
 	q.mu.Lock()
 	state := w.state
+	var blocked error
+	if b := q.why(w); b != nil && state == waiting {
+		blocked = b
+	}
 	switch state {
 	case refused:
 		q.mu.Unlock()
@@ -192,7 +202,7 @@ func (q *RedisQueue) leave(w *waiter, why func() error) error {
 	}
 	w.state = refused
 	q.mu.Unlock()
-	err := why()
+	err := why(blocked)
 	q.observeLeft(w, err)
 	return err
 }

@@ -27,6 +27,9 @@ func (id identity) cut() (word, why string) {
 // it says each thing once.
 type acquaintance struct {
 	blind  atomic.Bool
+	mini   atomic.Bool                         // it is miniredis
+	probed atomic.Bool                         // whether its TTLs run down
+	still  atomic.Bool                         // they do not
 	alone  atomic.Pointer[unacknowledgedError] // of the last grant, if it did not count
 	window atomic.Int64                        // in force, as last heard; and so are the next two
 	hold   atomic.Int64
@@ -88,16 +91,34 @@ func (q *RedisQueue) met(id identity, hold time.Duration) {
 	if lost {
 		q.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStateLost})
 	}
+	if cause := causes[word]; cause != "" {
+		q.holds(hold, cause)
+		q.blockSaid(string(gatewayqueue.ReasonHold), holdBlocks(hold, cause), func() {}) // the log has it
+	}
+	if word == "blind" && strings.Contains(why, signOfMiniredis) {
+		q.known.mini.Store(true)
+	}
 	if (word == "blind" || word == "notice") && !q.known.blind.Swap(true) {
 		log.Warn("Redis does not tell scripts which server it is: that it was restarted or replaced is noticed only where the new one does not know the claim script",
 			"kind", service(why), "error", why)
 	}
 }
 
+// causes are why the words of met hold every bucket.
+var causes = map[string]string{
+	"process": whyAnother, "replication": whyAnother, "notice": whyAnother,
+	"edited":  "closed_until was missing in the limits, so that a hold may have been lost",
+	"evicted": "keys that say when buckets open are missing in Redis: deleted, or evicted",
+	"new":     "it was not noted which Redis server wrote the queue's state",
+}
+
+// signOfMiniredis is in what it answers to INFO in a script.
+const signOfMiniredis = "is not supported"
+
 // service names the kind of Redis that does not tell scripts who it is.
 func service(why string) string {
 	for _, kind := range []struct{ sign, name string }{
-		{"is not supported", "miniredis, which is for tests"},
+		{signOfMiniredis, "miniredis, which is for tests"},
 		{"NOPERM", withoutInfo}, {"can't run this command", withoutInfo}, {"no permissions", withoutInfo}, {"ACL failure", withoutInfo},
 		{"has no ", "a managed service that leaves run_id or master_replid out of INFO"},
 	} {

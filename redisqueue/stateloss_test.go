@@ -190,7 +190,7 @@ func TestAStartAfterEverythingWasLostHoldsAPermitsLeaseAndSaysWhatItCannotKnow(t
 		start := time.Now()
 		require.NoError(t, open(t, client, redisqueue.WithLimit(full(1)), log.option()).Wait(t.Context(), 0))
 		require.InDelta(t, 10, time.Since(start).Seconds(), 0.1)
-		require.Equal(t, 1, log.said("WARN started a queue: Redis had none, or has lost it; what was spent of the budget before, and who identified just now, cannot be known"), log.all())
+		require.Equal(t, 1, log.said("WARN started a queue: Redis had none, or has lost it; every bucket stays closed for a while, because what was spent of the budget, and who identified just now, cannot be known"), log.all())
 	})
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		log := newLogbook()
@@ -198,7 +198,7 @@ func TestAStartAfterEverythingWasLostHoldsAPermitsLeaseAndSaysWhatItCannotKnow(t
 		start := time.Now()
 		require.NoError(t, open(t, client, redisqueue.WithLimitSource(source), log.option()).Wait(t.Context(), 0))
 		require.InDelta(t, 10, time.Since(start).Seconds(), 0.1)
-		require.Equal(t, 1, log.said("INFO started a queue: Redis had none, or has lost it; who identified just now cannot be known"), log.all())
+		require.Equal(t, 1, log.said("INFO started a queue: Redis had none, or has lost it; every bucket stays closed for a while, because who identified just now cannot be known"), log.all())
 	})
 }
 

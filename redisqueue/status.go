@@ -80,6 +80,7 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 	}
 	if status.Epoch != "" {
 		in := view{total: status.Budget.Total, maxConcurrency: status.Budget.MaxConcurrency}
+		status.Budget.Reserve = s.config.reserveOf(in)
 		if never := s.config.grantsEver(in); never != nil {
 			status.Budget.Never = never.Error()
 		}

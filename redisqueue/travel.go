@@ -103,7 +103,7 @@ func (q *RedisQueue) tellPlace(w *waiter, v gatewayqueue.Visit) error {
 	if !still || v.Placed(since) {
 		return nil
 	}
-	return q.leave(w, func() error { return errLeft })
+	return q.leave(w, func(error) error { return errLeft })
 }
 
 // Export hands a permit of this queue over to whoever has its record: any pod

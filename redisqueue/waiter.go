@@ -34,6 +34,7 @@ type waiter struct {
 	tried    bool          // Redis may know it: a call with it was sent
 	claiming bool          // a claim for it is on its way
 	rest     *time.Timer   // while it rests, outside every line
+	rests    time.Time     // until then
 	patience time.Duration // what a window needs on top because replies are slow
 
 	// Of its grant.

@@ -4,6 +4,7 @@ package contest
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"time"
 
@@ -85,7 +86,7 @@ func inMemory() Contestant {
 		How: "this project's queue of one process: `gatewayqueue.Identify`. All pods share it, which only goroutines can.",
 		Open: func(s Setup, _ *redis.Client) (Pod, error) {
 			q, err := gatewayqueue.NewInMemory(s.Limit, gatewayqueue.WithWindow(s.Window),
-				gatewayqueue.WithMargin(s.Margin), gatewayqueue.WithPermitMargin(s.PermitMargin))
+				gatewayqueue.WithMargin(s.Margin), gatewayqueue.WithPermitMargin(s.PermitMargin), gatewayqueue.WithLogger(slog.New(slog.DiscardHandler)))
 			return holding{q}, err
 		},
 	}
@@ -100,7 +101,7 @@ func newRedisQueue(s Setup, client *redis.Client) (*redisqueue.RedisQueue, error
 	if s.PodLease > 0 {
 		opts = append(opts, redisqueue.WithPodLease(s.PodLease))
 	}
-	return redisqueue.New(client, opts...)
+	return redisqueue.New(client, append(opts, redisqueue.WithLogger(slog.New(slog.DiscardHandler)))...)
 }
 
 type closer interface {

@@ -5,6 +5,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"time"
 
@@ -42,7 +43,7 @@ type count struct {
 func (f *fleet) look() {
 	client := f.wire()
 	defer client.Close() //nolint:errcheck // nothing is left to do
-	q, err := redisqueue.New(client, redisqueue.WithApp(app))
+	q, err := redisqueue.New(client, redisqueue.WithApp(app), redisqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		f.fail(err)
 		return

@@ -5,6 +5,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -33,7 +34,7 @@ func (f *fleet) open(i int) (*pod, error) {
 	p.down = p.end - p.first
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	var err error
-	p.queue, err = redisqueue.New(p.wire, redisqueue.WithApp(app), redisqueue.WithPod(fmt.Sprintf("pod-%d", i)), redisqueue.WithLimit(f.spec.limit()))
+	p.queue, err = redisqueue.New(p.wire, redisqueue.WithLogger(slog.New(slog.DiscardHandler)), redisqueue.WithApp(app), redisqueue.WithPod(fmt.Sprintf("pod-%d", i)), redisqueue.WithLimit(f.spec.limit()))
 	return p, err
 }
 

@@ -5,6 +5,7 @@ package ctxerr
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -29,8 +30,21 @@ func Ended(ctx context.Context, more ...error) error {
 	if len(all) == 1 {
 		return all[0]
 	}
-	return errors.Join(all...)
+	return joined(all)
 }
+
+// joined is errors.Join in one line: it ends up in a log.
+type joined []error
+
+func (j joined) Error() string {
+	texts := make([]string, len(j))
+	for i, e := range j {
+		texts[i] = e.Error()
+	}
+	return strings.Join(texts, ": ")
+}
+
+func (j joined) Unwrap() []error { return j }
 
 // Sleep returns nil after d, or ctx's error as soon as ctx ends.
 func Sleep(ctx context.Context, d time.Duration) error {

@@ -5,6 +5,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -111,7 +112,7 @@ func (r *run) visitAt(addr string) {
 
 func (r *run) visitWith(client redis.UniversalClient, app string) {
 	defer client.Close()
-	queue, err := redisqueue.New(client, redisqueue.WithApp(app), redisqueue.WithPod(app), redisqueue.WithWindow(r.plan.Window),
+	queue, err := redisqueue.New(client, redisqueue.WithLogger(slog.New(slog.DiscardHandler)), redisqueue.WithApp(app), redisqueue.WithPod(app), redisqueue.WithWindow(r.plan.Window),
 		redisqueue.WithLimit(gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, MaxConcurrency: 1}))
 	if err != nil {
 		r.t.Error(err)

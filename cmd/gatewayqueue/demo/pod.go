@@ -6,6 +6,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -72,6 +73,7 @@ type pod struct {
 // newQueue makes the queue of a pod, or of a bystander that only looks.
 func newQueue(s spec, client redis.Scripter) (*redisqueue.RedisQueue, error) {
 	return redisqueue.New(client,
+		redisqueue.WithLogger(slog.New(slog.DiscardHandler)), // the picture says it
 		redisqueue.WithApp(s.App), redisqueue.WithPod(s.Pod), redisqueue.WithLimit(s.Limit),
 		redisqueue.WithWindow(s.Window), redisqueue.WithMargin(s.Margin), redisqueue.WithPermitMargin(s.Margin),
 		redisqueue.WithPermitLease(max(2*s.Window, s.Window+s.Margin+100*time.Millisecond)),

@@ -106,7 +106,7 @@ func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gat
 				"max_concurrency", limit.MaxConcurrency, "reset_after", limit.ResetAfter)
 		}
 	}
-	q, err := newInMemory(c, limit, observe)
+	q, err := newInMemory(c, limit, log, observe)
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +140,10 @@ func inMemoryReady(ctx context.Context, q gatewayqueue.Statuser) error {
 // newInMemory makes a queue whose buckets open a window from now, because a
 // server before this one may have granted a moment ago. It has no limit where
 // that was asked for by flag.
-func newInMemory(c *config, limit gatewayqueue.SessionStartLimit, observe func(gatewayqueue.Event)) (*gatewayqueue.InMemoryQueue, error) {
+func newInMemory(c *config, limit gatewayqueue.SessionStartLimit, log *slog.Logger, observe func(gatewayqueue.Event)) (*gatewayqueue.InMemoryQueue, error) {
 	options := []gatewayqueue.InMemoryOption{
 		gatewayqueue.WithWindow(c.window), gatewayqueue.WithMargin(c.Margin), gatewayqueue.WithObserver(observe),
+		gatewayqueue.WithLogger(log),
 	}
 	if !c.FreshStart {
 		options = append(options, gatewayqueue.WithHold(c.window+c.Margin))

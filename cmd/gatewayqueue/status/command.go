@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -99,7 +100,7 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 	}
 	client := redis.Impatient()
 	defer client.Close()
-	queue, err := redisqueue.New(client, redisqueue.WithApp(c.App))
+	queue, err := redisqueue.New(client, redisqueue.WithApp(c.App), redisqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}

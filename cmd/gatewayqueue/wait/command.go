@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"slices"
@@ -214,6 +215,14 @@ func (c *config) note(format string, args ...any) {
 	}
 }
 
+// noteBlocked says why it waits, at most once a minute for each reason.
+func (c *config) noteBlocked(e gatewayqueue.Event) {
+	var blocked *gatewayqueue.BlockedError
+	if e.Kind == gatewayqueue.EventBlocked && errors.As(e.Err, &blocked) {
+		c.note("%s", strings.TrimPrefix(cli.OneLine(blocked), "gatewayqueue: "))
+	}
+}
+
 // verdict is the error that ends the program.
 func verdict(parent context.Context, c *config, err error) error {
 	if cause := context.Cause(parent); cause != nil {
@@ -267,6 +276,7 @@ func (c *config) openRedis(ctx context.Context) (opened, error) {
 	options := []redisqueue.Option{
 		redisqueue.WithApp(c.App), redisqueue.WithMargin(margin), redisqueue.WithMarginLeft(margin - replyWithin),
 		redisqueue.WithReplicas(c.Replicas),
+		redisqueue.WithLogger(slog.New(slog.DiscardHandler)), redisqueue.WithObserver(c.noteBlocked),
 	}
 	if c.token != "" {
 		options = append(options, redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, c.token)))

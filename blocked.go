@@ -1,0 +1,104 @@
+// Why nothing is granted: the words for it in errors, events, logs and Status.
+
+package gatewayqueue
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Reason is why a queue does not grant for now, in a word.
+type Reason string
+
+// The reasons. A queue in memory has no store and no limit source of its own.
+const (
+	ReasonLine   Reason = "line"         // others stand before it, or its bucket's window is not over: it is as it should be
+	ReasonHold   Reason = "hold"         // every bucket is closed for a while, because who identified just now is not known
+	ReasonBudget Reason = "budget"       // no unit is left before the reset
+	ReasonLimits Reason = "limits"       // the limits in force allow no grant at all
+	ReasonSource Reason = "limit source" // the limits are not known, and who is asked for them does not say
+	ReasonStore  Reason = "store"        // Redis is away, or is none that a queue can run on
+	ReasonRest   Reason = "rest"         // the shard identifies too often
+)
+
+// BlockedError says why nothing is granted. It is part of the error of a Wait
+// whose context ends, and of every [DeadlineError] of a queue; an [EventBlocked]
+// carries it; [Status.Blocked] returns it.
+type BlockedError struct {
+	Reason Reason
+	Wait   time.Duration // for how long at the least; 0 if that is not known
+	Text   string        // what is in the way, such as "the budget is used up"
+	Cure   string        // what to do about it; empty where it ends by itself
+	Err    error         // of the store, or of the limit source; nil if there is none
+}
+
+func (e *BlockedError) Error() string {
+	var s strings.Builder
+	s.WriteString("gatewayqueue: not granted yet: " + e.Text)
+	if e.Wait > 0 {
+		fmt.Fprintf(&s, ", for %v more", e.Wait.Round(time.Millisecond))
+	}
+	if e.Cure != "" {
+		s.WriteString(" (" + e.Cure + ")")
+	}
+	if e.Err != nil {
+		s.WriteString(": " + e.Err.Error())
+	}
+	return s.String()
+}
+
+// Unwrap returns Err.
+func (e *BlockedError) Unwrap() error { return e.Err }
+
+// What is in the way, in the words that both queues have for it.
+const (
+	textBudget = "the budget is used up until its reset"
+	textHold   = "every bucket is held closed"
+	textNever  = "under these limits nothing is ever granted: the total is 0"
+	cureLimits = "correct the limits"
+)
+
+// Blocked is what stands in the way of grants, by this snapshot: of all of them,
+// or with [ReasonRest] of single shards. It is empty where the next in line is
+// granted as soon as its bucket opens.
+func (s Status) Blocked() (reasons []*BlockedError) {
+	add := func(e BlockedError) { reasons = append(reasons, &e) }
+	permits := 0
+	for _, b := range s.Buckets {
+		if b.Permit {
+			permits++
+		}
+	}
+	switch b := s.Budget; {
+	case b.Unknown && s.Source.Error != "":
+		e := BlockedError{Reason: ReasonSource, Text: "the limits are not known, and the limit source fails: " + s.Source.Error}
+		if s.Source.After.After(s.Time) {
+			e.Wait = s.Source.After.Sub(s.Time)
+		}
+		add(e)
+	case b.Unknown:
+		add(BlockedError{Reason: ReasonSource, Text: "the limits are not known: nobody has waited yet, or the limit source has not answered"})
+	case b.Never != "":
+		add(BlockedError{Reason: ReasonLimits, Text: strings.TrimPrefix(strings.TrimPrefix(b.Never, "gatewayqueue: "), "redisqueue: "), Cure: cureLimits})
+	case b.MaxConcurrency > 0 && b.Remaining+permits <= b.Reserve, b.MaxConcurrency > 0 && b.Remaining == 0:
+		e := BlockedError{Reason: ReasonBudget, Text: textBudget}
+		if b.Reset.After(s.Time) {
+			e.Wait = b.Reset.Sub(s.Time)
+		}
+		add(e)
+	}
+	if s.Hold > 0 {
+		add(BlockedError{Reason: ReasonHold, Wait: s.Hold, Text: textHold + ", after a start, a loss of state, a change of limits, or by hand"})
+	}
+	shards := make([]int, 0, len(s.Resting))
+	for shard := range s.Resting {
+		shards = append(shards, shard)
+	}
+	slices.Sort(shards)
+	for _, shard := range shards {
+		add(BlockedError{Reason: ReasonRest, Wait: s.Resting[shard].Sub(s.Time), Text: fmt.Sprintf("shard %d rests: it has identified too often", shard)})
+	}
+	return reasons
+}
