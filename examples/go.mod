@@ -9,6 +9,7 @@ replace github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream => ../gatewa
 require (
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/bwmarrin/discordgo v0.29.0
+	github.com/coder/websocket v1.8.15
 	github.com/disgoorg/disgo v0.19.6
 	github.com/gatewayqueue/gatewayqueue v0.0.0
 	github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream v0.0.0
@@ -18,7 +19,6 @@ require (
 
 require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/coder/websocket v1.8.15 // indirect
 	github.com/disgoorg/godave v0.1.0 // indirect
 	github.com/disgoorg/json/v2 v2.0.0 // indirect
 	github.com/disgoorg/omit v1.0.0 // indirect

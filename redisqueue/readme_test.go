@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -24,28 +23,12 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-func readmeWait(ctx context.Context, token string, shardID int) error {
-	client := redis.NewClient(&redis.Options{Addr: "redis:6379"})
-	queue, err := redisqueue.New(client,
-		redisqueue.WithApp("1234567890"), // your application ID
-		redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, token)))
-	if err != nil {
-		return err
-	}
-	defer queue.Close()
-
+func readmeWait(ctx context.Context, queue gatewayqueue.Queue, shardID int) error {
 	if err := queue.Wait(ctx, shardID); err != nil {
-		return err // nothing was spent; ask again later
+		return err // says why it has waited; nothing was spent
 	}
 	// send IDENTIFY now
 	return nil
-}
-
-func readmeIdentify(ctx context.Context, queue gatewayqueue.PermitQueue, shardID int, connect, sendIdentify func(context.Context) error) error {
-	err := gatewayqueue.Identify(ctx, queue, shardID,
-		func(ctx context.Context) error { return connect(ctx) },      // fails: slot and unit go back at once
-		func(ctx context.Context) error { return sendIdentify(ctx) }) // from here on it counts as identified
-	return err
 }
 
 // blocks returns the README's code blocks of a language, each as its lines
@@ -71,25 +54,34 @@ func blocks(t *testing.T, path, language string) [][]string {
 	return all
 }
 
-func TestTheReadmesCodeCompiles(t *testing.T) {
-	_, _ = readmeWait, readmeIdentify
-	source, err := os.ReadFile("readme_test.go")
-	require.NoError(t, err)
-	var here []string
-	for line := range strings.Lines(string(source)) {
-		if line = strings.Join(strings.Fields(line), " "); line != "" {
-			here = append(here, line)
+// shown checks that each of a page's blocks of Go is somewhere in these files,
+// which are compiled.
+func shown(t *testing.T, page string, files ...string) {
+	t.Helper()
+	var here strings.Builder
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(source)) {
+			if line = strings.Join(strings.Fields(line), " "); line != "" {
+				here.WriteString(line + "\n")
+			}
 		}
 	}
-	all := strings.Join(here, "\n")
-	found := blocks(t, "../README.md", "go")
+	found := blocks(t, page, "go")
 	require.NotEmpty(t, found)
 	for _, block := range found {
 		for i, line := range block {
 			block[i] = strings.Join(strings.Fields(line), " ")
 		}
-		assert.Contains(t, all, strings.Join(block, "\n"), "copy the README's code into readme_test.go")
+		assert.Contains(t, here.String(), strings.Join(block, "\n"), "the same must be in one of %v", files)
 	}
+}
+
+// The program is of a module of its own, examples, which runs its loop.
+func TestTheReadmesCodeCompiles(t *testing.T) {
+	_ = readmeWait
+	shown(t, "../README.md", "readme_test.go", "../examples/first/main.go")
 }
 
 func TestTheReadmesRedisCLICommandsAnswerAsPrinted(t *testing.T) {
