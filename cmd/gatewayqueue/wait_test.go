@@ -38,7 +38,8 @@ func TestWaitBecomesTheCommand(t *testing.T) {
 		got := run(t, append(args, "--", "sh", "-c", `echo "$GATEWAYQUEUE_SHARD $*"; exit 7`, "bot", "--x")...)
 		assert.Equal(t, 7, got.code, "%s: %s", name, got.err)
 		assert.Equal(t, []string{"", "1", "2", "3"}[shard]+" --x\n", got.out, name)
-		assert.Regexp(t, `^gatewayqueue wait: shard \d may identify, after \d.*\n$`, got.err)
+		assert.Regexp(t, `^(gatewayqueue wait: not granted yet: .*\n)*gatewayqueue wait: shard \d may identify, after \d.*\n$`, got.err)
+		assert.Equal(t, name == "Redis", strings.Contains(got.err, "not granted yet: every bucket is held closed: Redis had no queue"), "why it waits: %s", got.err)
 
 		got = run(t, append([]string{"wait", "--quiet", "--shard", []string{"", "11", "12", "13"}[shard]}, where...)...)
 		if name != "Redis" { // its one bucket is closed for a while: that is tested below
