@@ -26,8 +26,7 @@ func main() {
 		redisqueue.WithLogger(slog.Default()), // why nothing is granted: the first start on an empty Redis takes 10 s
 		redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, os.Getenv("DISCORD_TOKEN"))))
 	if err != nil {
-		slog.Error("a setting is wrong", "error", err)
-		os.Exit(1)
+		panic(err) // a setting is wrong, and it says which
 	}
 	defer queue.Close() // once no shard runs any more: gives up places in line
 
