@@ -96,7 +96,7 @@ func (v *view) draw(width, height int) []string {
 		picture.Row("budget", fmt.Sprintf("%d of %d left%s", limit.Remaining, limit.Total, picture.Dim(", all again in "+picture.Seconds(limit.ResetAfter))), width),
 		picture.Row("time", picture.Seconds(time.Since(v.began)), width),
 		"",
-		picture.Dim(" " + row("shard", "state", "identifies", "READY", "RESUMED", "op 7", "op 9", "heartbeats", "connections")),
+		picture.Dim(" " + row("shard", "state", "IDENTIFY", "READY", "RESUMED", "op 7", "op 9", "heartbeats", "connections")),
 	}
 	room := max(0, height-len(frame))
 	for n, one := range shards {
@@ -124,7 +124,7 @@ func (v *view) shardRow(r gatewaytest.ShardReport, ready bool) string {
 }
 
 func row(shard, state string, cells ...any) string {
-	return fmt.Sprintf("%5s  %-9s  %10v  %5v  %7v  %4v  %4v  %10v  %11v", append([]any{shard, state}, cells...)...)
+	return fmt.Sprintf("%5s  %-9s %8v  %5v  %7v  %4v  %4v  %10v  %11v", append([]any{shard, state}, cells...)...)
 }
 
 func judgeText(v gatewaytest.Verdict) string {
