@@ -219,18 +219,37 @@ func (q *InMemoryQueue) release(t *ticket, what EventKind, now time.Time) {
 			delete(q.visits, t.visit)
 		}
 	}
-	switch {
-	case !sent:
-	case b.old:
-		q.before.hold = later(q.before.hold, until)
-	default:
-		b.floor = later(b.floor, until)
+	if sent {
+		q.closeUntil(b, until)
 	}
 	if b.old || wasEmpty {
 		q.serveAll(now)
 	} else {
 		q.serve(b, now)
 	}
+	q.checkDeadlines(now)
+}
+
+// closeUntil keeps a bucket closed until then, whoever holds it.
+func (q *InMemoryQueue) closeUntil(b *bucket, until time.Time) {
+	if b.old {
+		q.before.hold = later(q.before.hold, until)
+	} else {
+		b.floor = later(b.floor, until)
+	}
+}
+
+// sentAfterAll is the IDENTIFY of a permit that had ended, within d from now.
+func (q *InMemoryQueue) sentAfterAll(t *ticket, d time.Duration) {
+	now := q.lock()
+	defer q.unlock()
+	if t.closes.IsZero() {
+		return // granted without a limit
+	}
+	t.within = d
+	q.used(t, now)
+	q.budget.identified(t, now, true)
+	q.closeUntil(t.bucket, now.Add(d+q.window+q.permitMargin))
 	q.checkDeadlines(now)
 }
 

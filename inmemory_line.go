@@ -54,6 +54,10 @@ func (t *ticket) IdentifiedWithin(_ context.Context, d time.Duration) error {
 // IDENTIFY until now: the window starts now. Its wait may be granted again.
 func (t *ticket) Lapse() { t.queue.settle(t, EventExpired) }
 
+// SentAfterAll hears that IDENTIFY was sent, or leaves up to d from now, though the
+// permit had been given back or had lapsed: it counts, and its window starts then.
+func (t *ticket) SentAfterAll(d time.Duration) { t.queue.sentAfterAll(t, max(d, 0)) }
+
 // Abandon implements [Permit].
 func (t *ticket) Abandon(context.Context) error {
 	t.queue.settle(t, EventAbandoned)

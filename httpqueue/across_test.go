@@ -8,6 +8,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -462,6 +463,7 @@ func TestAcross_EveryOrderOfReportsOfAPermit(t *testing.T) {
 		{{"identified", none}, {"delete", gone}, {"delete", gone}, {"renew", gone}, {"identified", none}},
 		{{"identified", none}, {"renew", gone}, {"identified", none}, {"delete", gone}},
 		{{"delete", none}, {"renew", gone}, {"delete", none}},
+		{{"delete", none}, {"identified", none}, {"identified", none}, {"delete", gone}, {"renew", gone}},
 	} {
 		for store, start := range stores {
 			t.Run(fmt.Sprint(store, order), func(t *testing.T) {
@@ -483,6 +485,35 @@ func TestAcross_EveryOrderOfReportsOfAPermit(t *testing.T) {
 							require.Equal(t, "settled", r.body["reason"])
 						}
 					}
+				})
+			})
+		}
+	}
+}
+
+// An IDENTIFY counts though its permit had ended: it has been sent.
+func TestAcross_AnIdentifyAfterTheEndOfItsPermitCounts(t *testing.T) {
+	for store, start := range stores {
+		for how, end := range map[string]func(t *testing.T, s *site, at string){
+			"given back": func(t *testing.T, s *site, at string) {
+				require.Equal(t, http.StatusNoContent, s.do(t, "DELETE", at, "").status)
+			},
+			"lapsed": func(*testing.T, *site, string) { time.Sleep(11 * time.Second) },
+		} {
+			t.Run(fmt.Sprint(store, " ", how), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := start(t)
+					at := s.do(t, "POST", "/v1/permits", `{"shard":1}`).header.Get("Location")
+					end(t, s, at)
+					for range 2 {
+						require.Equal(t, http.StatusNoContent, s.do(t, "POST", at+"/identified", "").status)
+					}
+					sent := time.Now()
+					require.Equal(t, http.StatusCreated, s.do(t, "POST", "/v1/permits", `{"shard":1}`).status)
+					require.GreaterOrEqual(t, time.Since(sent), gatewayqueue.IdentifyDelay)
+					var status gatewayqueue.Status
+					require.NoError(t, json.Unmarshal([]byte(s.do(t, "GET", "/v1/status", "").text), &status))
+					require.Equal(t, 2, status.Budget.Total-status.Budget.Remaining, "one for each")
 				})
 			})
 		}

@@ -123,9 +123,13 @@ func readBody(w http.ResponseWriter, r *http.Request, v any, strict bool) (p *pr
 	}
 	// A page in a browser can send anything to a server on its user's loopback,
 	// but not JSON by this name. (Its other requests are found by their headers.)
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if strict && (err != nil || kind != "application/json") {
-		return newProblem(http.StatusUnsupportedMediaType, "media-type", "send the body as Content-Type: application/json"), false
+	kind, more, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset, coding := more["charset"], r.Header.Get("Content-Encoding")
+	if strict && (err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8")) {
+		return newProblem(http.StatusUnsupportedMediaType, "media-type", "send the body as Content-Type: application/json, in UTF-8"), false
+	}
+	if coding != "" && !strings.EqualFold(coding, "identity") {
+		return newProblem(http.StatusUnsupportedMediaType, "media-type", "send the body as it is, without a Content-Encoding"), false
 	}
 	return decode(body, v, strict), false
 }

@@ -278,8 +278,14 @@ func TestBadRequestsAreNamed(t *testing.T) {
 			assert.NotEmpty(t, r.header.Get("Allow"))
 		}
 	}
-	r := s.do(t, "POST", "/v1/permits", `{"shard":0}`, "Content-Type: text/plain")
-	assert.Equal(t, http.StatusUnsupportedMediaType, r.status, "a page in a browser must not get this far")
+	for _, header := range [][]string{
+		{"Content-Type: text/plain"}, // a page in a browser must not get this far
+		{"Content-Type: application/json; charset=utf-16"},
+		{"Content-Type: application/json", "Content-Encoding: gzip"},
+	} {
+		r := s.do(t, "POST", "/v1/permits", `{"shard":0}`, header...)
+		assert.Equal(t, http.StatusUnsupportedMediaType, r.status, "%v", header)
+	}
 	assert.Equal(t, 100000, remaining(t, queue), "nothing was granted")
 }
 

@@ -28,7 +28,8 @@ type held struct {
 
 	mu      sync.Mutex
 	permits map[string]*heldPermit
-	ended   ownNotes // why those ended that are held no more
+	ended   ownNotes                       // why those ended that are held no more
+	unused  map[string]gatewayqueue.Permit // those that ended without a report that they were used, for a while
 }
 
 // What clients have told of their permits.
@@ -99,7 +100,36 @@ func (h *held) remove(p *heldPermit, why string) (was bool) {
 	_, was = h.permits[p.name]
 	delete(h.permits, p.name)
 	p.timer.Stop()
+	if was && why != toldIdentified {
+		if h.unused == nil {
+			h.unused = make(map[string]gatewayqueue.Permit)
+		}
+		h.unused[p.name] = p.Permit
+		time.AfterFunc(heldReports, func() { h.forget(p.name) })
+	}
 	return was
+}
+
+// forget takes out a permit that ended unused.
+func (h *held) forget(name string) (permit gatewayqueue.Permit, was bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	permit, was = h.unused[name]
+	delete(h.unused, name)
+	return permit, was
+}
+
+// sentAfterAll hears that IDENTIFY was sent, or leaves within d, on a permit that had
+// ended, and reports whether that could be counted.
+func (h *held) sentAfterAll(name string, d time.Duration) bool {
+	permit, was := h.forget(name)
+	used, ok := permit.(interface{ SentAfterAll(time.Duration) })
+	if !was || !ok {
+		return false
+	}
+	_, _, _ = h.ended.Remember(context.Background(), name, toldIdentified, knownFor, true)
+	used.SentAfterAll(d)
+	return true
 }
 
 // lapse ends a permit whose client is not heard of any more. It may have sent

@@ -100,10 +100,12 @@ func (h *Handler) permitOf(ctx context.Context, id string) (gatewayqueue.Permit,
 		switch h.held.reason(text) {
 		case reasonSettled:
 			bad := h.problemOf(gatewayqueue.ErrPermitSettled)
-			bad.told = h.held.told(text)
+			bad.told, bad.held = h.held.told(text), text
 			return nil, bad
 		case reasonLapsed:
-			return nil, h.problemOf(gatewayqueue.ErrPermitExpired)
+			bad := h.problemOf(gatewayqueue.ErrPermitExpired)
+			bad.held = text
+			return nil, bad
 		}
 		return nil, newProblem(http.StatusGone, "gone", "this server knows nothing of the permit: it ended long ago, or was another server's")
 	}
@@ -157,23 +159,30 @@ func (h *Handler) postIdentified(w http.ResponseWriter, r *http.Request, id stri
 	if body.Within < 0 || body.Within > time.Minute.Milliseconds() {
 		return invalid("within_ms", body.Within, fmt.Sprintf("0 to %d", time.Minute.Milliseconds()))
 	}
-	return h.report(w, r, id, func(permit gatewayqueue.Permit, ctx context.Context) error {
+	within := max(time.Duration(body.Within)*time.Millisecond, h.options.margin)
+	if body.Within == 0 {
+		within = 0
+	}
+	return h.report(w, r, id, within, func(permit gatewayqueue.Permit, ctx context.Context) error {
 		later, ok := permit.(identifiedWithin)
-		if body.Within == 0 || !ok {
+		if within == 0 || !ok {
 			return permit.Identified(ctx)
 		}
-		return later.IdentifiedWithin(ctx, max(time.Duration(body.Within)*time.Millisecond, h.options.margin))
+		return later.IdentifiedWithin(ctx, within)
 	})
 }
 
 // deletePermit is DELETE /v1/permits/{id}: no IDENTIFY was or will be sent.
 func (h *Handler) deletePermit(w http.ResponseWriter, r *http.Request, id string) *problem {
-	return h.report(w, r, id, gatewayqueue.Permit.Abandon)
+	return h.report(w, r, id, 0, gatewayqueue.Permit.Abandon)
 }
 
-func (h *Handler) report(w http.ResponseWriter, r *http.Request, id string, report func(gatewayqueue.Permit, context.Context) error) *problem {
+// report hears how a permit has ended. An IDENTIFY counts whatever was said before:
+// it was sent.
+func (h *Handler) report(w http.ResponseWriter, r *http.Request, id string, within time.Duration, report func(gatewayqueue.Permit, context.Context) error) *problem {
 	permit, bad := h.permitOf(r.Context(), id)
-	if bad != nil && bad.told != "" && (bad.told == toldAbandoned) == (r.Method == http.MethodDelete) {
+	sent := r.Method != http.MethodDelete
+	if bad != nil && (bad.told != "" && (bad.told == toldAbandoned) != sent || sent && h.held.sentAfterAll(bad.held, within)) {
 		w.WriteHeader(http.StatusNoContent) // reports may be repeated
 		return nil
 	}

@@ -50,6 +50,7 @@ type problem struct {
 	close      bool
 	allow      string
 	told       string // of a settled permit that a handler has held
+	held       string // the name of a permit that has ended
 }
 
 func newProblem(status int, name, detail string) *problem {

@@ -239,12 +239,18 @@ func (c *config) usualPermitLease() time.Duration {
 	return min(max(defaultPermitWindows*c.window, least), gatewayqueue.PermitBound)
 }
 
+// mostUnits is the largest number that Lua counts without an error.
+const mostUnits = 1 << 53
+
 // validateLimit refuses what a shared queue cannot run with. max_concurrency 0,
 // which switches a queue in memory off, is refused: here it would switch it off
 // for every pod.
 func validateLimit(l gatewayqueue.SessionStartLimit) error {
 	if err := l.Validate(); err != nil {
 		return err
+	}
+	if l.Total > mostUnits {
+		return &gatewayqueue.InvalidError{Field: "total", Value: l.Total, Want: fmt.Sprintf("at most %d in a shared queue", mostUnits)}
 	}
 	if l.MaxConcurrency < 1 || l.MaxConcurrency > maxConcurrencyBound {
 		return &gatewayqueue.InvalidError{
