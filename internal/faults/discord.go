@@ -28,7 +28,7 @@ type discord struct {
 	ever   []int         // all values of max_concurrency so far
 	raised int           // units by which total has grown
 	spends []spend       // in the order of reports
-	mood   mood
+	moods  []*mood       // in force; the last one is how the limit source answers
 	asked  int
 }
 
@@ -142,18 +142,21 @@ func (d *discord) used() []int {
 func (d *discord) turn(m mood) func() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	old := d.mood
-	d.mood = m
+	mine := &m
+	d.moods = append(d.moods, mine)
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.mood = old
+		d.moods = slices.DeleteFunc(d.moods, func(one *mood) bool { return one == mine })
 	}
 }
 
 func (d *discord) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	d.mu.Lock()
-	m := d.mood
+	var m mood
+	if n := len(d.moods); n > 0 {
+		m = *d.moods[n-1]
+	}
 	d.asked++
 	d.mu.Unlock()
 	if m.answer != nil && m.answer(w) {
