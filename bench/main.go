@@ -155,6 +155,8 @@ func everything(s *suite.Suite, z suite.Size, out, micro string) error {
 
 const intro = `# Benchmarks
 
+For contributors, and for those who doubt; [sizing.md](sizing.md) is for those who plan.
+
 Written by ` + "`scripts/bench`" + `; nothing here was written by hand. Every contestant did the same work in the same run,
 before a judge that has no tolerance. The figures are the medians of %d runs, with the lowest and the highest in brackets;
 violations, and units over the budget, are those of the best and of the worst run.

@@ -1,0 +1,61 @@
+package redisqueue_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Every log line and error that a page quotes is one of the code: `"like this"`, with
+// … for what varies.
+func TestTroubleshooting_QuotesAreOfTheCode(t *testing.T) {
+	var code strings.Builder
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git" || d.Name() == "internal" || d.Name() == "bench"):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		code.Write(source)
+		return err
+	})
+	require.NoError(t, err)
+	page, err := os.ReadFile("../docs/troubleshooting.md")
+	require.NoError(t, err)
+	quotes := regexp.MustCompile("`\"([^`]+)\"`").FindAllStringSubmatch(string(page), -1)
+	require.Greater(t, len(quotes), 20)
+	for _, quote := range quotes {
+		for part := range strings.SplitSeq(quote[1], "…") {
+			assert.Contains(t, code.String(), strings.TrimSpace(part), "nothing says %q any more", quote[1])
+		}
+	}
+	require.GreaterOrEqual(t, strings.Count(string(page), "\n- **Look:**"), 10, "symptoms")
+	require.Equal(t, strings.Count(string(page), "\n### "), strings.Count(string(page), "\n- **Do:**"), "each says what to do")
+}
+
+// The first lines of each page say whom it is for.
+func TestDocs_SayWhomTheyAreFor(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, pages)
+	for _, page := range pages {
+		if strings.HasPrefix(filepath.Base(page), "libraries") {
+			continue // "How to plug the queue into the library you have" says it in its way
+		}
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		title, rest, _ := strings.Cut(string(text), "\n\n")
+		require.True(t, strings.HasPrefix(title, "# "), page)
+		assert.Regexp(t, `^For [a-z]`, rest, "%s: the line below its title says whom it is for", page)
+	}
+}
