@@ -49,11 +49,14 @@ func TestCompare(t *testing.T) {
 				p.limiter, p.window = c.limiter, gatewayqueue.IdentifyDelay
 				f := newFleet(t, p)
 				cold := report.Watch(t.Context(), f.gateway, f.shards, patience)
-				f.gateway.Restart()
-				again := report.Watch(t.Context(), f.gateway, f.shards, patience)
+				again := report.NoCells
+				if cold.Over == 0 {
+					f.gateway.Restart()
+					again = report.Watch(t.Context(), f.gateway, f.shards, patience).Cells(f.shards)
+				}
 				mu.Lock()
 				defer mu.Unlock()
-				rows[i] = fmt.Sprintf("| %s | %s | %s |", c.how, cold.Cells(f.shards), again.Cells(f.shards))
+				rows[i] = fmt.Sprintf("| %s | %s | %s |", c.how, cold.Cells(f.shards), again)
 				t.Log(rows[i])
 				for _, p := range f.pods {
 					p.kill(t)

@@ -98,7 +98,7 @@ func (f *fleet) liveAlone(t *testing.T) string {
 	cold := report.Watch(t.Context(), f.discord, f.shards, patience)
 	cells := cold.Cells(f.shards) + " | "
 	if cold.Over > 0 {
-		return cells + "- | - | -" // nobody may identify any more
+		return cells + report.NoCells
 	}
 	f.discord.Restart()
 	again := report.Watch(t.Context(), f.discord, f.shards, patience)

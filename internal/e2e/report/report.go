@@ -54,6 +54,9 @@ func (p Phase) Cells(shards int) string {
 	return fmt.Sprintf("%d | %s | %s", p.Early, identifies, up)
 }
 
+// NoCells are the three of a phase that nobody could begin, since the token was lost.
+const NoCells = "- | - | -"
+
 // Replace puts a table between the marks of that name in a document.
 func Replace(path, name, table string) error {
 	begin, end := "<!-- "+name+": begin -->\n", "<!-- "+name+": end -->\n"
