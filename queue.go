@@ -14,9 +14,26 @@
 // most simply through [Identify]: the bucket stays closed while it dials, and
 // the 5 s are counted from the IDENTIFY itself.
 //
-// [InMemoryQueue] serves one process. Package redisqueue serves any number of
-// them through one Redis. RESUME is not limited by Discord and must never
-// wait in a queue.
+// RESUME is not limited by Discord and must never wait in a queue.
+//
+// # Which package
+//
+//	one process                     this one: [NewInMemory]
+//	several processes, in Go        redisqueue, through one Redis
+//	on disgo, or discordgo          disgoqueue, discordgoqueue: around either
+//	a client of a queue server      httpqueue; it serves one, too
+//	metrics for Prometheus          promqueue, a module of its own
+//	a fake Discord for tests        gatewaytest
+//	a queue of your own, tested     queuetest
+//
+// # Errors
+//
+//	[InvalidError]      a value that is refused, and what is allowed; an [ErrInvalid]
+//	[DeadlineError]     the wait would outlast the context; a [context.DeadlineExceeded]
+//	[BlockedError]      why nothing is granted; in the error of a Wait whose context ends
+//	[ExhaustedError]    the budget is used up, where the queue does not wait for it; an [ErrExhausted]
+//	[ErrClosed]         the queue was closed
+//	[ErrPermitExpired]  a permit's time has passed; an [ErrPermitSettled] was reported before
 package gatewayqueue
 
 import (

@@ -75,6 +75,11 @@ func TestValuesEditedToNonsenseAreNamed(t *testing.T) {
 					server.HSet(at+c.key, c.field, c.value)
 				}
 				newcomer := open(t, client, fresh(1)...)
+				if c.key == "remaining" && c.value != "" {
+					_, err := q.Status(t.Context())
+					require.ErrorIs(t, err, redisqueue.ErrBadValue)
+					require.ErrorContains(t, err, at+c.key+": correct it with redis-cli")
+				}
 				for _, q := range []gatewayqueue.Queue{q, newcomer} {
 					err := q.Wait(t.Context(), 1)
 					require.ErrorIs(t, err, redisqueue.ErrBadValue)

@@ -17,6 +17,21 @@
 // twice per [WithPodLease]; the places of a pod that stops are passed over. A
 // pod with neither sends nothing.
 //
+// # Why nothing is granted
+//
+// A queue says it by itself: to [slog.Default] unless [WithLogger] says otherwise,
+// at most about once a minute for each reason; as an event
+// ([gatewayqueue.EventBlocked], [WithObserver]); in the error of a Wait whose
+// context ends, which is a [gatewayqueue.BlockedError]; and in
+// [gatewayqueue.Status.Blocked]. The very first start on an empty Redis holds every
+// bucket for 10 s: who identified just now is not known. docs/troubleshooting.md
+// goes from the symptom to what to do.
+//
+// # In a test
+//
+// A plain miniredis lets no key expire: call ClockTTL(true) on it. The example
+// testOfABot has a whole test: queue, fake Discord, bot and verdict.
+//
 // # When Redis is away
 //
 // Redis down, loading, read-only or full is no error: waiters wait, until their

@@ -23,6 +23,7 @@ type health struct {
 	err      error
 	count    int       // failures in a row
 	said     bool      // the log has said so
+	met      bool      // Redis has answered once
 	until    time.Time // claims want no grant before
 
 	moving  error // the cluster has some of the keys on another node, and no claim was answered since
@@ -46,11 +47,12 @@ func (h *health) failed(err error) {
 	if h.count++; h.count == 1 {
 		h.since = time.Now()
 	}
-	again := h.count > 1 && !h.said // one lost reply among many is not worth a line
 	h.err = err
 	for _, sign := range hardSigns {
 		h.hard = h.hard || strings.Contains(err.Error(), sign)
 	}
+	// One lost reply among many is not worth a line; a server that was never there is.
+	again := (h.count > 1 || h.hard && !h.met) && !h.said
 	h.mu.Unlock()
 	h.reload()
 	h.queue.config.observe(gatewayqueue.Event{Kind: gatewayqueue.EventStoreError, Err: err})
@@ -108,6 +110,7 @@ func (h *health) moved() {
 
 func (h *health) answered() {
 	h.mu.Lock()
+	h.met = true
 	if h.count == 0 {
 		h.mu.Unlock()
 		return

@@ -17,6 +17,7 @@ type keys struct{ prefix string }
 func keysOf(app string) keys { return keys{"identify:{" + app + "}:"} }
 
 func (k keys) limits() string         { return k.prefix + "limits" }
+func (k keys) remaining() string      { return k.prefix + "remaining" }
 func (k keys) slot(bucket int) string { return k.prefix + "slot:" + strconv.Itoa(bucket) }
 
 // of are the keys that a script's head names, of a bucket and of a ticket where

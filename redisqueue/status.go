@@ -55,7 +55,12 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 	now := r.at("now").int64()
 	limits := r.at("limits").list().pairs()
 	status := gatewayqueue.Status{App: s.config.app, Time: time.UnixMilli(now), Epoch: limits["epoch"]}
-	left := r.at("remaining").optional()
+	left, text := -1, r.at("remaining").text()
+	if n, err := strconv.Atoi(text); err == nil {
+		left = n
+	} else if text != "" && r.err == nil {
+		r.err = fmt.Errorf("BADVALUE %s", s.keys.remaining())
+	}
 	number := func(field string) int64 {
 		n, err := strconv.ParseInt(limits[field], 10, 64)
 		if err != nil && limits[field] != "" && r.err == nil {
