@@ -64,7 +64,6 @@ func (c *connection) identify(ctx context.Context, shard int) error {
 func (c *connection) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer c.ws.Close(websocket.StatusNormalClosure, "") //nolint:errcheck // it may be closed already
 	go c.beat(ctx)
 	for {
 		var event payload
@@ -77,6 +76,8 @@ func (c *connection) run(ctx context.Context) error {
 		}
 	}
 }
+
+func (c *connection) close() { _ = c.ws.Close(websocket.StatusNormalClosure, "") } // it may be closed already
 
 func (c *connection) beat(ctx context.Context) {
 	for ticker := time.NewTicker(c.beats); ; {

@@ -47,6 +47,9 @@ func keepUp(ctx context.Context, queue gatewayqueue.PermitQueue, shard int) {
 		if err == nil {
 			err = conn.run(ctx) // until the session has ended. To RESUME it, do not ask the queue
 		}
+		if conn != nil {
+			conn.close()
+		}
 		if ctx.Err() == nil {
 			slog.Warn("the shard identifies again", "shard", shard, "error", err)
 			time.Sleep(time.Second)

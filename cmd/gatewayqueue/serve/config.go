@@ -74,7 +74,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.Remaining, "remaining", 0, 10_000_000, "without a bot token: how many are left today\n(default: all)")
 	cli.Duration(flags, &c.Refresh, "refresh", time.Second, 24*time.Hour, "how often Discord is asked for the limits")
 	cli.Duration(flags, &c.Margin, "margin", gatewayqueue.IdentifiedMargin, time.Minute, "added to the 5 s after a grant on the legacy\nroute, for what may pass until IDENTIFY; 1s for clients in\nscripting languages on busy machines, 1500ms for\nthose that dial then; permits of /v1 need none")
-	cli.Int(flags, &c.Reserve, "reserve", 0, 10_000_000, "with --redis: identifies a day that are never\ngranted (default: 1 % of the total, at most 10 or\nmax_concurrency)")
+	cli.Int(flags, &c.Reserve, "reserve", 0, 10_000_000, "with --redis: identifies a day that are never\ngranted (default: 1 % of the total, 10 at most;\nmax_concurrency if that is more)")
 	cli.Int(flags, &c.Breaker, "breaker", 0, 10_000_000, "with --redis: identifies a day from which a shard\nhas to rest, ever longer, before the next; 0 is\nnever. For clients that name no shard, which all\ncount as shard 0")
 	cli.Int(flags, &c.Replicas, "replicas", 0, 100, "with --redis: a grant counts once so many replicas\nhave it; give every server and bot the same, the\nnumber of all replicas (default: 0)")
 	cli.Int(flags, &c.MaxWaiters, "max-waiters", 1, 1_000_000, "requests that may wait at a time")
