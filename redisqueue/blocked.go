@@ -123,6 +123,13 @@ func (q *RedisQueue) holds(d time.Duration, why string) {
 	}
 }
 
+// holdsFor says if every bucket is closed for that reason, as far as is known.
+func (q *RedisQueue) holdsFor(why string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.hold.why == why && time.Until(q.hold.until) > 0
+}
+
 // holdBlocks is the hold as a reason.
 func holdBlocks(d time.Duration, why string) *gatewayqueue.BlockedError {
 	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonHold, Wait: d, Text: "every bucket is held closed: " + why}

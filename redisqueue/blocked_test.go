@@ -243,3 +243,29 @@ func TestMiniredis_WhoseTTLsStandStillIsNamedAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// What lasts for hours is told hourly, not each minute.
+func TestBlocked_WhatLastsIsToldHourly(t *testing.T) {
+	for name, row := range map[string]struct {
+		limit gatewayqueue.SessionStartLimit
+		slot  bool
+	}{
+		"the budget":              {gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 0, ResetAfter: 5 * time.Hour, MaxConcurrency: 1}, false},
+		"a bucket closed by hand": {full(1), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
+				log := newLogbook()
+				q := open(t, client, fresh(1, redisqueue.WithLimit(row.limit), log.option())...)
+				if row.slot {
+					require.NoError(t, client.Set(t.Context(), at+"slot:0", "maintenance", 5*time.Hour).Err())
+				}
+				waiter := ask(t.Context(), q, 0)
+				waitsOn(t, waiter, 4*time.Hour)
+				said := log.said("nothing is granted for now")
+				require.GreaterOrEqual(t, said, 1, log.all())
+				require.LessOrEqual(t, said, 6, log.all())
+			})
+		})
+	}
+}

@@ -161,4 +161,5 @@ func (q *RedisQueue) unacknowledged(err *unacknowledgedError) {
 		return
 	}
 	q.config.log.Warn("Redis's replicas do not acknowledge grants: none counts until they do", "acknowledged", err.acked, "want", err.want)
+	q.blockSaid("alone", storeBlocks(err), func() {})
 }

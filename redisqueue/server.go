@@ -63,6 +63,9 @@ func (q *RedisQueue) longestHold() time.Duration {
 // closed every bucket.
 func (q *RedisQueue) met(id identity, hold time.Duration) {
 	word, why := id.cut()
+	if word == "notice" && q.holdsFor(whyEmpty) { // it knows no script because it is new: said already
+		word = "blind"
+	}
 	log := q.config.log
 	lost := true
 	switch word {
