@@ -1,5 +1,5 @@
 // The in-memory queue's budget: units per period. docs/design.md, "The budget",
-// has the rules; package redisqueue keeps the same ones (lua/lib/budget.lua).
+// has the rules; package redisqueue keeps the same ones (lua/lib/period.lua, figures.lua).
 
 package gatewayqueue
 

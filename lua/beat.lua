@@ -21,29 +21,30 @@
 --   wait, ahead  of each line: how long its bucket stays closed, to the microsecond, '' while a permit is out;
 --                how many tickets stand before the pod's first that can be granted, '' if that has lost its place
 
-local clock = redis.call('TIME')
-local exact = clock[1] * 1000 + clock[2] / 1000
-local now = math.floor(exact)
-local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
-local function decimal(v) return whole(string.match(v, '^(%-?%d+)%.?%d*$')) and tonumber(v) end
+-- include lib/values.lua
+-- include lib/limits.lua
+-- include lib/known.lua
+-- include lib/bucket.lua
 -- include lib/line.lua
+-- include lib/able.lua
 
-local limits = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'refresh_at', 'reset_at', 'closed_until',
-  'ask_after', 'total', 'pod_lease')
-local left = redis.call('GET', remaining_key)
-local seq = tonumber(limits[2] or '0') or 0
-local reset, closed = tonumber(limits[5] or '0') or 0, tonumber(limits[6] or '0') or 0
-local usual_lease = tonumber(string.match(limits[9] or '', '^%d+') or pod_lease) -- the longest of all pods
-local known = left or reset > 0 and reset <= now -- a lost budget is none that is over
-local code = known and limits[1] == known_epoch and seq >= known_seq and whole(limits[3]) == known_buckets
-  and whole(limits[8]) == known_total and 'ok' or 'resync'
-
-redis.call('ZADD', pods_key, now + pod_lease, pod)
+-- 1. The pod lives. Does it know what is in force?
+local limits, left = read_limits(), redis.call('GET', remaining_key)
+local reset = limits.reset_at or 0
+local over = reset > 0 and reset <= now
+renew_lease(pod, pod_lease)
 redis.call('ZREMRANGEBYSCORE', pods_key, '-inf', now - 60000) -- the long dead
-local reply, lapse = {code, now, left or '', seq, reset, 0, '', 0, '', ''}, nil
-if code ~= 'ok' then return reply end
-local claimable = left and not (reset > 0 and reset <= now) and (tonumber(left) or 0) > reserve
-local lowest, died = redis.call('ZRANGE', pods_key, 0, 0, 'WITHSCORES'), nil
+local refresh, lapse, died, last_hold, lines = 0, nil, '', '', {}
+local function reply(code)
+  local values = {code, now, left or '', limits.seq or 0, reset, refresh, lapse and math.max(lapse, 0) or '', room == 0 and 1 or 0,
+    died, last_hold}
+  for i = 1, #lines do values[#values + 1] = lines[i] end
+  return values
+end
+if not up_to_date(limits) or not (left or over) then return reply('resync') end -- a lost budget is none that is over
+
+-- 2. Who has died, who wants no grant, and who asks the limit source.
+local lowest = redis.call('ZRANGE', pods_key, 0, 0, 'WITHSCORES')
 if tonumber(lowest[2]) < now then
   lowest = redis.call('ZRANGE', pods_key, 0, 63, 'WITHSCORES')
   for i = 2, #lowest, 2 do
@@ -51,38 +52,33 @@ if tonumber(lowest[2]) < now then
   end
 end
 local hold = tonumber(redis.call('ZRANGE', holds_key, -1, -1, 'WITHSCORES')[2] or '0')
-if died then reply[9] = died end
-if hold > now then reply[10] = math.min(hold, now + 600000) end -- longer, or inf: edited
-local refresh_at, ask_after = tonumber(limits[4] or '0') or 0, tonumber(limits[7] or '0') or 0
-if refresh_every > 0 and math.max(refresh_at, ask_after) <= now then
-  reply[6] = 1 -- one pod at a time: the next, if this one dies over it
+if hold > now then last_hold = math.min(hold, now + 600000) end -- longer, or inf: edited
+if refresh_every > 0 and math.max(whole(limits.refresh_at) or 0, whole(limits.ask_after) or 0) <= now then
+  refresh = 1 -- one pod at a time: the next, if this one dies over it
   redis.call('HSET', limits_key, 'refresh_at', now + 10000)
 end
-local at = each_arg
+
+-- 3. Its lines: new tickets take their places, and each line says how it stands.
+local usual_lease = limits.pod_lease and agreed(limits.pod_lease) or pod_lease
+local claimable, at = left and not over and (tonumber(left) or 0) > reserve, each_arg
 for i = each_key, #KEYS, 2 do
   local slot_key, queue_key = KEYS[i], KEYS[i + 1]
   local bucket, first, places = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  at = at + 3
   for _ = 1, places do
-    local arrival, ticket = ARGV[at + 3], ARGV[at + 4]
-    redis.call('ZADD', queue_key, 'NX', arrival == '' and now or arrival, ticket)
+    enter_line(queue_key, ARGV[at], ARGV[at + 1])
     at = at + 2
   end
-  at = at + 3
-  local slot, wait, open = redis.call('GET', slot_key), '', -1
-  if string.sub(slot or '', -7) ~= ' permit' then
-    wait = (decimal(redis.call('HGET', opens_key, bucket) or '0') or 0) - exact -- claim says if it is no number
-    if slot and wait <= 0 then wait = redis.call('PTTL', slot_key) + 1 end -- it was set by hand
-    wait = math.max(wait, closed - exact)
-    if claimable then open = -wait end
-    wait = string.format('%.3f', math.max(wait, 0))
+  local slot, wait, open = read_bucket(slot_key, bucket, 0) or {opens = 0}, '', -1 -- claim says if `opens` is no time
+  if not slot.permit then
+    local closed_for = math.max(slot.opens, limits.closed_until or 0) - exact
+    if claimable then open = -closed_for end
+    wait = string.format('%.3f', math.max(closed_for, 0))
   end
-  local head, passed = first_able(queue_key, pods_key, holds_key, bucket, first, 5 * usual_lease, open)
+  local ahead, head = place_of(queue_key, bucket, first, usual_lease, open)
   local its_pod = pod_of(head or '')
   if (head or '') ~= '' and its_pod ~= pod then lapse = math.min(lapse or math.huge, leases[its_pod] - now) end
-  local ahead = rank_of(queue_key, pods_key, first)
-  reply[#reply + 1] = wait
-  reply[#reply + 1] = ahead and (head == first and 0 or math.max(ahead - passed, 0)) or ''
+  lines[#lines + 1] = wait
+  lines[#lines + 1] = ahead or ''
 end
-if room == 0 then reply[8] = 1 end
-if lapse then reply[7] = math.max(lapse, 0) end
-return reply
+return reply('ok')

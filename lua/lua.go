@@ -2,8 +2,12 @@
 // is one decision and runs on Redis 6.0 and later. Its head names its keys,
 // arguments and replies, in their order, for everybody: a script is sent to Redis
 // with a local of that name for each (slot_key, ticket), Go calls it by these
-// names, and so do its tests. What several scripts share is in lib; it stands in
-// a script where that says "-- include lib/NAME.lua".
+// names, and so do its tests.
+//
+// What several scripts share is in lib, where keys have the names that every head
+// gives them. It stands in a script where that says "-- include lib/NAME.lua": at
+// the top, or in the branch that alone needs it, since Redis makes a function
+// whenever it comes to it.
 package lua
 
 import (
@@ -96,7 +100,7 @@ func Milliseconds(d time.Duration) int64 { return (d + time.Millisecond - 1).Mil
 //go:embed *.lua lib/*.lua
 var files embed.FS
 
-var include = regexp.MustCompile(`(?m)^-- include (lib/\w+\.lua)\n`)
+var include = regexp.MustCompile(`(?m)^ *-- include (lib/\w+\.lua)\n`)
 
 // load reads a script, puts in what it includes, and the names that its head
 // gives.
@@ -108,10 +112,33 @@ func load(name string) *Script {
 		s.problem("there is no head: comments, and then an empty line")
 	}
 	s.parse(head)
-	s.Source = head + "\n\n" + s.locals() + include.ReplaceAllStringFunc(body, func(line string) string {
-		return s.read(include.FindStringSubmatch(line)[1])
-	})
+	body = include.ReplaceAllStringFunc(body, func(line string) string { return s.read(include.FindStringSubmatch(line)[1]) })
+	s.Source = head + "\n\n" + s.locals() + withoutUnused(body)
 	return s
+}
+
+var (
+	function = regexp.MustCompile(`(?m)^local function (\w+)\(.*(?:\n  .*)*(?:\nend)?\n`)
+	comment  = regexp.MustCompile(`(?m)(^| )--.*$`)
+)
+
+// withoutUnused leaves out the functions of lib that a script does not use. Redis
+// would make each of them at every call, and ten cost as much as a short command.
+func withoutUnused(body string) string {
+	for {
+		code := comment.ReplaceAllString(body, "")
+		shorter := function.ReplaceAllStringFunc(body, func(text string) string {
+			name := regexp.MustCompile(`\b` + function.FindStringSubmatch(text)[1] + `\b`)
+			if len(name.FindAllStringIndex(code, 2)) < 2 {
+				return ""
+			}
+			return text
+		})
+		if shorter == body {
+			return body
+		}
+		body = shorter
+	}
 }
 
 func (s *Script) problem(format string, args ...any) {

@@ -6,8 +6,7 @@
 --   trouble    why, for people
 -- Reply  code ask_after
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- include lib/values.lua
 
 local after = tonumber(redis.call('HGET', limits_key, 'ask_after') or '0') or 0
 if wait > 0 then after = math.max(after, now + wait) end

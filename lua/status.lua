@@ -8,7 +8,7 @@
 --   limits (field, value, ...), ttl that of remaining, how many shards have spent, spent (shard, count, ...), rests (shard, until, ...),
 --   pods (pod, lease, ...), opens (bucket, time, ...), {slot, PTTL, length, ticket, arrival, ...} for each bucket; '' for what is missing
 
-local clock = redis.call('TIME')
+-- include lib/values.lua
 local shards, rests, spent = redis.call('HLEN', spent_key), redis.call('HGETALL', rests_key), {}
 if shards <= listed then
   spent = redis.call('HGETALL', spent_key)
@@ -18,7 +18,7 @@ else -- thousands would take milliseconds, and each look at the page or the metr
   end
 end
 local reply = {
-  clock[1] * 1000 + math.floor(clock[2] / 1000),
+  now,
   redis.call('HGETALL', limits_key),
   redis.call('GET', remaining_key) or '',
   redis.call('PTTL', remaining_key),

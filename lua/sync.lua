@@ -29,150 +29,97 @@
 --   buckets  the pod knows another number of buckets: call again with the slots and queues of this one
 -- Error BADVALUE <key>: a value was edited to something that cannot be used; update repairs it.
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local function whole(v) return v and #v < 16 and string.match(v, '^%-?%d+$') and tonumber(v) end
+-- include lib/values.lua
+-- include lib/limits.lua
+-- include lib/close_all.lua
 -- include lib/server.lua
--- include lib/budget.lua
+-- include lib/bucket.lua
+-- include lib/out.lua
+-- include lib/period.lua
+-- include lib/turn.lua
+-- include lib/figures.lua
+-- include lib/seed.lua
 
-local f = redis.call('HMGET', limits_key, 'epoch', 'seq', 'max_concurrency', 'total', 'reset_at', 'closed_until', 'ask_at', 'ask_after',
-  'run_id', 'master_replid', 'window', 'grace', 'pod_lease', 'since', 'slack')
-local seq, buckets, total = whole(f[2]), whole(f[3]), whole(f[4])
-local reset, closed = whole(f[5] or '0'), whole(f[6] or '0')
-local ask = math.max(whole(f[7] or '0') or 0, whole(f[8] or '0') or 0)
-local text, ttl, spent_ttl = redis.call('GET', remaining_key), redis.call('PTTL', remaining_key), redis.call('PTTL', spent_key)
-local left, spent = whole(text), redis.call('HGETALL', spent_key)
-local sane = seq and reset and closed and buckets and buckets >= 1 and buckets <= 4096 and total and total >= 0
-local given = new_total and (not asked or asked > now - 25000) -- `out` reaches no further back
-if f[1] and not sane and not update then return redis.error_reply('BADVALUE ' .. limits_key) end
-if text and not left and not update then return redis.error_reply('BADVALUE ' .. remaining_key) end
-local over = sane and reset > 0 and reset <= now
-local older = sane and f[1] == known_epoch and seq < known_seq -- than what the pod has seen
-local lost = not f[1] or not sane or not (left or over) or older
-local epoch, code, server = f[1], 'ok', identity(f[9], f[10], false)
-local function agreed(stored) return tonumber(string.match(stored or '', '^%d+') or '0') end
-lost_hold = math.max(lost_hold, agreed(f[11]) + agreed(f[12]))
-least_hold = math.max(least_hold, agreed(f[13]))
-local mine, mine_reset = known_left, known_reset
-if not mine or mine_reset <= now then mine = nil end -- of a period that is over
-
-local function reply()
-  return {code, now, epoch, seq, buckets, total, left, reset, closed, lost and 'same' or server.word}
+-- 1. What is there. It was lost where something is missing or cannot be used, or is older than what the pod has seen.
+local limits, stored_left = read_limits(), redis.call('GET', remaining_key)
+local left, server = whole(stored_left), check_server(limits, false)
+if limits.epoch and not limits.sane and not update then return redis.error_reply('BADVALUE ' .. limits_key) end
+if stored_left and not left and not update then return redis.error_reply('BADVALUE ' .. remaining_key) end
+local over = limits.sane and is_over(limits)
+local older = limits.sane and limits.epoch == known_epoch and limits.seq < known_seq
+local lost = not limits.epoch or not limits.sane or not (left or over) or older
+local other_state = lost or limits.epoch ~= known_epoch -- than the pod knows
+local stored_reset = limits.reset_at
+lost_hold = math.max(lost_hold, agreed(limits.window) + agreed(limits.grace))
+if not lost and over then left = next_left(limits) end
+local function reply(code, word)
+  return {code, now, limits.epoch, limits.seq, limits.max_concurrency, limits.total, left, limits.reset_at, limits.closed_until, word}
 end
 
-if not given and (lost or not asked and may_ask and asks_first(over, asks, f[8], now)) then
-  if ask > now or not may_ask then return {'busy', now, '', '0', '0', '0', '0', '0', '0', ''} end
-  redis.call('HSET', limits_key, 'ask_at', now + 3000) -- then another one is asked: this one may be dead
-  return {lost and 'ask' or 'over', now, '', '0', '0', '0', '0', '0', '0', ''}
+-- 2. Are there figures, and are they any good? `out`, which says what they do not contain, reaches back for 25 s.
+local given = new_total and (not asked or asked > now - 25000)
+if not given and (lost or not asked and may_ask and asks_first(limits, asks)) then
+  local code = lost and 'ask' or 'over'
+  if not may_ask or math.max(whole(limits.ask_at) or 0, whole(limits.ask_after) or 0) > now then code = 'busy' end
+  if code ~= 'busy' then redis.call('HSET', limits_key, 'ask_at', now + 3000) end -- then another one is asked: this one may be dead
+  return {code, now, '', 0, 0, 0, 0, 0, 0, ''}
 end
-if not lost and over then left = math.max(total - #until_after(out_key, reset - (whole(f[15] or '0') or 0)), 0) end
-if update and not lost and buckets ~= (#KEYS - each_key + 1) / 2 and buckets ~= new_buckets then
-  code, server.word = 'buckets', ''
-  return reply()
+if update and not lost and limits.max_concurrency ~= (#KEYS - each_key + 1) / 2 and limits.max_concurrency ~= new_buckets then
+  return reply('buckets', '')
 end
-if not lost and asked and (not given or asked < (over and reset or whole(f[14] or '0') or 0)) then
-  code, server.word = 'stale', ''
+if not lost and asked and (not given or asked < (over and limits.reset_at or whole(limits.since) or 0)) then
   redis.call('HSET', limits_key, 'refresh_at', '0')
-  return reply()
+  return reply('stale', '')
 end
+local theirs = given and read_figures(new_total, new_left, new_reset_after, asked)
 
--- Discord's figures do not contain the permits that are out, nor what was granted or identified since they were
--- asked for, or just before: an IDENTIFY takes a while to be counted.
-local given_total, theirs, ends, full, used, another, ours_left = new_total, 0, 0, false, 0, false, 0
-if given then
-  local permits = permits_out(out_key, now)
-  if asked then used = #until_after(out_key, asked - 1000) - permits end
-  theirs, full = math.max(new_left - permits - used, 0), new_left == new_total
-  if new_reset_after > 0 then ends = now + new_reset_after end
-end
-
-if lost then -- the least of what all witnesses say
-  code, epoch, seq = 'seeded', new_epoch, math.max(seq or 0, known_seq)
-  if over or not sane then reset = 0 end
-  if over then left, spent = nil, {} end
-  if left and ttl > 0 then reset = math.max(reset, now + ttl) end
-  if #spent > 0 and spent_ttl > 0 then reset = math.max(reset, now + spent_ttl) end
-  if sane and not older and not update and not asked then -- nobody knows better than the limits that are there
-    new_buckets, given_total = buckets, total
+-- 3. What is to be in force.
+local code, another, our_left = 'ok', false, left -- another period
+if lost then
+  if limits.sane and not older and not update and not asked then -- nobody knows better than the limits that are there
+    new_buckets, new_total = limits.max_concurrency, limits.total
   end
-  local unspent = sane and math.min(total, given_total) or given_total
-  for i = 2, #spent, 2 do unspent = math.max(unspent - (whole(spent[i]) or 0), 0) end
-  left = math.min(left or unspent, unspent)
-  -- Something that is left shows that this is no new Redis, but one that has lost the rest.
-  local new = fresh and not text and redis.call('HLEN', opens_key) + #spent + redis.call('HLEN', rests_key) +
-    redis.call('ZCARD', out_key) + redis.call('ZCARD', pods_key) + redis.call('ZCARD', holds_key) == 0
-  for i = 1, 14 do new = new and (not f[i] or i == 7 or i == 8) end -- ask_at and ask_after are there while a pod asks its source
-  closed = math.max(sane and closed or 0, new and 0 or now + lost_hold)
-  if new and server.word ~= 'new' then -- and so the script is new to it as well
-    redis.call('HSET', limits_key, 'fresh_until', now + lost_hold)
-  end
-  if not full and ends == 0 then ends = now + period end
-  if asked and not full and reset > 0 and ends > reset + 60000 then -- they are witnesses of an older period
-    left, reset, another = theirs, ends, true
-  else
-    left, reset = math.min(left, theirs), math.max(reset, full and 0 or ends)
-  end
-elseif update then -- the table of docs/design.md, "Figures"
-  code, seq = 'changed', seq + 1
-  ours_left = left + math.max(given_total - total, 0)
-  local ours, lower = over and 0 or reset, math.min(ours_left, theirs)
-  local apart = ends > 0 and math.abs(ends - ours) > (asked and 60000 or 500)
-  if ours == 0 then -- no period has begun
-    left, reset, another = theirs, not full and (ends > 0 and ends or now + period) or 0, over
-  elseif full and used == 0 and (ends == 0 and asked or apart and ends > ours) then -- none has at Discord
-    left, reset, another = theirs, 0, true
-  elseif full and apart or ends == 0 then
-    left = lower
-  elseif not full and (apart or not asked) then
-    left, reset, another = theirs, ends, true
-  else
-    left, reset = lower, math.max(ours, ends)
-  end
+  code, limits.epoch, limits.seq = 'seeded', new_epoch, math.max(limits.seq or 0, known_seq)
+  local new = fresh and is_new()
+  if new and server.word ~= 'new' then redis.call('HSET', limits_key, 'fresh_until', now + lost_hold) end
+  limits.closed_until = math.max(limits.sane and limits.closed_until or 0, new and 0 or now + lost_hold)
+  local total = limits.sane and math.min(limits.total, new_total) or new_total
+  left, limits.reset_at, another = by_witnesses(limits, left, total, theirs, period)
+elseif update then
+  code, limits.seq, our_left = 'changed', limits.seq + 1, left + math.max(new_total - limits.total, 0)
+  left, limits.reset_at, another = by_table(limits, our_left, theirs, period)
 end
 local half = 43200000 -- of a period: resets that are further apart are of two periods
-if mine and reset <= mine_reset + half and (lost or f[1] ~= known_epoch) and not (over and not lost) and mine < left and not another then
-  left = mine -- a pod's memory may only lower what is left
-  if not (reset > mine_reset + half) then reset = math.max(reset, mine_reset) end
+if known_left and known_reset > now and limits.reset_at <= known_reset + half and other_state and (lost or not over)
+  and known_left < left and not another then -- a pod's memory may only lower what is left
+  left, limits.reset_at = known_left, math.max(limits.reset_at, known_reset)
   code = code == 'ok' and 'changed' or code
 end
-if not f[6] and not server.lost then server.word, server.lost = 'edited', true end -- the end of a hold is not known
-if server.lost and not lost then -- a grant of before may be in use, and needs its window
-  closed = math.max(closed, now + lost_hold)
-  redis.call('HSET', limits_key, 'closed_until', closed, 'refresh_at', '0',
-    'run_id', server.run, 'master_replid', server.replid)
-end
+
+-- 4. It is put in force.
+if server.lost and not lost then distrust(limits, server, lost_hold) end
 if lost or update then
-  if not lost and buckets ~= new_buckets then -- the waiting take their places in the new lines
-    closed = math.max(closed, now + least_hold)
-    for i = each_key, #KEYS, 2 do -- until the windows and leases of the old ones are over
-      local slot_key, queue_key, bucket = KEYS[i], KEYS[i + 1], (i - each_key) / 2
-      local opens = redis.call('HGET', opens_key, bucket)
-      closed = math.max(closed, now + redis.call('PTTL', slot_key), tonumber(opens or '0') or 0)
-      redis.call('DEL', queue_key)
-    end
-  end
-  total, buckets = given_total, new_buckets
-  left = math.min(left, total)
+  if not lost and limits.max_concurrency ~= new_buckets then rebucket(limits, math.max(least_hold, agreed(limits.pod_lease)), lost_hold) end
+  limits.total, limits.max_concurrency, left = new_total, new_buckets, math.min(left, new_total)
   redis.call('ZREMRANGEBYSCORE', out_key, '-inf', asked and asked - 1000 or now) -- the figures contain them
-  if not lost and (another or over or left < ours_left) then -- what ours had paid is still paid else
-    local era = redis.call('HINCRBY', limits_key, 'period', 1)
-    if not (another or over or redis.call('HGET', limits_key, 'counted')) then -- `spent` goes on
-      redis.call('HSET', limits_key, 'counted', era - 1)
-    end
+  if not lost and (another or over or left < our_left) then -- what ours had paid is still paid else
+    local which = redis.call('HINCRBY', limits_key, 'period', 1)
+    if not (another or over or limits.counted) then redis.call('HSET', limits_key, 'counted', which - 1) end -- `spent` goes on
   end
-  if over then redis.call('HSET', limits_key, 'since', f[5]) end
-  if another or over then recount(limits_key, spent_key, redis.call('ZRANGE', out_key, 0, -1)) end
+  if over then redis.call('HSET', limits_key, 'since', stored_reset) end
+  if another or over then recount(limits, redis.call('ZRANGE', out_key, 0, -1)) end
 end
 if code ~= 'ok' then
-  if f[15] and reset ~= whole(f[5]) then redis.call('HDEL', limits_key, 'slack') end
-  redis.call('HSET', limits_key, 'epoch', epoch, 'seq', seq, 'max_concurrency', buckets, 'total', total,
-    'reset_at', reset, 'closed_until', math.ceil(closed), 'run_id', server.run, 'master_replid', server.replid)
+  if limits.reset_at ~= stored_reset then redis.call('HDEL', limits_key, 'slack') end
+  redis.call('HSET', limits_key, 'epoch', limits.epoch, 'seq', limits.seq, 'max_concurrency', limits.max_concurrency,
+    'total', limits.total, 'reset_at', limits.reset_at, 'closed_until', math.ceil(limits.closed_until),
+    'run_id', server.run, 'master_replid', server.replid)
   if lost or update then redis.call('HSET', limits_key, 'refresh_at', now + refresh_in) end
   redis.call('HDEL', limits_key, 'ask_at', 'source_error')
   redis.call('SET', remaining_key, left)
-  if reset > now then
-    redis.call('PEXPIRE', remaining_key, reset - now)
-    redis.call('PEXPIRE', spent_key, reset - now)
+  if limits.reset_at > now then
+    redis.call('PEXPIRE', remaining_key, limits.reset_at - now)
+    redis.call('PEXPIRE', spent_key, limits.reset_at - now)
   end
 end
-return reply()
+return reply(code, lost and 'same' or server.word)

@@ -46,7 +46,7 @@ type longestHold struct {
 	at   time.Time
 }
 
-// agreedFor is for how long lib/server.lua keeps what a pod has asked for, which is
+// agreedFor is for how long lib/agree.lua keeps what a pod has asked for, which is
 // longer than any permit lasts.
 const agreedFor = 5 * time.Minute
 

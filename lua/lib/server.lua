@@ -3,27 +3,26 @@
 -- backlog is freed). That is told in words:
 --   same | new (none is stored) | process | replication | blind, or notice, and why scripts are not told
 -- Where they are not, all that is left is the notice that the server did not know the script.
-local function identity(stored_run, stored_replid, notice)
-  local why
-  local function info(...)
-    local text = redis.pcall('INFO', ...)
-    if type(text) == 'table' then why = text.err end
-    return type(text) == 'string' and text or ''
+local function identity(limits, notice)
+  local text, why = redis.pcall('INFO', 'server', 'replication'), nil
+  if type(text) == 'table' then -- Redis 6 takes one section at a time
+    text = ''
+    for _, section in ipairs({'server', 'replication'}) do
+      local one = redis.pcall('INFO', section)
+      if type(one) == 'table' then why = one.err else text = text .. one end
+    end
   end
-  local text = info('server', 'replication')
-  if why then -- Redis 6 takes one section at a time
-    why = nil
-    text = info('server') .. info('replication')
-  end
-  local function field(name)
+  local function field(name, stored)
+    if stored and string.find(text, name .. ':' .. stored .. '\r', 1, true) then return stored end
     local _, before = string.find(text, name .. ':', 1, true)
     if not before then why = why or 'INFO has no ' .. name end
     return before and string.match(text, '^%x*', before + 1) or ''
   end
-  local run, replid, word = field('run_id'), field('master_replid'), 'same'
-  if run ~= '' and run ~= stored_run then
-    word = (stored_run or '') == '' and 'new' or 'process'
-  elseif replid ~= '' and replid ~= stored_replid then
+  local run, replid = field('run_id', limits.run_id), field('master_replid', limits.master_replid)
+  local word = 'same'
+  if run ~= '' and run ~= limits.run_id then
+    word = (limits.run_id or '') == '' and 'new' or 'process'
+  elseif replid ~= '' and replid ~= limits.master_replid then
     word = 'replication'
   elseif why then
     word = (notice and 'notice ' or 'blind ') .. why
@@ -31,15 +30,10 @@ local function identity(stored_run, stored_replid, notice)
   return {run = run, replid = replid, word = word, lost = word ~= 'same' and string.sub(word, 1, 5) ~= 'blind'}
 end
 
--- What pods must agree on: the longest, or most, that any of them had in the last 5 minutes counts for all, so that a
--- roll-out which changes it is safe, and a change to less is in force once the last pod with more has gone for
--- longer than a permit lasts. A field holds the value and when it was heard last.
-local function agree(limits_key, field, stored, own, now)
-  local value, heard = string.match(stored or '', '^(%d+)@(%d+)$')
-  value, heard, own = tonumber(value) or 0, tonumber(heard) or 0, tonumber(own)
-  local longest = heard + 300000 > now and math.max(value, own) or own
-  if longest ~= value or own == value and heard + 60000 <= now then
-    redis.call('HSET', limits_key, field, longest .. '@' .. now)
-  end
-  return longest, value > 0 and longest > value
+-- check_server: without closed_until the end of a hold is not known, as if the server had lost it. A notice does not count
+-- while a queue is fresh: to a new server the script is new too.
+local function check_server(limits, notice)
+  local server = identity(limits, notice and (whole(limits.fresh_until) or 0) <= now)
+  if not limits.hold_known and not server.lost then server.word, server.lost = 'edited', true end
+  return server
 end
