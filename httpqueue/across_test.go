@@ -466,27 +466,34 @@ func TestAcross_EveryOrderOfReportsOfAPermit(t *testing.T) {
 		{{"delete", none}, {"identified", none}, {"identified", none}, {"delete", gone}, {"renew", gone}},
 	} {
 		for store, start := range stores {
-			t.Run(fmt.Sprint(store, order), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					s := start(t)
-					at := s.do(t, "POST", "/v1/permits", `{"shard":1}`).header.Get("Location")
-					for i, o := range order {
-						var r reply
-						switch o.say {
-						case "renew":
-							r = s.do(t, "PUT", at, "")
-						case "identified":
-							r = s.do(t, "POST", at+"/identified", "")
-						case "delete":
-							r = s.do(t, "DELETE", at, "")
+			for kind, body := range map[string]string{"": `{"shard":1}`, " with a key": `{"shard":1,"key":"one-wait-of-shard-1"}`} {
+				t.Run(fmt.Sprint(store, kind, order), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						s := start(t)
+						at := s.do(t, "POST", "/v1/permits", body).header.Get("Location")
+						sent := false
+						for i, o := range order {
+							sent = sent || o.say == "identified"
+							var r reply
+							switch o.say {
+							case "renew":
+								r = s.do(t, "PUT", at, "")
+							case "identified":
+								r = s.do(t, "POST", at+"/identified", "")
+							case "delete":
+								r = s.do(t, "DELETE", at, "")
+							}
+							require.Equal(t, o.want, r.status, "%d %s: %s", i, o.say, r.text)
+							if o.want == gone {
+								require.Equal(t, "settled", r.body["reason"])
+							}
 						}
-						require.Equal(t, o.want, r.status, "%d %s: %s", i, o.say, r.text)
-						if o.want == gone {
-							require.Equal(t, "settled", r.body["reason"])
-						}
-					}
+						ended := time.Now()
+						require.Equal(t, http.StatusCreated, s.do(t, "POST", "/v1/permits", `{"shard":1}`).status)
+						require.Equal(t, sent, time.Since(ended) >= gatewayqueue.IdentifyDelay, "its window lasts, if it had one: %v", time.Since(ended))
+					})
 				})
-			})
+			}
 		}
 	}
 }
