@@ -233,18 +233,23 @@ func (s *Server) WaitReady(ctx context.Context, n int) error {
 		s.mu.Lock()
 		changed := s.changed // Before looking, so that nothing is missed.
 		s.mu.Unlock()
-		ready := len(s.ReadyShards())
-		if ready >= n {
+		if len(s.ReadyShards()) >= n {
 			return nil
 		}
+		var why error
 		select {
 		case <-changed:
 			continue
 		case <-ctx.Done():
-			return fmt.Errorf("gatewaytest: %d of %d shards are ready: %w", ready, n, context.Cause(ctx))
-		case <-s.ctx.Done():
-			return fmt.Errorf("gatewaytest: %d of %d shards are ready: %w", ready, n, errClosed)
+			why = context.Cause(ctx)
+		case <-s.closing:
+			why = errClosed
 		}
+		ready := len(s.ReadyShards())
+		if ready >= n { // both at once
+			return nil
+		}
+		return fmt.Errorf("gatewaytest: %d of %d shards are ready: %w", ready, n, why)
 	}
 }
 

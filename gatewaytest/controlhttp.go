@@ -24,10 +24,13 @@ type control struct {
 	do         func(*Server, *parameters) (any, error)
 }
 
-// told is the answer to what is said to sessions.
+// told is the answer to what ends sessions or says something to them.
 type told struct {
-	Sessions int `json:"sessions"` // to how many it was said
+	Sessions int `json:"sessions"` // how many; those without a connection included, where they end
 }
+
+// done is the answer to everything else.
+type done struct{}
 
 // state is the server at a glance.
 type state struct {
@@ -70,6 +73,8 @@ func controls() []control {
 			}
 			ctx, cancel := context.WithTimeoutCause(p.r.Context(), within, fmt.Errorf("%v are over", within))
 			defer cancel()
+			s.waiting.Add(1)
+			defer s.waiting.Add(-1)
 			err := s.WaitReady(ctx, ready)
 			return s.state(), err
 		}},
@@ -113,7 +118,7 @@ func controls() []control {
 			lasts := p.duration("for", 0, 24*time.Hour, required)
 			return p.done(func() { s.LimitGatewayBot(lasts) })
 		}},
-		{"POST", "/control/delay", []string{"[hello]", "[frames]", "[ready]"}, "how long it takes from now on until HELLO, of a client's frames, and from IDENTIFY to READY: 300ms, 100ms-2s or never", func(s *Server, p *parameters) (any, error) {
+		{"POST", "/control/delay", []string{"[hello]", "[frames]", "[ready]"}, "how long it takes from now on until HELLO, of a client's frames, and from IDENTIFY to READY: 300ms, 100ms-2s or never; what is on its way already keeps its time", func(s *Server, p *parameters) (any, error) {
 			hello, frames, ready := p.delay("hello"), p.delay("frames"), p.delay("ready")
 			return p.done(func() {
 				for _, one := range []struct {
@@ -128,17 +133,17 @@ func controls() []control {
 		}},
 		{"POST", "/control/fail", []string{"kind", "[first]", "[chance]"}, "something goes wrong from now on, for the first N of each shard or by chance, 0 to 1: " + strings.Join(failureNames, ", "), (*Server).controlFail},
 		{"POST", "/control/host", []string{"host", "[up]", "[resumable]"}, "a gateway host goes down, and its sessions can be resumed elsewhere, unless resumable=false; or it comes up again (up=true)", func(s *Server, p *parameters) (any, error) {
-			host, up, resumable := p.number("host", 0, maxHosts, required), p.yes("up", false), p.yes("resumable", true)
+			host, up, resumable := p.number("host", 0, maxHosts-1, required), p.yes("up", false), p.yes("resumable", true)
 			if err := p.err(); err != nil {
 				return nil, err
 			}
 			if up {
-				return told{}, s.StartHost(host)
+				return done{}, s.StartHost(host)
 			}
 			n, err := s.StopHost(host, resumable)
 			return told{n}, err
 		}},
-		{"POST", "/control/limits", []string{"[total]", "[remaining]", "[max_concurrency]", "[reset_after]"}, "other limits from now on; what is not given stays as it is", (*Server).controlLimits},
+		{"POST", "/control/limits", []string{"[total]", "[remaining]", "[max_concurrency]", "[reset_after]"}, "other limits from now on; what is not given stays as it is, but that no more can remain than the total; answers with Discord's session_start_limit", (*Server).controlLimits},
 	}
 }
 
@@ -157,22 +162,36 @@ func (s *Server) controlFail(p *parameters) (any, error) {
 	case p.given("chance"):
 		s.Fail(failure, Chance(chance, uint64(time.Now().UnixNano())))
 	default:
-		return nil, &gatewayqueue.InvalidError{Field: "first", Value: "missing", Want: "either first or chance; chance=0 ends it"}
+		return nil, &gatewayqueue.InvalidError{Field: "first", Value: "missing", Want: "either first or chance; chance=0 ends the failure"}
 	}
-	return told{}, nil
+	return done{}, nil
 }
 
+// mostUnits is the largest budget that can be set.
+const mostUnits = 10_000_000
+
 func (s *Server) controlLimits(p *parameters) (any, error) {
-	limit := s.judge.Limit()
-	limit.Total = p.number("total", 1, 1<<30, limit.Total)
-	limit.Remaining = p.number("remaining", 0, 1<<30, min(limit.Remaining, limit.Total))
-	limit.MaxConcurrency = p.number("max_concurrency", 0, gatewayqueue.MaxConcurrencyBound, limit.MaxConcurrency)
-	limit.ResetAfter = p.duration("reset_after", 0, gatewayqueue.LimitPeriod, limit.ResetAfter)
-	if err := errors.Join(p.err(), limit.Validate()); err != nil {
+	total, remaining := p.number("total", 1, mostUnits, absent), p.number("remaining", 0, mostUnits, absent)
+	concurrency := p.number("max_concurrency", 1, gatewayqueue.MaxConcurrencyBound, absent)
+	resetAfter := p.duration("reset_after", 0, gatewayqueue.LimitPeriod, absent)
+	if err := p.err(); err != nil {
 		return nil, err
 	}
-	s.judge.SetLimit(limit)
-	return s.judge.Limit(), nil
+	return s.judge.changeLimit(func(limit gatewayqueue.SessionStartLimit) gatewayqueue.SessionStartLimit {
+		if total != absent {
+			limit.Total, limit.Remaining = total, min(limit.Remaining, total)
+		}
+		if remaining != absent {
+			limit.Remaining = remaining
+		}
+		if concurrency != absent {
+			limit.MaxConcurrency = concurrency
+		}
+		if resetAfter != absent {
+			limit.ResetAfter = resetAfter
+		}
+		return limit
+	})
 }
 
 // controlRoutes is the handler of /control and what is below.
@@ -192,7 +211,7 @@ func controlRoutes(s *Server) http.Handler {
 		switch {
 		case len(methods) > 0:
 			w.Header().Set("Allow", strings.Join(methods, ", "))
-			controlError(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is no method of %s: want %s", r.Method, r.URL.Path, strings.Join(methods, ", ")))
+			controlError(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s takes %s, not %s", r.URL.Path, strings.Join(methods, ", "), r.Method))
 		case r.URL.Path == "/control" && r.Method == http.MethodGet:
 			writeJSON(w, http.StatusOK, all)
 		default:

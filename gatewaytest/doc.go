@@ -79,6 +79,7 @@
 //	client closes with 1000 or 1001      yes          its session ends
 //	client closes with another or none   mostly       its session can be resumed: for ever, or as long as [WithSessionLife]; for minutes with Discord
 //	server closes                        not known    sessions outlive 1000, 1001, 4000, 4001, 4002, 4005 and 4008
+//	client that does not read            not known    severed when a write has waited for 5 s
 //	RESUME                               yes          not limited; the events that were missed, under their old numbers, then RESUMED with one of
 //	                                                  its own, which is never replayed; op 9 (d false) where the session has ended
 //	RESUME with a seq of long ago        mostly       op 9 (d false) where it is older than the events that are kept ([WithReplay]); the session

@@ -9,7 +9,7 @@ import (
 
 // handle answers one payload from the client.
 func (c *conn) handle(f frame) {
-	var payload received
+	payload := received{Op: noOp}
 	if len(f.data) > maxPayload {
 		c.s.log.Debug("payload too long", "bytes", len(f.data))
 		c.close(closeDecodeError)
@@ -26,6 +26,8 @@ func (c *conn) handle(f frame) {
 		return
 	}
 	switch {
+	case payload.Op == noOp, payload.misshapen():
+		c.close(closeDecodeError)
 	case !knownOp(payload.Op):
 		c.close(closeUnknownOpcode)
 	case payload.Op == opHeartbeat:

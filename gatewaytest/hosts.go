@@ -6,6 +6,7 @@ package gatewaytest
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -133,7 +134,7 @@ func splitHost(host string) (name, port string) {
 func (s *Server) Hosts() []string {
 	var urls []string
 	for host := range s.hosts {
-		urls = append(urls, s.resumeURL(host, ""))
+		urls = append(urls, s.resumeURL(host, s.host))
 	}
 	return urls
 }
@@ -186,7 +187,7 @@ func (s *Server) StartHost(host int) error {
 
 func (s *Server) checkHost(host int) error {
 	if host < 0 || host >= len(s.hosts) {
-		return &gatewayqueue.InvalidError{Field: "gateway host", Value: host, Want: "one of those that WithHosts made, counted from 0"}
+		return &gatewayqueue.InvalidError{Field: "gateway host", Value: host, Want: fmt.Sprintf("0 or more, and less than the number of hosts, %d", len(s.hosts))}
 	}
 	return nil
 }

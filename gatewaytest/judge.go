@@ -91,6 +91,26 @@ func (j *Judge) SetLimit(limit gatewayqueue.SessionStartLimit) {
 	now := time.Since(j.start)
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.setLimit(limit, now)
+}
+
+// changeLimit puts what change makes of the limit as it is now in force, unless it
+// is not valid, and returns it.
+func (j *Judge) changeLimit(change func(gatewayqueue.SessionStartLimit) gatewayqueue.SessionStartLimit) (gatewayqueue.SessionStartLimit, error) {
+	now := time.Since(j.start)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.refill(now)
+	limit := change(j.reported(now))
+	if err := limit.Validate(); err != nil {
+		return limit, err
+	}
+	j.setLimit(limit, now)
+	return limit, nil
+}
+
+// setLimit is SetLimit. Called with j.mu held.
+func (j *Judge) setLimit(limit gatewayqueue.SessionStartLimit, now time.Duration) {
 	j.limit = limit
 	j.began = limit.ResetAfter > 0
 	j.resetAt = now + limit.ResetAfter

@@ -3,8 +3,11 @@
 package gatewaytest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,8 +18,11 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// required is the default of a parameter that has none.
-const required = -1
+// What a parameter is that is not given, but for a value of its own.
+const (
+	required = -1 // it must be
+	absent   = -2
+)
 
 // parameters are those of one request: of its URL, or of a form in its body.
 type parameters struct {
@@ -25,9 +31,18 @@ type parameters struct {
 	errs   []error
 }
 
-// readParameters refuses those that are not known, and those that come twice.
+// readParameters refuses those that are not known, those that come twice, and a
+// body that is no form: what it says would be passed over.
 func readParameters(r *http.Request, known []string) (*parameters, error) {
-	r.Body = http.MaxBytesReader(nil, r.Body, 1<<16)
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, 1<<16))
+	if err != nil {
+		return nil, fmt.Errorf("the body cannot be read: %w", err)
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // what is none is no form
+	if len(body) > 0 && kind != "application/x-www-form-urlencoded" {
+		return nil, errors.New("the body is no form: want parameters in the URL, or Content-Type: application/x-www-form-urlencoded")
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	if err := r.ParseForm(); err != nil {
 		return nil, fmt.Errorf("the parameters cannot be read: %w", err)
 	}
@@ -54,13 +69,18 @@ func (p *parameters) given(name string) bool { return p.values.Has(name) }
 func (p *parameters) refuse(name, want string) {
 	var value any = "missing"
 	if p.given(name) {
-		value = p.values.Get(name)
+		value = strconv.Quote(p.values.Get(name))
 	}
 	p.errs = append(p.errs, &gatewayqueue.InvalidError{Field: name, Value: value, Want: want})
 }
 
 // err is what was wrong with those that were read so far.
-func (p *parameters) err() error { return errors.Join(p.errs...) }
+func (p *parameters) err() error {
+	if len(p.errs) == 0 {
+		return nil
+	}
+	return p.errs[0]
+}
 
 // done does it unless a parameter was refused.
 func (p *parameters) done(do func()) (any, error) {
@@ -68,7 +88,7 @@ func (p *parameters) done(do func()) (any, error) {
 		return nil, err
 	}
 	do()
-	return told{}, nil
+	return done{}, nil
 }
 
 // tell says something to the shards that are given, or to all.

@@ -4,6 +4,7 @@
 package gatewaytest
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 )
@@ -29,6 +30,23 @@ var ignoredOps = []int{3, 4, 8, 31}
 type received struct {
 	Op int             `json:"op"`
 	D  json.RawMessage `json:"d"`
+}
+
+// noOp is the opcode of a payload that has none.
+const noOp = -1
+
+// misshapen reports whether d is of another type than the opcode's. What objects
+// hold is looked at where they are read.
+func (r received) misshapen() bool {
+	d := bytes.TrimSpace(r.D)
+	null := len(d) == 0 || string(d) == "null"
+	switch r.Op {
+	case opHeartbeat: // the last seq, or null before there was one
+		return !null && (d[0] < '0' || d[0] > '9')
+	case opIdentify, opResume:
+		return null || d[0] != '{'
+	}
+	return false
 }
 
 // sent is a payload to a client. Discord always writes all four fields.

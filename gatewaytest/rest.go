@@ -26,7 +26,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path == "/control" || strings.HasPrefix(r.URL.Path, "/control/") {
+		if !s.enter() {
+			writeError(w, http.StatusServiceUnavailable)
+			return
+		}
+		defer s.controls.Done()
 		s.control.ServeHTTP(w, r)
+		_ = http.NewResponseController(w).Flush() // before Close goes on; a client that is gone is no error here
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, "/judge/") {
@@ -57,6 +63,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		setRateLimit(w.Header(), route, restLimit-1, restPeriod)
 		writeJSON(w, http.StatusOK, answer())
 	}
+}
+
+// enter begins a request that Close waits for.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.controls.Add(1)
+	return true
 }
 
 // What the headers say of every route's rate limit. It is not enforced.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -61,6 +62,10 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	closing  chan struct{}  // closed when Close begins
+	controls sync.WaitGroup // requests to /control
+	waiting  atomic.Int32   // of them: those that wait for shards
+
 	mu       sync.Mutex
 	closed   bool
 	conns    map[*conn]struct{}
@@ -91,6 +96,7 @@ func NewServer(opts ...Option) *Server {
 		shardIDs:  make(map[string]int),
 		ledger:    make(ledger),
 		changed:   make(chan struct{}),
+		closing:   make(chan struct{}),
 
 		payloads: DefaultPayloads, payloadPeriod: DefaultPayloadPeriod,
 		replay: DefaultReplay, guildSize: leastGuild,
@@ -134,8 +140,13 @@ func NewServer(opts ...Option) *Server {
 // goroutines for connections is left. It may be called more than once.
 func (s *Server) Close() {
 	s.mu.Lock()
+	first := !s.closed
 	s.closed = true
 	s.mu.Unlock()
+	if first {
+		close(s.closing)
+	}
+	s.controls.Wait() // Who waits over HTTP has the answer.
 	s.cancel()
 	_ = s.http.Close() // Nothing can be done about it.
 	s.wg.Wait()
@@ -160,7 +171,7 @@ func (s *Server) GatewayURL() string { return s.scheme("ws") + s.host }
 // hosts for it. It leads to the same server by another host name, so that a
 // client's dialer can tell a resume from a first connection, as it can with
 // Discord.
-func (s *Server) ResumeURL() string { return s.resumeURL(front, "") }
+func (s *Server) ResumeURL() string { return s.resumeURL(front, s.host) }
 
 // Token is the bot's token, without "Bot ".
 func (s *Server) Token() string { return s.token }

@@ -122,8 +122,8 @@ func TestFakeDiscord_TheVerdictIsTheExitCode(t *testing.T) {
 		assert.Contains(t, answer, `"op":9`)
 		got = d.end(signal)
 		assert.Equal(t, 1, got.code)
-		assert.Equal(t, "gatewayqueue fake-discord: Discord would have punished 1 violation and 0 over the budget\n", got.err)
-		assert.Regexp(t, `s  shard 1    VIOLATION: IDENTIFY in bucket 0 only \d\.\d{3} s after the one before: op 9\n`, got.out)
+		assert.Equal(t, "gatewayqueue fake-discord: Discord would have punished 1 violation of the window and 0 IDENTIFYs over the budget\n", got.err)
+		assert.Regexp(t, `s  shard 1    VIOLATION: IDENTIFY in bucket 0 only \d\.\d{3} s from the one before: op 9\n`, got.out)
 	}
 }
 
@@ -150,8 +150,8 @@ func TestFakeDiscord_EndsWhenSoManyAreReady(t *testing.T) {
 	d = startDiscord(t, "--until-ready", "2", "--for", "300ms", "--json")
 	got = d.end(nil)
 	assert.Equal(t, 1, got.code)
-	assert.Contains(t, got.err, "gatewayqueue fake-discord: 0 of 2 shards were ready: 300ms are over\n")
-	assert.Contains(t, got.out, `"error": "0 of 2 shards were ready: 300ms are over"`)
+	assert.Contains(t, got.err, "gatewayqueue fake-discord: 0 of 2 shards were ready: --for 300ms is over\n")
+	assert.Contains(t, got.out, `"error": "0 of 2 shards were ready: --for 300ms is over"`)
 	d = startDiscord(t, "--until-ready", "2")
 	got = d.end(os.Interrupt)
 	assert.Equal(t, 1, got.code)
@@ -180,7 +180,7 @@ func TestFakeDiscord_IsControlledOverHTTP(t *testing.T) {
 	assert.Equal(t, `200 OK {"sessions":0}`, post("/control/host?host=1"))
 	got := d.end(os.Interrupt)
 	assert.Regexp(t, `shard 0    (READY, )?op 9\n`, got.out)
-	assert.Regexp(t, `  host 1 +ws://localhost:\d+\n`, got.out)
+	assert.Regexp(t, `  host 1 +ws://127\.0\.0\.1:\d+\n`, got.out)
 }
 
 func TestFakeDiscord_BotsTrustItsCertificate(t *testing.T) {
@@ -246,6 +246,29 @@ func TestFakeDiscord_BotsTrustItsCertificate(t *testing.T) {
 	got := run(t, "fake-discord", "--port", "0", "--tls", "--tls-dir", dir)
 	assert.Equal(t, 1, got.code)
 	assert.Contains(t, got.err, file+" is no authority that can be used (it is not in PEM): delete it and ca-key.pem, and a new one is made\n")
+}
+
+// Whoever starts first makes the authority, and all others have it.
+func TestFakeDiscord_StartsAtOnceShareAnAuthority(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "authority")
+	servers := make([]*fakeDiscord, 4)
+	var all sync.WaitGroup
+	for i := range servers {
+		all.Go(func() { servers[i] = startDiscord(t, "--tls", "--tls-dir", dir) })
+	}
+	all.Wait()
+	authority, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(authority))
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	for _, d := range servers {
+		res, err := client.Get(d.API + "/api/v10/gateway")
+		if assert.NoError(t, err) {
+			_ = res.Body.Close()
+		}
+	}
 }
 
 // The workflow of the page, with a bot in the place of npm.

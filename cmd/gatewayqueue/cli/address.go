@@ -3,9 +3,12 @@
 package cli
 
 import (
+	"context"
+	"net"
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -48,6 +51,16 @@ func Hosts(flags *pflag.FlagSet, to *[]string, name, usage string) {
 		},
 		want: "names or addresses without a port, with commas between them, such as queue.example.org,10.0.0.7",
 	}, name, usage)
+}
+
+// Listen listens where Host says. An address of IPv4 is that alone: 0.0.0.0 would
+// else be all addresses of IPv6, too.
+func Listen(ctx context.Context, host string, port int) (net.Listener, error) {
+	network := "tcp"
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+		network = "tcp4"
+	}
+	return (&net.ListenConfig{}).Listen(ctx, network, net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
 // Host defines where to listen. *to holds its default.

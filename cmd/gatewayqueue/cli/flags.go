@@ -67,7 +67,7 @@ func Duration(flags *pflag.FlagSet, to *time.Duration, name string, least, most 
 			d, err := time.ParseDuration(s)
 			return d, err == nil && d >= least && d <= most
 		},
-		want: fmt.Sprintf("a time with its unit from %s to %s, such as %s", Short(least), Short(most), Short(*to)),
+		want: fmt.Sprintf("a time with its unit from %s to %s, such as %s", Short(least), Short(most), Short(max(*to, least))),
 	}, name, usage)
 }
 

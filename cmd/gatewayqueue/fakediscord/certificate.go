@@ -40,7 +40,7 @@ type authority struct {
 // directory is where the authority is kept unless it is said.
 func directory(dir string) (string, error) {
 	if dir != "" {
-		return dir, nil
+		return filepath.Abs(dir)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -49,28 +49,53 @@ func directory(dir string) (string, error) {
 	return filepath.Join(cache, "gatewayqueue", "fake-discord"), nil
 }
 
-// openAuthority reads the authority in dir, or makes it.
+// patience is how long another start may take to make an authority.
+const patience = 5 * time.Second
+
+// openAuthority reads the authority in dir, or makes it. Whoever creates the key's
+// file makes it; others wait until it is there.
 func openAuthority(dir string) (*authority, error) {
 	a := &authority{file: filepath.Join(dir, authorityFile)}
-	certificate, err := os.ReadFile(a.file)
-	if errors.Is(err, os.ErrNotExist) {
-		return a, a.make(dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("the certificate's authority cannot be kept (--tls-dir): %w", err)
 	}
-	key, keyErr := os.ReadFile(filepath.Join(dir, keyFile))
-	if err := errors.Join(err, keyErr); err != nil {
-		return nil, fmt.Errorf("the certificate's authority cannot be read: %w", err)
+	key, err := os.OpenFile(filepath.Join(dir, keyFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case err == nil:
+		return a, a.make(key)
+	case !errors.Is(err, os.ErrExist):
+		return nil, fmt.Errorf("the certificate's authority cannot be kept (--tls-dir): %w", err)
 	}
-	if err := a.parse(certificate, key); err != nil {
-		return nil, fmt.Errorf("%s is no authority that can be used (%w): delete it and %s, and a new one is made", a.file, err, keyFile)
+	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		if err = a.read(dir); err == nil {
+			return a, nil
+		}
+		if time.Since(begun) > patience || !errors.Is(err, os.ErrNotExist) && !errors.Is(err, errNoPEM) {
+			return nil, fmt.Errorf("%s is no authority that can be used (%w): delete it and %s, and a new one is made", a.file, err, keyFile)
+		}
 	}
-	return a, nil
 }
+
+func (a *authority) read(dir string) error {
+	certificate, err := os.ReadFile(a.file)
+	if err != nil {
+		return err
+	}
+	key, err := os.ReadFile(filepath.Join(dir, keyFile))
+	if err != nil {
+		return err
+	}
+	return a.parse(certificate, key)
+}
+
+// errNoPEM is a file that is not written yet, or no key or certificate.
+var errNoPEM = errors.New("it is not in PEM")
 
 func (a *authority) parse(certificate, key []byte) (err error) {
 	certBlock, _ := pem.Decode(certificate)
 	keyBlock, _ := pem.Decode(key)
 	if certBlock == nil || keyBlock == nil {
-		return errors.New("it is not in PEM")
+		return errNoPEM
 	}
 	if a.cert, err = x509.ParseCertificate(certBlock.Bytes); err != nil {
 		return err
@@ -87,10 +112,9 @@ func (a *authority) parse(certificate, key []byte) (err error) {
 	return nil
 }
 
-func (a *authority) make(dir string) (err error) {
-	if err = os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("the certificate's authority cannot be kept (--tls-dir): %w", err)
-	}
+// make makes an authority, whose key goes into the file.
+func (a *authority) make(to *os.File) (err error) {
+	defer func() { err = errors.Join(err, to.Close()) }()
 	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return err
 	}
@@ -111,8 +135,7 @@ func (a *authority) make(dir string) (err error) {
 		return err
 	}
 	// The key first: a certificate that is there has one.
-	err = os.WriteFile(filepath.Join(dir, keyFile), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: key}), 0o600)
-	if err == nil {
+	if err = pem.Encode(to, &pem.Block{Type: "EC PRIVATE KEY", Bytes: key}); err == nil {
 		err = os.WriteFile(a.file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
 	}
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
@@ -33,8 +32,8 @@ Meanwhile it does what it is told over HTTP: restart all gateways, reconnect sha
 invalidate sessions, slow down, fail. GET /control lists it.
 
 It ends at Ctrl-C or SIGTERM, after --for, or with --until-ready, and exits with 0 if
-Discord would have had nothing to punish, with 1 if it would, or if fewer shards than
---until-ready came up, with 2 if a flag is refused.`,
+Discord would have had nothing to punish, with 1 if it would, if fewer shards than
+--until-ready came up, or if it cannot start, with 2 if a flag is refused.`,
 		Example: `  gatewayqueue fake-discord                                        Discord's own limits
   gatewayqueue fake-discord --until-ready 8 --for 2m --json        in CI
   gatewayqueue fake-discord --window 500ms --max-concurrency 16    for quick tests
@@ -68,7 +67,7 @@ func run(parent context.Context, c *config, out, errs io.Writer) error {
 			return fmt.Errorf("no certificate can be made: %w", err)
 		}
 	}
-	listener, err := (&net.ListenConfig{}).Listen(parent, "tcp", c.address())
+	listener, err := cli.Listen(parent, c.Host, c.Port)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", c.address(), err)
 	}
@@ -108,7 +107,7 @@ func run(parent context.Context, c *config, out, errs io.Writer) error {
 func (c *config) wait(ctx context.Context, server *gatewaytest.Server) error {
 	if c.For > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, c.For, fmt.Errorf("%s are over", cli.Short(c.For)))
+		ctx, cancel = context.WithTimeoutCause(ctx, c.For, fmt.Errorf("--for %s is over", cli.Short(c.For)))
 		defer cancel()
 	}
 	if c.UntilReady == 0 {
@@ -117,10 +116,14 @@ func (c *config) wait(ctx context.Context, server *gatewaytest.Server) error {
 	}
 	err := server.WaitReady(ctx, c.UntilReady)
 	if err == nil {
+		time.Sleep(lastWords) // READY is on its way
 		return nil
 	}
 	return fmt.Errorf("%d of %d shards were ready: %w", len(server.ReadyShards()), c.UntilReady, context.Cause(ctx))
 }
+
+// lastWords is how long bots may take to read what has just been sent to them.
+const lastWords = 250 * time.Millisecond
 
 // intro is how a bot gets here.
 func (c *config) intro(server *gatewaytest.Server, ca *authority) []string {
@@ -139,9 +142,9 @@ func (c *config) intro(server *gatewaytest.Server, ca *authority) []string {
 	if ca != nil {
 		lines = append(lines, "",
 			"A bot must trust "+ca.file+":",
-			"  Node.js     NODE_EXTRA_CA_CERTS="+ca.file,
-			"  Python, Go  SSL_CERT_FILE="+ca.file,
-			"Give it to the bot alone: who has the key beside it can be any server to those who trust it.")
+			"  Node.js     NODE_EXTRA_CA_CERTS="+quoted(ca.file),
+			"  Python, Go  SSL_CERT_FILE="+quoted(ca.file),
+			"Give it to the bot alone: whoever has the key beside it can pose as any server before those who trust it.")
 	}
 	return append(lines, "")
 }
@@ -169,6 +172,14 @@ func follow(ctx context.Context, server *gatewaytest.Server, s screen) (stop fun
 		cancel()
 		<-ended
 	}
+}
+
+// quoted is a word for a shell.
+func quoted(s string) string {
+	if !strings.ContainsAny(s, " \t'\"$&;()*?<>|`\\") {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func hasBlank(s string) bool { return strings.ContainsAny(s, " \t\r\n") }

@@ -53,7 +53,7 @@ func defaultConfig() config {
 		Token: gatewaytest.DefaultToken, Shards: 1, LeastShards: 1,
 		// What a bot near Discord sees.
 		Latency: "50ms-150ms", Transit: "10ms-30ms", ReadyDelay: "100ms-500ms",
-		Heartbeat: gatewaytest.DefaultHeartbeat, Payloads: gatewaytest.DefaultPayloads, Replay: gatewaytest.DefaultReplay,
+		Heartbeat: gatewaytest.DefaultHeartbeat, Payloads: gatewaytest.DefaultPayloads, Replay: gatewaytest.DefaultReplay, SessionLife: 5 * time.Minute,
 	}
 }
 
@@ -85,7 +85,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.Payloads, "payloads", 0, 1_000_000, "payloads that a connection may send in 60 s before\nit is closed with 4008; 0 is any number")
 
 	cli.Int(flags, &c.Replay, "replay", 0, 1_000_000, "events that a session keeps for a RESUME")
-	cli.Duration(flags, &c.SessionLife, "session-life", 0, day, "how long a session without a connection can be\nresumed (default: for ever)")
+	cli.Duration(flags, &c.SessionLife, "session-life", 0, day, "how long a session without a connection can be\nresumed; 0 is for ever")
 	cli.Int(flags, &c.Guilds, "guilds", 0, 2500, "guilds of each shard")
 	cli.Int(flags, &c.GuildSize, "guild-size", 0, 64<<20, "bytes of a guild's GUILD_CREATE (default: the least)")
 	cli.Duration(flags, &c.Messages, "messages", 0, time.Hour, "give each session a MESSAGE_CREATE so often\n(default: none)")
@@ -99,9 +99,9 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Duration(flags, &c.For, "for", time.Millisecond, 365*day, "end after so long (default: at Ctrl-C or SIGTERM)")
 	cli.Int(flags, &c.UntilReady, "until-ready", 1, 1<<20, "end when so many shards are ready at once; to end\nbefore that is a failure")
 	flags.BoolVar(&c.JSON, "json", false, "print the verdict as JSON, and nothing else, to\nstandard output")
-	flags.BoolVar(&c.Plain, "plain", false, "print lines rather than a live view; so it is where\nthe output is no terminal")
-	flags.BoolVar(&c.Verbose, "verbose", false, "log all that it does to standard error")
-	for _, name := range []string{"remaining", "identify-within", "session-life", "guild-size", "messages", "hosts", "for", "until-ready"} {
+	flags.BoolVar(&c.Plain, "plain", false, "print lines rather than a live view, which q ends; so\nit is where the output is no terminal")
+	flags.BoolVar(&c.Verbose, "verbose", false, "log all that it does to standard error; lines rather\nthan a live view")
+	for _, name := range []string{"remaining", "identify-within", "guild-size", "messages", "hosts", "for", "until-ready"} {
 		flags.Lookup(name).DefValue = "" // said in words
 	}
 }

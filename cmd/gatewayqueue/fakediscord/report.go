@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
@@ -28,7 +29,7 @@ type report struct {
 func (c *config) report(server *gatewaytest.Server, short error) report {
 	r := report{
 		Verdict: server.Judge().Verdict(), Ready: append([]int{}, server.ReadyShards()...),
-		Stats: server.Stats(), Shards: server.Shards(), Wrong: []gatewaytest.Identify{},
+		Stats: server.Stats(), Shards: named(server.Shards()), Wrong: []gatewaytest.Identify{},
 	}
 	for _, one := range server.Judge().Record() {
 		if one.Early || one.Over {
@@ -37,13 +38,19 @@ func (c *config) report(server *gatewaytest.Server, short error) report {
 	}
 	var wrong []string
 	if v := r.Verdict; !v.OK() {
-		wrong = append(wrong, fmt.Sprintf("Discord would have punished %s and %d over the budget", count(v.Violations, "violation"), v.OverBudget))
+		wrong = append(wrong, fmt.Sprintf("Discord would have punished %s of the window and %s over the budget", count(v.Violations, "violation"), count(v.OverBudget, "IDENTIFY")))
 	}
 	if short != nil {
 		wrong = append(wrong, short.Error())
 	}
 	r.OK, r.Error = len(wrong) == 0, strings.Join(wrong, "; ")
 	return r
+}
+
+// named are those of shards; nothing has been said of connections without one that
+// have gone.
+func named(all []gatewaytest.ShardReport) []gatewaytest.ShardReport {
+	return slices.DeleteFunc(all, func(r gatewaytest.ShardReport) bool { return r.Shard < 0 && r.Connections == 0 })
 }
 
 func (r report) failure() error {

@@ -25,7 +25,7 @@ func newScreen(c *config, out io.Writer, server *gatewaytest.Server, cancel cont
 	switch {
 	case c.JSON:
 		return silence{}
-	case c.Plain || !picture.IsTerminal(out):
+	case c.Plain || c.Verbose || !picture.IsTerminal(out):
 		return lines{out}
 	}
 	v := &view{config: c, server: server, began: time.Now(), ended: make(chan struct{})}

@@ -18,20 +18,22 @@ type watch struct {
 	server *gatewaytest.Server
 	screen screen
 	began  time.Time
-	seen   int // identifies
+	seen   map[gatewaytest.Identify]bool
 	shards map[int]gatewaytest.ShardReport
 }
 
 func newWatch(server *gatewaytest.Server, s screen) *watch {
-	return &watch{server: server, screen: s, began: time.Now(), shards: make(map[int]gatewaytest.ShardReport)}
+	return &watch{server: server, screen: s, began: time.Now(), seen: make(map[gatewaytest.Identify]bool), shards: make(map[int]gatewaytest.ShardReport)}
 }
 
 func (w *watch) look() {
-	record := w.server.Judge().Record()
-	for _, one := range record[w.seen:] {
-		w.screen.line(one.At, one.Shard, identifyText(one), one.Early || one.Over)
+	// One that was ruled later may have arrived before others.
+	for _, one := range w.server.Judge().Record() {
+		if !w.seen[one] {
+			w.seen[one] = true
+			w.screen.line(one.At, one.Shard, identifyText(one), one.Early || one.Over)
+		}
 	}
-	w.seen = len(record)
 	at := time.Since(w.began)
 	for _, now := range w.server.Shards() {
 		if what := changes(w.shards[now.Shard], now); len(what) > 0 {
@@ -47,7 +49,7 @@ func identifyText(one gatewaytest.Identify) string {
 	case one.Over:
 		text = "OVER THE BUDGET: " + text + ": all sessions end, the token is void"
 	case one.Early:
-		text = fmt.Sprintf("VIOLATION: %s only %.3f s after the one before: op 9", text, one.Gap.Seconds())
+		text = fmt.Sprintf("VIOLATION: %s only %.3f s from the one before: op 9", text, one.Gap.Seconds())
 	case !one.First():
 		text += fmt.Sprintf(", %.3f s after the one before", one.Gap.Seconds())
 	}

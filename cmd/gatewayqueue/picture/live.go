@@ -17,7 +17,10 @@ import (
 const frameEvery = 100 * time.Millisecond
 
 // Live is a picture that is drawn anew ten times a second.
-type Live struct{ program *tea.Program }
+type Live struct {
+	program *tea.Program
+	out     io.Writer
+}
 
 // Where a live picture is.
 const (
@@ -25,10 +28,11 @@ const (
 	WholeTerminal = true  // it gives way to what was there before
 )
 
-// IsTerminal reports whether w is a terminal on which a picture can move.
+// IsTerminal reports whether w is a terminal on which a picture can move, and this
+// program the one that its user looks at: another is stopped as it draws.
 func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(file.Fd()) && os.Getenv("TERM") != "dumb"
+	return ok && term.IsTerminal(file.Fd()) && os.Getenv("TERM") != "dumb" && inForeground(file.Fd())
 }
 
 // NewLive makes a live picture, Below or on the WholeTerminal. draw is called for each frame with the size of
@@ -38,7 +42,7 @@ func NewLive(out io.Writer, whole bool, draw func(width, height int) []string, i
 	if !term.IsTerminal(os.Stdin.Fd()) {
 		options = append(options, tea.WithInput(nil))
 	}
-	return &Live{tea.NewProgram(&live{whole: whole, draw: draw, interrupt: interrupt}, options...)}
+	return &Live{tea.NewProgram(&live{whole: whole, draw: draw, interrupt: interrupt}, options...), out}
 }
 
 // Run draws until Stop is called, and leaves the terminal as it was.
@@ -50,8 +54,9 @@ func (l *Live) Run() error {
 // Stop draws a last frame and ends Run.
 func (l *Live) Stop() { l.program.Quit() }
 
-// Println prints a line above the picture, where it stays.
-func (l *Live) Println(line string) { l.program.Println(line) }
+// Println prints a line above the picture, where it stays. What is wider than the
+// terminal is cut off: a second line would move the picture.
+func (l *Live) Println(line string) { l.program.Println(clip(line, Width(l.out))) }
 
 // live is Bubble Tea's model of it.
 type live struct {

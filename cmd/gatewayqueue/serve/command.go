@@ -91,7 +91,7 @@ func run(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.address())
+	listener, err := cli.Listen(ctx, c.Host, c.Port)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", c.address(), err)
 	}

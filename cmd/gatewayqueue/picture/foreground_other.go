@@ -1,0 +1,5 @@
+//go:build !unix
+
+package picture
+
+func inForeground(uintptr) bool { return true }
