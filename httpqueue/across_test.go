@@ -466,8 +466,8 @@ func TestAcross_EveryOrderOfReportsOfAPermit(t *testing.T) {
 		{{"delete", none}, {"identified", none}, {"identified", none}, {"delete", gone}, {"renew", gone}},
 	} {
 		for store, start := range stores {
-			for kind, body := range map[string]string{"": `{"shard":1}`, " with a key": `{"shard":1,"key":"one-wait-of-shard-1"}`} {
-				t.Run(fmt.Sprint(store, kind, order), func(t *testing.T) {
+			for kind, body := range map[string]string{"no key": `{"shard":1}`, "a key": `{"shard":1,"key":"one-wait-of-shard-1"}`} {
+				t.Run(fmt.Sprint(store, ", ", kind, order), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := start(t)
 						at := s.do(t, "POST", "/v1/permits", body).header.Get("Location")
