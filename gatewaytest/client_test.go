@@ -59,7 +59,7 @@ func dialOnly(t *testing.T, url string) *client {
 
 // soon is a context that ends before a test that hangs would be a nuisance.
 func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

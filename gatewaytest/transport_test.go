@@ -58,7 +58,10 @@ func messagesOf(t *testing.T, query string, compress bool, list []sent) (kinds [
 	defer s.Close()
 	wire := transportOf(t, query)
 	wire.compressPayloads(compress)
+	ended := make(chan struct{})
+	t.Cleanup(func() { <-ended }) // wire is its own until then
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
 		ws, err := websocket.Accept(w, r, nil)
 		if !assert.NoError(t, err) {
 			return
@@ -271,7 +274,7 @@ type peer struct {
 
 func join(t *testing.T, base, query string, kind websocket.MessageType) *peer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	ws, res, err := websocket.Dial(ctx, base+"/?v=10&"+query, &websocket.DialOptions{CompressionMode: websocket.CompressionContextTakeover})
 	require.NoError(t, err)
@@ -299,7 +302,7 @@ func erlang(payload string) []byte {
 
 func (c *peer) read() {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
 	defer cancel()
 	kind, message, err := c.ws.Read(ctx)
 	require.NoError(c.t, err)

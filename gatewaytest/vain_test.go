@@ -34,7 +34,7 @@ func TestServer_IdentifyAfterTheCloseFrameCounts(t *testing.T) {
 	identify := fmt.Sprintf(`{"op":2,"d":{"token":%q,"shard":[3,16]}}`, srv.Token())
 	_, err = conn.Write(append([]byte{0x81, 0x80 | byte(len(identify)), 0, 0, 0, 0}, identify...))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return srv.Stats().IdentifiesInVain == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return srv.Stats().IdentifiesInVain == 1 }, 2*time.Minute, time.Millisecond)
 	verdict := srv.Judge().Verdict()
 	assert.Equal(t, 1, verdict.Identifies)
 	assert.Empty(t, srv.Sessions())

@@ -30,7 +30,7 @@ func Example_testOfABot() {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	defer client.Close()
 
-	const window = 200 * time.Millisecond // Discord's is 5 s; both sides must know
+	const window = time.Second // Discord's is 5 s; both sides must know
 	discord := gatewaytest.NewServer(gatewaytest.WithWindow(window))
 	defer discord.Close()
 	queue, err := redisqueue.New(client, redisqueue.WithWindow(window),
