@@ -15,6 +15,14 @@ type library struct {
 	edits []edit
 }
 
+// language is that of its block on the page.
+func (l library) language() string {
+	if l.python {
+		return "python"
+	}
+	return "js"
+}
+
 // edit is a piece of text and what stands in its place; the piece must be there.
 type edit struct{ from, to string }
 

@@ -122,8 +122,7 @@ func (f *fleet) startBots(t *testing.T) {
 // program is the page's, made a bot of these shards.
 func (f *fleet) program(t *testing.T, shards []int) string {
 	t.Helper()
-	language := map[bool]string{true: "python", false: "js"}[f.python]
-	text := f.stage.page.block(t, f.section, language)
+	text := f.stage.page.block(t, f.section, f.language())
 	for _, e := range f.edits {
 		require.Contains(t, text, e.from)
 		text = strings.ReplaceAll(text, e.from, e.to)

@@ -17,7 +17,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(unraced.Run(m, len(catalogue))) // all at once: they mostly wait
+	parallel := len(catalogue) // all at once: they mostly wait
+	if os.Getenv(docsVar) != "" {
+		parallel /= 2 // there is no slack
+	}
+	os.Exit(unraced.Run(m, parallel))
 }
 
 // docsVar names the directory of the docs, and has all be run and written there.
@@ -62,28 +66,51 @@ func TestLibraries(t *testing.T) {
 	}
 }
 
-func TestMatrix(t *testing.T) {
-	docs := os.Getenv(docsVar)
-	if docs == "" {
-		t.Skip("takes 12 minutes: scripts/e2e libraries")
+// TestPage_NamesTheQueueInEveryProgram keeps the tables honest: what is run without
+// the queue is the page's program less the lines that name it.
+func TestPage_NamesTheQueueInEveryProgram(t *testing.T) {
+	p := readPage(t)
+	require.Contains(t, p.block(t, gateSection, "sh"), "gatewayqueue-discord/gate")
+	for _, l := range catalogue {
+		text := p.block(t, l.section, l.language())
+		plain := without(text)
+		if !l.gate {
+			require.NotEqual(t, text, plain, l.name)
+		}
+		require.NotEmpty(t, plain, l.name)
+		for _, e := range l.edits {
+			require.Contains(t, text, e.from, l.name)
+		}
 	}
-	s := newStage(t)
-	rows := s.each(t, "with the queue", func(t *testing.T, l library) string {
-		return newFleet(t, s, l, matrix).live(t).cells()
-	})
+}
+
+func TestMatrix(t *testing.T) {
+	s, docs := newMatrix(t)
+	rows := s.each(t, func(t *testing.T, l library) string { return newFleet(t, s, l, matrix).live(t).cells() })
 	writeTable(t, filepath.Join(docs, "libraries.md"), "matrix", lifeHead, rows)
-	rows = s.each(t, "alone", func(t *testing.T, l library) string {
-		return newFleet(t, s, l, alone).liveAlone(t)
-	})
+}
+
+func TestAlone(t *testing.T) {
+	s, docs := newMatrix(t)
+	rows := s.each(t, func(t *testing.T, l library) string { return newFleet(t, s, l, alone).liveAlone(t) })
 	writeTable(t, filepath.Join(docs, "libraries-compared.md"), "alone", aloneHead, rows)
+}
+
+func newMatrix(t *testing.T) (s *stage, docs string) {
+	t.Helper()
+	docs = os.Getenv(docsVar)
+	if docs == "" {
+		t.Skip("takes minutes: scripts/e2e libraries")
+	}
+	return newStage(t), docs
 }
 
 // each runs f for every library that is to be had, several at a time, and returns
 // rows of a table: what f returned, or why there is nothing.
-func (s *stage) each(t *testing.T, group string, f func(*testing.T, library) string) []string {
+func (s *stage) each(t *testing.T, f func(*testing.T, library) string) []string {
 	t.Helper()
 	rows := make([]string, len(catalogue))
-	t.Run(group, func(t *testing.T) {
+	t.Run("libraries", func(t *testing.T) {
 		for i, l := range catalogue {
 			t.Run(l.name, func(t *testing.T) {
 				t.Parallel()

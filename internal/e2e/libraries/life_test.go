@@ -103,6 +103,13 @@ func (f *fleet) liveAlone(t *testing.T) string {
 	f.discord.Restart()
 	again := report.Watch(t.Context(), f.discord, f.shards, patience)
 	t.Log(cells + again.Cells(f.shards))
+	for i, bot := range f.bots {
+		select {
+		case <-bot.ended:
+			t.Logf("bot %d had ended: %s", i, bot.said())
+		default:
+		}
+	}
 	return cells + again.Cells(f.shards)
 }
 

@@ -42,10 +42,12 @@ func (p *process) said() string {
 	return string(text[max(0, len(text)-6000):])
 }
 
-// start starts a program in dir, with env over the test's own.
+// start starts a program in dir, with env over the test's own. The fake Discord goes
+// before it: an IDENTIFY that is read late is one that came late.
 func start(t *testing.T, dir string, env []string, name string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(name, args...), ended: make(chan struct{})}
+	args = append([]string{"-n", "4", name}, args...)
+	p := &process{cmd: exec.Command("nice", args...), ended: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = io.Writer(p), io.Writer(p)
 	require.NoError(t, child.Start(p.cmd))

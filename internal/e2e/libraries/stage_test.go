@@ -61,6 +61,7 @@ func newStage(t *testing.T) *stage {
 	s.program = filepath.Join(s.dir, "gatewayqueue")
 	run(t, ".", "go", "build", "-o", s.program, "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue")
 	s.makeCertificate(t)
+	require.NoError(t, os.Mkdir(s.bots(), 0o700))
 	s.installPackages(t)
 	s.python = findPython(t.Context())
 	return s
@@ -92,8 +93,7 @@ func (s *stage) installPackages(t *testing.T) {
 		}
 		_ = os.Rename(dir, installed) // or another test was first
 	}
-	require.NoError(t, os.MkdirAll(filepath.Join(s.dir, "node_modules"), 0o700))
-	require.NoError(t, os.MkdirAll(s.bots(), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "node_modules"), 0o700))
 	own, err := filepath.Abs("../../../clients/js")
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(own, filepath.Join(s.dir, "node_modules", "gatewayqueue-discord")))
