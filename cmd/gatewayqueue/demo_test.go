@@ -166,7 +166,7 @@ func awaitQueue(t *testing.T, client *redis.Client) {
 	require.Eventually(t, func() bool {
 		keys, err := client.Keys(t.Context(), "identify:{*}:slot:*").Result()
 		return err == nil && len(keys) > 0
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestDemoOnARealServer(t *testing.T) {

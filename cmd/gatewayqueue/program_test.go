@@ -199,7 +199,7 @@ func TestProgram_ATicketKeepsThePlaceAtTheOtherServer(t *testing.T) {
 	}
 	wait(b, 3, "") // the last to come
 	client := d.client()
-	require.Eventually(t, func() bool { return client.ZCard(t.Context(), "identify:{default}:queue:0").Val() == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return client.ZCard(t.Context(), "identify:{default}:queue:0").Val() == 1 }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, a.cmd.Process.Kill()) // with it goes all that it knew
 	wait(b, 2, early.Ticket)
 	wait(b, 1, first.Ticket)
@@ -219,9 +219,9 @@ func TestProgram_SIGTERMSendsWaitersElsewhereWithTheirTickets(t *testing.T) {
 	legacy := make(chan reply, 1)
 	go func() { legacy <- call(t.Context(), a.URL, "GET", "/?shard=2", "") }()
 	client := d.client()
-	require.Eventually(t, func() bool { return client.ZCard(t.Context(), "identify:{default}:queue:0").Val() == 3 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return client.ZCard(t.Context(), "identify:{default}:queue:0").Val() == 3 }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, a.cmd.Process.Signal(syscall.SIGTERM))
-	require.Eventually(t, func() bool { code, _ := a.get("/readyz"); return code == 503 }, 5*time.Second, 5*time.Millisecond, "found no more, and serving on")
+	require.Eventually(t, func() bool { code, _ := a.get("/readyz"); return code == 503 }, time.Minute, 5*time.Millisecond, "found no more, and serving on")
 	var ticket string
 	for range 2 {
 		r := <-waits
@@ -245,7 +245,7 @@ func TestProgram_ASecondSignalEndsItAtOnce(t *testing.T) {
 	for _, signals := range [][2]syscall.Signal{{syscall.SIGTERM, syscall.SIGTERM}, {syscall.SIGTERM, syscall.SIGINT}, {syscall.SIGINT, syscall.SIGTERM}} {
 		s := serve(t, nil, "--fresh-start", "--drain", "10m")
 		require.NoError(t, s.cmd.Process.Signal(signals[0]))
-		require.Eventually(t, func() bool { return strings.Contains(s.Log(), "msg=stopping") }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Contains(s.Log(), "msg=stopping") }, time.Minute, 5*time.Millisecond)
 		require.NoError(t, s.cmd.Process.Signal(signals[1]))
 		select {
 		case <-s.read:
@@ -363,12 +363,12 @@ func TestProgram_AKeyEndsAWait(t *testing.T) {
 	go func() {
 		waits <- call(t.Context(), a.URL, "POST", "/v1/permits", `{"shard":1,"max_wait_ms":60000,"key":"mine"}`)
 	}()
-	require.Eventually(t, func() bool { return a.call("DELETE", "/v1/waits/mine", "").code == 204 }, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return a.call("DELETE", "/v1/waits/mine", "").code == 204 }, time.Minute, 20*time.Millisecond)
 	r := <-waits
 	assert.Equal(t, 409, r.code, r.text)
 	assert.Equal(t, "urn:gatewayqueue:problem:left", r.Type)
 	client := d.client()
-	assert.Eventually(t, func() bool { return client.ZCard(t.Context(), "identify:{default}:queue:0").Val() == 0 }, 10*time.Second, 20*time.Millisecond)
+	assert.Eventually(t, func() bool { return client.ZCard(t.Context(), "identify:{default}:queue:0").Val() == 0 }, time.Minute, 20*time.Millisecond)
 }
 
 func TestProgram_TheLegacyRouteSpendsOnlyOnGrants(t *testing.T) {
@@ -396,7 +396,7 @@ func TestProgram_TheLegacyRouteSpendsOnlyOnGrants(t *testing.T) {
 	assert.JSONEq(t, `{"message": "You're free to connect now! :)"}`, r.text)
 	sandwich := b.call("POST", "/v1/sandwich", `{"shard_id":1,"max_concurrency":1,"token":"x","shard_count":2}`)
 	assert.Equal(t, 204, sandwich.code, sandwich.text)
-	assert.Eventually(t, func() bool { return b.remaining() == before-2 }, 10*time.Second, 50*time.Millisecond)
+	assert.Eventually(t, func() bool { return b.remaining() == before-2 }, time.Minute, 50*time.Millisecond)
 }
 
 // raw sends bytes and returns all that comes back.

@@ -74,7 +74,7 @@ func TestWaitPassesSignalsToTheCommand(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := os.Stat(started)
 			return err == nil
-		}, 10*time.Second, 10*time.Millisecond)
+		}, time.Minute, 10*time.Millisecond)
 		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	})
 	assert.Equal(t, 9, got.code, "its own answer to the signal")
@@ -103,7 +103,10 @@ func TestWaitThatIsTooLongExits124AndSpendsNothing(t *testing.T) {
 
 	cmd := command(t, "wait", "--shard", "1", "--url", s.URL)
 	got := finish(t, cmd, func() {
-		time.Sleep(300 * time.Millisecond)
+		require.Eventually(t, func() bool {
+			_, status := s.get("/v1/status")
+			return strings.Contains(status, `"waiting":1`)
+		}, time.Minute, 10*time.Millisecond, "it stands in line")
 		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	})
 	assert.Equal(t, result{"", "gatewayqueue wait: stopped (terminated)\n", 143}, got)
@@ -221,7 +224,7 @@ func TestWait_SignalsWhileItWaits(t *testing.T) {
 			line := func() []string { return client.ZRange(t.Context(), "identify:{"+app+"}:queue:0", 0, -1).Val() }
 			cmd := command(t, "wait", "--shard", "1", "--redis", "redis://"+server.Addr, "--app", app, "--", "false")
 			got := finish(t, cmd, func() {
-				require.Eventually(t, func() bool { return len(line()) == 1 }, 30*time.Second, 10*time.Millisecond)
+				require.Eventually(t, func() bool { return len(line()) == 1 }, time.Minute, 10*time.Millisecond)
 				closed := strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10)
 				require.NoError(t, client.HSet(t.Context(), "identify:{"+app+"}:limits", "closed_until", closed).Err())
 				place := line()
