@@ -155,7 +155,7 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 	free.do(true, 410, "POST", "/v1/identifies", `{"shard":0,"key":"a-b_c"}`)
 	at = free.do(true, 201, "POST", "/v1/permits?shard=1&max_wait_ms=5", "").Get("Location")
 	free.do(true, 204, "DELETE", at, "")
-	free.do(true, 410, "POST", at+"/identified", "")
+	free.do(true, 204, "POST", at+"/identified", "") // it was sent after all
 	free.do(false, 400, "POST", at+"/identified", `{"within_ms":-1}`)
 	free.do(false, 415, "POST", at+"/identified", `{"within_ms":1}`, "Content-Type: text/plain")
 	free.do(false, 413, "POST", at+"/identified", `{"x":"`+strings.Repeat("x", 20000)+`"}`)
@@ -216,6 +216,11 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 	free.do(false, 400, "POST", "/v1/sandwich", `{}`)
 	free.do(false, 413, "POST", "/v1/sandwich", `{"shard_id":"`+strings.Repeat("x", 20000)+`"}`)
 
+	strict := c.on(bare{memory(t, 1, 1)})
+	at = strict.do(true, 201, "POST", "/v1/permits", `{"shard":0}`).Get("Location")
+	strict.do(true, 204, "DELETE", at, "")
+	strict.do(true, 410, "POST", at+"/identified", "")
+
 	secret := c.on(memory(t, 1, 1), httpqueue.WithBearerToken("secret"))
 	broken := c.on(plain{errors.New("broken")})
 	closed := c.on(plain{gatewayqueue.ErrClosed})
@@ -259,6 +264,14 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 		}
 	}
 	t.Logf("%d kinds of answer are as described; not seen: %d", len(c.seen.answers), len(unseen))
+}
+
+// bare is a queue whose permits know the contract and no more.
+type bare struct{ gatewayqueue.PermitQueue }
+
+func (b bare) Acquire(ctx context.Context, shardID int) (gatewayqueue.Permit, error) {
+	permit, err := b.PermitQueue.Acquire(ctx, shardID)
+	return struct{ gatewayqueue.Permit }{permit}, err
 }
 
 func request(t *testing.T, method, url string) *http.Request {
