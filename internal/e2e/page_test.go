@@ -27,6 +27,7 @@ import (
 type typed struct {
 	section string
 	edits   []string // from, to
+	vain    int      // identifies that the library may send for nothing
 	program string
 }
 
@@ -92,6 +93,9 @@ var typedPrograms = []typed{
 	},
 	{
 		section: "discordgo (Go)",
+		// A heartbeat that fails while its connection is being closed closes the next
+		// one, too, once for each shard: https://github.com/bwmarrin/discordgo/issues/406
+		vain: 4,
 		program: strings.Replace(typedHead, "IMPORTS", `
 	"github.com/bwmarrin/discordgo"
 	"github.com/gatewayqueue/gatewayqueue/discordgoqueue"`, 1) + `
@@ -184,9 +188,11 @@ func TestPage_GoProgramsAreRightAsTheyStand(t *testing.T) {
 			}
 			verdict := discord.Judge().Verdict()
 			assert.True(t, verdict.OK(), "%v", verdict)
-			assert.Equal(t, 8, verdict.Identifies, "%v", verdict)
-			client := redis.Client(t)
-			assert.Equal(t, "992", client.Get(t.Context(), "identify:{1234567890}:remaining").Val(), "one unit for each")
+			assert.GreaterOrEqual(t, verdict.Identifies, 8, "%v", verdict)
+			assert.LessOrEqual(t, verdict.Identifies, 8+p.vain, "%v", verdict)
+			left, err := redis.Client(t).Get(t.Context(), "identify:{1234567890}:remaining").Int()
+			require.NoError(t, err)
+			assert.Equal(t, 1000-verdict.Identifies, left, "one unit for each")
 			for _, cmd := range bots {
 				_ = cmd.Wait() // it was told to end
 			}
