@@ -18,8 +18,8 @@ const (
 	ReasonHold   Reason = "hold"         // every bucket is closed for a while, because who identified just now is not known
 	ReasonBudget Reason = "budget"       // no unit is left before the reset
 	ReasonLimits Reason = "limits"       // the limits in force allow no grant at all
-	ReasonSource Reason = "limit source" // the limits are not known, and who is asked for them does not say
-	ReasonStore  Reason = "store"        // Redis is away, or is none that a queue can run on
+	ReasonSource Reason = "limit source" // the limits are not known, and the limit source does not say
+	ReasonStore  Reason = "store"        // Redis is away, or no queue can run on it
 	ReasonRest   Reason = "rest"         // the shard identifies too often
 )
 
@@ -28,10 +28,10 @@ const (
 // carries it; [Status.Blocked] returns it.
 type BlockedError struct {
 	Reason Reason
-	Wait   time.Duration // for how long at the least; 0 if that is not known
+	Wait   time.Duration // at least so long; 0 if that is not known
 	Text   string        // what is in the way, such as "the budget is used up"
 	Cure   string        // what to do about it; empty where it ends by itself
-	Err    error         // of the store, or of the limit source; nil if there is none
+	Err    error         // of the store, or of the limit source; else nil
 }
 
 func (e *BlockedError) Error() string {
@@ -51,6 +51,22 @@ func (e *BlockedError) Error() string {
 
 // Unwrap returns Err.
 func (e *BlockedError) Unwrap() error { return e.Err }
+
+// Attrs are what a log has of it, as [slog.Logger] takes them: reason and why; for,
+// cure and error where there are any.
+func (e *BlockedError) Attrs() []any {
+	attrs := []any{"reason", e.Reason, "why", e.Text}
+	if e.Wait > 0 {
+		attrs = append(attrs, "for", e.Wait.Round(time.Millisecond))
+	}
+	if e.Cure != "" {
+		attrs = append(attrs, "cure", e.Cure)
+	}
+	if e.Err != nil {
+		attrs = append(attrs, "error", e.Err)
+	}
+	return attrs
+}
 
 // What is in the way, in the words that both queues have for it.
 const (

@@ -13,8 +13,7 @@ import (
 // tellAgain is how often the same reason is told: to the log, and as an event.
 const tellAgain = time.Minute
 
-// reason is what keeps t waiting, and for how long at the least: 0 if that is not
-// known. The caller holds the lock.
+// reason is what keeps t waiting, and at least how long: 0 if that is not known. The caller holds the lock.
 func (q *InMemoryQueue) reason(t *ticket, now time.Time) (Reason, time.Duration) {
 	if q.maxConcurrency == 0 {
 		return ReasonLine, 0
@@ -81,16 +80,9 @@ func (q *InMemoryQueue) say(e Event) {
 	if !ok {
 		return
 	}
-	attrs := []any{"reason", b.Reason, "why", b.Text}
-	if b.Wait > 0 {
-		attrs = append(attrs, "for", b.Wait.Round(time.Millisecond))
-	}
-	if b.Cure != "" {
-		attrs = append(attrs, "cure", b.Cure)
-	}
 	level := slog.LevelWarn
 	if b.Reason == ReasonHold {
 		level = slog.LevelInfo
 	}
-	q.log.Log(context.Background(), level, "nothing is granted for now", attrs...)
+	q.log.Log(context.Background(), level, "nothing is granted for now", b.Attrs()...)
 }

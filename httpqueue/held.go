@@ -119,8 +119,21 @@ func (h *held) forget(name string) (permit gatewayqueue.Permit, was bool) {
 	return permit, was
 }
 
-// sentAfterAll hears that IDENTIFY was sent, or leaves within d, on a permit that had
-// ended, and reports whether that could be counted.
+// hears says if a report of a permit that has ended is to be answered as the first
+// one: reports may be repeated, and an IDENTIFY counts whatever was said before it,
+// because it was sent, or leaves within d.
+func (h *held) hears(name string, sent bool, d time.Duration) bool {
+	switch told := h.told(name); {
+	case !sent:
+		return told == toldAbandoned
+	case told == toldIdentified:
+		return true
+	}
+	return h.sentAfterAll(name, d)
+}
+
+// sentAfterAll counts an IDENTIFY that was sent, or leaves within d, on a permit that
+// had ended, and reports whether it could.
 func (h *held) sentAfterAll(name string, d time.Duration) bool {
 	permit, was := h.forget(name)
 	used, ok := permit.(interface{ SentAfterAll(time.Duration) })

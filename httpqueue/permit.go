@@ -97,17 +97,15 @@ func (h *Handler) permitOf(ctx context.Context, id string) (gatewayqueue.Permit,
 		if permit, ok := h.held.get(text); ok {
 			return permit, nil
 		}
+		bad := newProblem(http.StatusGone, "gone", "this server knows nothing of the permit: it ended long ago, or was another server's")
 		switch h.held.reason(text) {
 		case reasonSettled:
-			bad := h.problemOf(gatewayqueue.ErrPermitSettled)
-			bad.told, bad.held = h.held.told(text), text
-			return nil, bad
+			bad = h.problemOf(gatewayqueue.ErrPermitSettled)
 		case reasonLapsed:
-			bad := h.problemOf(gatewayqueue.ErrPermitExpired)
-			bad.held = text
-			return nil, bad
+			bad = h.problemOf(gatewayqueue.ErrPermitExpired)
 		}
-		return nil, newProblem(http.StatusGone, "gone", "this server knows nothing of the permit: it ended long ago, or was another server's")
+		bad.held = text
+		return nil, bad
 	}
 	return nil, newProblem(http.StatusNotFound, "not-found", "this is no permit of this queue; after a change of the bearer token, or a loss of Redis's data, no earlier one is")
 }
@@ -159,9 +157,9 @@ func (h *Handler) postIdentified(w http.ResponseWriter, r *http.Request, id stri
 	if body.Within < 0 || body.Within > time.Minute.Milliseconds() {
 		return invalid("within_ms", body.Within, fmt.Sprintf("0 to %d", time.Minute.Milliseconds()))
 	}
-	within := max(time.Duration(body.Within)*time.Millisecond, h.options.margin)
-	if body.Within == 0 {
-		within = 0
+	var within time.Duration
+	if body.Within > 0 {
+		within = max(time.Duration(body.Within)*time.Millisecond, h.options.margin)
 	}
 	return h.report(w, r, id, within, func(permit gatewayqueue.Permit, ctx context.Context) error {
 		later, ok := permit.(identifiedWithin)
@@ -177,13 +175,11 @@ func (h *Handler) deletePermit(w http.ResponseWriter, r *http.Request, id string
 	return h.report(w, r, id, 0, gatewayqueue.Permit.Abandon)
 }
 
-// report hears how a permit has ended. An IDENTIFY counts whatever was said before:
-// it was sent.
+// report hears how a permit has ended.
 func (h *Handler) report(w http.ResponseWriter, r *http.Request, id string, within time.Duration, report func(gatewayqueue.Permit, context.Context) error) *problem {
 	permit, bad := h.permitOf(r.Context(), id)
-	sent := r.Method != http.MethodDelete
-	if bad != nil && (bad.told != "" && (bad.told == toldAbandoned) != sent || sent && h.held.sentAfterAll(bad.held, within)) {
-		w.WriteHeader(http.StatusNoContent) // reports may be repeated
+	if bad != nil && h.held.hears(bad.held, r.Method != http.MethodDelete, within) {
+		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	if bad != nil {

@@ -49,8 +49,7 @@ type problem struct {
 	retryAfter time.Duration // -1 for none
 	close      bool
 	allow      string
-	told       string // of a settled permit that a handler has held
-	held       string // the name of a permit that has ended
+	held       string // the name of a permit that the handler has held, and that has ended
 }
 
 func newProblem(status int, name, detail string) *problem {

@@ -128,9 +128,7 @@ func (l *line) rest(w *waiter, d time.Duration) []gatewayqueue.Event {
 	}
 	w.line.waiters = remove(w.line.waiters, w)
 	if !w.deadline.IsZero() && w.deadline.Before(time.Now().Add(d)) {
-		w.refuse(&gatewayqueue.DeadlineError{
-			Wait: d, Kind: gatewayqueue.ReasonRest, Reason: fmt.Sprintf("shard %d rests: it has identified too often", w.shard),
-		})
+		w.refuse(outlasts(d, restBlocks(w.shard, d)))
 		return nil
 	}
 	w.line, w.arrival = nil, 0
@@ -198,10 +196,15 @@ func (l *line) refuseLate(shut time.Duration) {
 	l.refuseBy(shut, b)
 }
 
+// outlasts says that what keeps a waiter waiting does so beyond its deadline.
+func outlasts(wait time.Duration, b *gatewayqueue.BlockedError) error {
+	return &gatewayqueue.DeadlineError{Wait: wait, Reason: b.Text, Kind: b.Reason}
+}
+
 // refuseBy refuses those whose deadline ends before something is over.
 func (l *line) refuseBy(wait time.Duration, b *gatewayqueue.BlockedError) {
 	end := time.Now().Add(wait)
-	l.refuseIf(&gatewayqueue.DeadlineError{Wait: wait, Reason: b.Text, Kind: b.Reason}, func(w *waiter) bool {
+	l.refuseIf(outlasts(wait, b), func(w *waiter) bool {
 		return !w.deadline.IsZero() && w.deadline.Before(end) && w.patience == 0 // else it has paid
 	})
 }

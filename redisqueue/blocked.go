@@ -88,21 +88,11 @@ func (q *RedisQueue) logBlocked(e gatewayqueue.Event) {
 	if !errors.As(e.Err, &b) {
 		return
 	}
-	attrs := []any{"reason", b.Reason, "why", b.Text}
-	if b.Wait > 0 {
-		attrs = append(attrs, "for", b.Wait.Round(time.Millisecond))
-	}
-	if b.Cure != "" {
-		attrs = append(attrs, "cure", b.Cure)
-	}
-	if b.Err != nil {
-		attrs = append(attrs, "error", b.Err)
-	}
 	level := slog.LevelWarn
 	if b.Reason == gatewayqueue.ReasonLine || b.Reason == gatewayqueue.ReasonHold {
 		level = slog.LevelInfo // it ends by itself, and soon
 	}
-	q.config.log.Log(context.Background(), level, "nothing is granted for now", attrs...)
+	q.config.log.Log(context.Background(), level, "nothing is granted for now", b.Attrs()...)
 }
 
 // closed is for how long every bucket is, as far as this pod has heard, and why.
@@ -135,6 +125,13 @@ func holdBlocks(d time.Duration, why string) *gatewayqueue.BlockedError {
 	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonHold, Wait: d, Text: "every bucket is held closed: " + why}
 }
 
+// restBlocks is the rest of a shard as a reason.
+func restBlocks(shard int, d time.Duration) *gatewayqueue.BlockedError {
+	return &gatewayqueue.BlockedError{
+		Reason: gatewayqueue.ReasonRest, Wait: max(0, d), Text: fmt.Sprintf("shard %d rests: it has identified too often", shard),
+	}
+}
+
 // What a hold is for, where this pod does not know better.
 const (
 	whyEmpty   = "Redis had no queue of this application, or has lost it, so that who identified just now is not known"
@@ -164,7 +161,7 @@ func (q *RedisQueue) why(w *waiter) *gatewayqueue.BlockedError {
 	case q.known.still.Load():
 		return standsStill()
 	case w.rest != nil:
-		return blocked(gatewayqueue.ReasonRest, time.Until(w.rests), fmt.Sprintf("shard %d rests: it has identified too often", w.shard))
+		return restBlocks(w.shard, time.Until(w.rests))
 	case w.line != nil && w.line.exhausted:
 		return q.budgetBlocks(max(0, time.Until(w.line.ask)))
 	case q.hold.until.After(now):
@@ -331,44 +328,4 @@ func (q *RedisQueue) lookAtSource(b *gatewayqueue.BlockedError) *gatewayqueue.Bl
 		again = status.Source.After.Sub(status.Time)
 	}
 	return sourceBlocks(fmt.Errorf("to another pod: %s", status.Source.Error), again)
-}
-
-// --- TTLs that stand still --------------------------------------------------------
-
-// probeAfter is how long a TTL must have run down.
-const probeAfter = 30 * time.Millisecond
-
-// probe looks whether TTLs run down by themselves, on a server that is miniredis: in
-// it they do only where it was told so, and no bucket would ever open. It does so
-// after a grant, whose slot has a TTL that is known.
-func (q *RedisQueue) probe(bucket int, ticket string, closes time.Duration) {
-	if !q.known.mini.Load() || q.known.probed.Swap(true) {
-		return
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return
-	}
-	q.run(func() {
-		if !q.pause(probeAfter, nil) {
-			return
-		}
-		holder, left, err := q.store.remember(q.ctx, q.store.keys.slot(bucket), "", 0, false)
-		switch {
-		case err != nil || strings.TrimSuffix(holder, permitSuffix) != ticket:
-			q.known.probed.Store(false) // ask at the next grant
-		case left >= closes-time.Millisecond:
-			q.known.still.Store(true)
-			q.block(standsStill())
-		}
-	})
-}
-
-func standsStill() *gatewayqueue.BlockedError {
-	return &gatewayqueue.BlockedError{
-		Reason: gatewayqueue.ReasonStore,
-		Text:   "the TTLs of this Redis stand still, so that no bucket ever opens",
-		Cure:   "it is miniredis: call ClockTTL(true) on it at the start of the test",
-	}
 }
