@@ -171,26 +171,12 @@ func (s *Server) controlFail(p *parameters) (any, error) {
 const mostUnits = 10_000_000
 
 func (s *Server) controlLimits(p *parameters) (any, error) {
-	total, remaining := p.number("total", 1, mostUnits, absent), p.number("remaining", 0, mostUnits, absent)
-	concurrency := p.number("max_concurrency", 1, gatewayqueue.MaxConcurrencyBound, absent)
-	resetAfter := p.duration("reset_after", 0, gatewayqueue.LimitPeriod, absent)
-	if err := p.err(); err != nil {
-		return nil, err
-	}
-	return s.judge.changeLimit(func(limit gatewayqueue.SessionStartLimit) gatewayqueue.SessionStartLimit {
-		if total != absent {
-			limit.Total, limit.Remaining = total, min(limit.Remaining, total)
-		}
-		if remaining != absent {
-			limit.Remaining = remaining
-		}
-		if concurrency != absent {
-			limit.MaxConcurrency = concurrency
-		}
-		if resetAfter != absent {
-			limit.ResetAfter = resetAfter
-		}
-		return limit
+	return s.judge.changeLimit(func(limit *gatewayqueue.SessionStartLimit) error {
+		limit.Total = p.number("total", 1, mostUnits, limit.Total)
+		limit.Remaining = p.number("remaining", 0, mostUnits, min(limit.Remaining, limit.Total))
+		limit.MaxConcurrency = p.number("max_concurrency", 1, gatewayqueue.MaxConcurrencyBound, limit.MaxConcurrency)
+		limit.ResetAfter = p.duration("reset_after", 0, gatewayqueue.LimitPeriod, limit.ResetAfter)
+		return p.err()
 	})
 }
 

@@ -94,14 +94,17 @@ func (j *Judge) SetLimit(limit gatewayqueue.SessionStartLimit) {
 	j.setLimit(limit, now)
 }
 
-// changeLimit puts what change makes of the limit as it is now in force, unless it
-// is not valid, and returns it.
-func (j *Judge) changeLimit(change func(gatewayqueue.SessionStartLimit) gatewayqueue.SessionStartLimit) (gatewayqueue.SessionStartLimit, error) {
+// changeLimit puts in force what change makes of the limit as it is now, unless it
+// fails or that is not valid, and returns it.
+func (j *Judge) changeLimit(change func(*gatewayqueue.SessionStartLimit) error) (gatewayqueue.SessionStartLimit, error) {
 	now := time.Since(j.start)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.refill(now)
-	limit := change(j.reported(now))
+	limit := j.reported(now)
+	if err := change(&limit); err != nil {
+		return limit, err
+	}
 	if err := limit.Validate(); err != nil {
 		return limit, err
 	}

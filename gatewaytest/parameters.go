@@ -18,11 +18,9 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// What a parameter is that is not given, but for a value of its own.
-const (
-	required = -1 // it must be
-	absent   = -2
-)
+// required is the default of a parameter that has to be given. No other default is
+// negative.
+const required = -1
 
 // parameters are those of one request: of its URL, or of a form in its body.
 type parameters struct {
@@ -38,7 +36,7 @@ func readParameters(r *http.Request, known []string) (*parameters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the body cannot be read: %w", err)
 	}
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // what is none is no form
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // what cannot be read is no form
 	if len(body) > 0 && kind != "application/x-www-form-urlencoded" {
 		return nil, errors.New("the body is no form: want parameters in the URL, or Content-Type: application/x-www-form-urlencoded")
 	}

@@ -124,13 +124,13 @@ func (r *report) nothing(explain func(error) error) error {
 func (r *report) verdict() error {
 	var wrong []string
 	if n := r.final.Violations; n > 0 {
-		wrong = append(wrong, fmt.Sprintf("%s of the window", count(n, "violation")))
+		wrong = append(wrong, fmt.Sprintf("%s of the window", picture.Count(n, "violation")))
 	}
 	if n := r.final.OverBudget; n > 0 {
 		wrong = append(wrong, fmt.Sprintf("%d over budget", n))
 	}
 	if failed, why := r.broken(); failed > 0 {
-		wrong = append(wrong, fmt.Sprintf("%s failed: %s", count(failed, "shard"), why))
+		wrong = append(wrong, fmt.Sprintf("%s failed: %s", picture.Count(failed, "shard"), why))
 	}
 	if len(wrong) == 0 {
 		return nil
@@ -151,8 +151,8 @@ func (r *report) broken() (n int, why string) {
 // timeline is the picture of the run.
 func (r *report) timeline() timeline.Timeline {
 	t := timeline.Timeline{Window: r.Window, Buckets: r.MaxConcurrency, Pods: r.pods}
-	t.Title = fmt.Sprintf("%d of %s up through %s in %s, %s", r.fleet.ledger.now().Up, count(r.Shards, "shard"),
-		count(r.MaxConcurrency, "bucket"), picture.Seconds(r.took()), count(r.final.Violations, "violation"))
+	t.Title = fmt.Sprintf("%d of %s up through %s in %s, %s", r.fleet.ledger.now().Up, picture.Count(r.Shards, "shard"),
+		picture.Count(r.MaxConcurrency, "bucket"), picture.Seconds(r.took()), picture.Count(r.final.Violations, "violation"))
 	for _, m := range r.marks {
 		t.Marks = append(t.Marks, timeline.Mark{Shard: m.Shard, Bucket: m.Bucket, Pod: m.Pod, At: m.At, Violation: m.Early || m.Over})
 	}

@@ -80,7 +80,7 @@ func refusal(r gatewaytest.Ruling) string {
 // title says what runs.
 func (c *config) title() string {
 	what := []string{
-		count(c.Shards, "shard"), count(c.Pods, "pod"),
+		picture.Count(c.Shards, "shard"), picture.Count(c.Pods, "pod"),
 		fmt.Sprintf("max_concurrency %d", c.MaxConcurrency),
 		fmt.Sprintf("window %v + %v", cli.Short(c.Window), cli.Short(c.Margin)),
 		c.Mode,
@@ -105,11 +105,4 @@ func (c *config) intro(redis *store.Store) []string {
 			"  scripts/inspect --app "+c.App+" -u "+redis.String())
 	}
 	return append(lines, "  gatewayqueue status --redis "+redis.String()+" --app "+c.App+" --watch", "")
-}
-
-func count(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }

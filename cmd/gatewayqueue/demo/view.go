@@ -101,7 +101,7 @@ func (v *view) judgeText() string {
 	verdict := v.judge.Verdict()
 	text := picture.Good("no violations")
 	if !verdict.OK() {
-		text = picture.Bad(fmt.Sprintf("%s, %d over budget", count(verdict.Violations, "violation"), verdict.OverBudget))
+		text = picture.Bad(fmt.Sprintf("%s, %d over budget", picture.Count(verdict.Violations, "violation"), verdict.OverBudget))
 	}
 	if verdict.LeastGap > 0 {
 		text += picture.Dim(fmt.Sprintf(", least gap %.3f s", verdict.LeastGap.Seconds()))

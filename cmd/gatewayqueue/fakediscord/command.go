@@ -69,7 +69,7 @@ func run(parent context.Context, c *config, out, errs io.Writer) error {
 	}
 	listener, err := cli.Listen(parent, c.Host, c.Port)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", c.address(), err)
+		return err
 	}
 	options := c.options(listener)
 	if secured != nil {
@@ -181,5 +181,3 @@ func quoted(s string) string {
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
-
-func hasBlank(s string) bool { return strings.ContainsAny(s, " \t\r\n") }

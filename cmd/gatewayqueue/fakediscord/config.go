@@ -5,7 +5,7 @@ package fakediscord
 import (
 	"fmt"
 	"net"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -71,7 +71,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Duration(flags, &c.ResetAfter, "reset-after", time.Second, day, "until there are --total again")
 	cli.Duration(flags, &c.Window, "window", time.Millisecond, time.Minute, "the least time between two identifies of a bucket;\nshorter ones than Discord's are for quick tests")
 
-	cli.Checked(flags, &c.Token, "token", "TOKEN", "the bot's token", "a word without blanks", func(s string) bool { return !hasBlank(s) })
+	cli.Checked(flags, &c.Token, "token", "TOKEN", "the bot's token", "a word without blanks", func(s string) bool { return !strings.ContainsAny(s, " \t\r\n") })
 	cli.Int(flags, &c.Shards, "shards", 1, 1<<20, "shards that GET /gateway/bot recommends")
 	cli.Int(flags, &c.LeastShards, "least-shards", 1, 1<<20, "an IDENTIFY with fewer shards is closed with 4011")
 	cli.Int(flags, &c.DisallowedIntents, "disallowed-intents", 0, 1<<30, "an IDENTIFY with any of these intents (a sum of\nbits) is closed with 4014")
@@ -81,7 +81,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	c.delay(flags, &c.ReadyDelay, "ready-delay", "from IDENTIFY to READY")
 	cli.Duration(flags, &c.Heartbeat, "heartbeat", 10*time.Millisecond, time.Hour, "the heartbeat interval; who sends none for two is\nclosed with 4009")
 	cli.Duration(flags, &c.IdentifyWithin, "identify-within", 0, day, "close connections that do not identify within so\nlong, with 4009 (default: never)")
-	flags.BoolVar(&c.HeartbeatsExtend, "heartbeats-extend", false, "with --identify-within: a heartbeat starts it anew")
+	flags.BoolVar(&c.HeartbeatsExtend, "heartbeats-extend", false, "with --identify-within: each heartbeat starts that time again")
 	cli.Int(flags, &c.Payloads, "payloads", 0, 1_000_000, "payloads that a connection may send in 60 s before\nit is closed with 4008; 0 is any number")
 
 	cli.Int(flags, &c.Replay, "replay", 0, 1_000_000, "events that a session keeps for a RESUME")
@@ -168,5 +168,3 @@ func delayOf(text string) gatewaytest.Delay {
 	d, _ := gatewaytest.ParseDelay(text)
 	return d
 }
-
-func (c *config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
@@ -38,7 +39,7 @@ func (c *config) report(server *gatewaytest.Server, short error) report {
 	}
 	var wrong []string
 	if v := r.Verdict; !v.OK() {
-		wrong = append(wrong, fmt.Sprintf("Discord would have punished %s of the window and %s over the budget", count(v.Violations, "violation"), count(v.OverBudget, "IDENTIFY")))
+		wrong = append(wrong, fmt.Sprintf("Discord would have punished %s of the window and %s over the budget", picture.Count(v.Violations, "violation"), picture.Count(v.OverBudget, "IDENTIFY")))
 	}
 	if short != nil {
 		wrong = append(wrong, short.Error())
@@ -47,8 +48,8 @@ func (c *config) report(server *gatewaytest.Server, short error) report {
 	return r
 }
 
-// named are those of shards; nothing has been said of connections without one that
-// have gone.
+// named leaves out the report of connections that have not said which shard they are
+// where there are none.
 func named(all []gatewaytest.ShardReport) []gatewaytest.ShardReport {
 	return slices.DeleteFunc(all, func(r gatewaytest.ShardReport) bool { return r.Shard < 0 && r.Connections == 0 })
 }
@@ -79,7 +80,7 @@ func (r report) print(out io.Writer, asJSON bool) error {
 	}
 	s := r.Stats
 	text += fmt.Sprintf("%d READY, %d RESUMED, %d RESUME refused, op 7 %d times, op 9 %d times, %s; ready at the end: %d\n",
-		s.Readies, s.Resumes, s.RefusedResumes, s.Reconnects, s.InvalidSessions, count(s.Connections, "connection"), len(r.Ready))
+		s.Readies, s.Resumes, s.RefusedResumes, s.Reconnects, s.InvalidSessions, picture.Count(s.Connections, "connection"), len(r.Ready))
 	_, err := io.WriteString(out, text)
 	return err
 }

@@ -81,9 +81,7 @@ func (v *view) end() {
 // draw is one frame.
 func (v *view) draw(width, height int) []string {
 	verdict, limit := v.server.Judge().Verdict(), v.server.Judge().Limit()
-	ready := v.server.ReadyShards()
-	// Connections that have not said which shard they are, only while there are any.
-	shards := slices.DeleteFunc(v.server.Shards(), func(r gatewaytest.ShardReport) bool { return r.Shard < 0 && r.Connections == 0 })
+	ready, shards := v.server.ReadyShards(), named(v.server.Shards())
 	count := 0
 	for _, one := range shards {
 		if one.Shard >= 0 {
@@ -130,18 +128,11 @@ func row(shard, state string, cells ...any) string {
 func judgeText(v gatewaytest.Verdict) string {
 	text := picture.Good("no violations")
 	if !v.OK() {
-		text = picture.Bad(fmt.Sprintf("%s, %d over budget", count(v.Violations, "violation"), v.OverBudget))
+		text = picture.Bad(fmt.Sprintf("%s, %d over budget", picture.Count(v.Violations, "violation"), v.OverBudget))
 	}
-	text += picture.Dim(", " + count(v.Identifies, "IDENTIFY"))
+	text += picture.Dim(", " + picture.Count(v.Identifies, "IDENTIFY"))
 	if v.LeastGap > 0 {
 		text += picture.Dim(fmt.Sprintf(", least gap %.3f s", v.LeastGap.Seconds()))
 	}
 	return text
-}
-
-func count(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }

@@ -62,6 +62,14 @@ func padLeft(s string, width int) string {
 	return strings.Repeat(" ", max(0, width-lipgloss.Width(s))) + s
 }
 
+// Count is a number of things, such as 2 pods.
+func Count(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
 // Seconds writes a duration for people: two units, or tenths of a second below
 // a minute.
 func Seconds(d time.Duration) string {

@@ -93,7 +93,7 @@ func run(ctx context.Context, c *config) (err error) {
 	}
 	listener, err := cli.Listen(ctx, c.Host, c.Port)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", c.address(), err)
+		return err
 	}
 	s.http = newServer(s.front)
 	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)

@@ -4,10 +4,8 @@ package serve
 import (
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -162,8 +160,6 @@ func (c *config) limitsFrom() string {
 	}
 	return fmt.Sprintf("%d of %d left, max_concurrency %d", c.Remaining, c.Total, c.MaxConcurrency)
 }
-
-func (c *config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
 // logger writes to standard error. No secret gets past it, whoever logs it.
 func (c *config) logger() *slog.Logger {
