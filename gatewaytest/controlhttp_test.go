@@ -2,7 +2,6 @@ package gatewaytest_test
 
 import (
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -13,20 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
-
-// dialAs dials with another Host header.
-func dialAs(t *testing.T, url, host string) *client {
-	t.Helper()
-	ws, _, err := websocket.Dial(soon(t), url, &websocket.DialOptions{Host: host})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = ws.CloseNow() })
-	c := &client{t, ws}
-	require.Equal(t, 10, c.read().Op, "HELLO")
-	return c
-}
 
 // ask sends "METHOD /control/path?query" and returns the status and the answer.
 func ask(t *testing.T, s *gatewaytest.Server, line string) (int, map[string]any) {
@@ -250,56 +237,5 @@ func TestControl_ThePageHasEveryRoute(t *testing.T) {
 		if !strings.Contains(string(page), row) { // not assert's, which would print the page
 			t.Errorf("the page lacks %s", row)
 		}
-	}
-}
-
-func TestHostAsAsked_ClientsStayWhereTheyCame(t *testing.T) {
-	for _, c := range []struct {
-		asked, gateway, resume string
-		options                []gatewaytest.Option
-	}{
-		{"fake-discord:8090", "ws://fake-discord:8090", "ws://fake-discord:8090", nil},
-		{"discord.com", "ws://discord.com", "ws://discord.com", nil},
-		{"[::1]:9", "ws://[::1]:9", "ws://[::1]:9", nil},
-		{"a:1", "ws://a:1", "ws://b:1", []gatewaytest.Option{gatewaytest.WithResumeHost("b")}},
-	} {
-		s := newServer(t, append(c.options, gatewaytest.WithHostAsAsked())...)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/api/v10/gateway", nil)
-		require.NoError(t, err)
-		req.Host = c.asked
-		var answer struct{ URL string }
-		require.Equal(t, 200, doJSON(t, req, &answer))
-		assert.Equal(t, c.gateway, answer.URL)
-
-		client := dialAs(t, s.GatewayURL(), c.asked)
-		client.identify(0, 1)
-		assert.Equal(t, c.resume, client.ready().ResumeGatewayURL)
-	}
-	s := newServer(t, gatewaytest.WithHostAsAsked(), gatewaytest.WithHosts(1))
-	client := dialAs(t, s.GatewayURL(), "fake:1")
-	client.identify(0, 1)
-	u, err := url.Parse(client.ready().ResumeGatewayURL)
-	require.NoError(t, err)
-	assert.Equal(t, "fake", u.Hostname())
-	hosted, err := url.Parse(s.Hosts()[0])
-	require.NoError(t, err)
-	assert.Equal(t, hosted.Port(), u.Port())
-}
-
-func TestParseDelay(t *testing.T) {
-	for text, want := range map[string][2]time.Duration{
-		"0s": {0, 0}, "300ms": {300 * time.Millisecond, 300 * time.Millisecond}, "1s-2s": {time.Second, 2 * time.Second}, "never": {gatewaytest.Never(), gatewaytest.Never()},
-	} {
-		d, err := gatewaytest.ParseDelay(text)
-		require.NoError(t, err, text)
-		for range 20 {
-			got := d()
-			assert.GreaterOrEqual(t, got, want[0], text)
-			assert.LessOrEqual(t, got, want[1], text)
-		}
-	}
-	for _, text := range []string{"", "1", "-1s", "1s-", "1s-x", "2s-1s", "25h", "Never", "1s 2s"} {
-		_, err := gatewaytest.ParseDelay(text)
-		assert.ErrorIs(t, err, gatewayqueue.ErrInvalid, "%q", text)
 	}
 }

@@ -5,18 +5,13 @@ package main_test
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -181,163 +176,4 @@ func TestFakeDiscord_IsControlledOverHTTP(t *testing.T) {
 	got := d.end(os.Interrupt)
 	assert.Regexp(t, `shard 0    (READY, )?op 9\n`, got.out)
 	assert.Regexp(t, `  host 1 +ws://127\.0\.0\.1:\d+\n`, got.out)
-}
-
-func TestFakeDiscord_BotsTrustItsCertificate(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "authority")
-	d := startDiscord(t, "--tls", "--tls-dir", dir, "--tls-name", "fake.example.org")
-	require.Regexp(t, `^https://127\.0\.0\.1:`, d.API)
-	file := filepath.Join(dir, "ca.pem")
-
-	authority, err := os.ReadFile(file)
-	require.NoError(t, err)
-	key, err := os.Stat(filepath.Join(dir, "ca-key.pem"))
-	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o600), key.Mode())
-	pool := x509.NewCertPool()
-	require.True(t, pool.AppendCertsFromPEM(authority))
-	client := func(name string) *http.Client {
-		return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: name}}}
-	}
-	for _, name := range []string{"localhost", "127.0.0.1", "::1", "discord.com", "gateway.discord.gg", "gateway-us-east1-b.discord.gg", "fake.example.org"} {
-		res, err := client(name).Get(d.API + "/api/v10/gateway")
-		if assert.NoError(t, err, name) {
-			_ = res.Body.Close()
-		}
-	}
-	_, err = client("example.org").Get(d.API)
-	assert.ErrorContains(t, err, "not example.org")
-	_, answer := d.identify(client(""), 0, 1)
-	assert.Contains(t, answer, `"resume_gateway_url":"wss://127.0.0.1:`)
-
-	ask := map[string][]string{
-		"node":    {"NODE_EXTRA_CA_CERTS", "-e", "fetch(process.argv[1]).then(async r => console.log(await r.text()))"},
-		"python3": {"SSL_CERT_FILE", "-c", "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"},
-	}
-	for program, how := range ask {
-		path, err := exec.LookPath(program)
-		if err != nil && os.Getenv("CI") == "" {
-			t.Logf("there is no %s", program)
-			continue
-		}
-		require.NoError(t, err)
-		for _, trust := range []bool{true, false} {
-			cmd := exec.CommandContext(t.Context(), path, append(how[1:], d.API+"/api/v10/gateway")...)
-			cmd.Env = os.Environ()
-			if trust {
-				cmd.Env = append(cmd.Env, how[0]+"="+file)
-			}
-			out, err := cmd.CombinedOutput()
-			assert.Equal(t, trust, err == nil, "%s: %s", program, out)
-			if trust {
-				assert.Contains(t, string(out), "wss://127.0.0.1:")
-			}
-		}
-	}
-	assert.Contains(t, d.end(os.Interrupt).out, "NODE_EXTRA_CA_CERTS="+file)
-
-	again := startDiscord(t, "--tls", "--tls-dir", dir)
-	res, err := client("localhost").Get(again.API + "/api/v10/gateway")
-	require.NoError(t, err, "the authority is the same")
-	_ = res.Body.Close()
-
-	require.NoError(t, os.WriteFile(file, []byte("x"), 0o600))
-	got := run(t, "fake-discord", "--port", "0", "--tls", "--tls-dir", dir)
-	assert.Equal(t, 1, got.code)
-	assert.Contains(t, got.err, file+" is no authority that can be used (it is not in PEM): delete it and ca-key.pem, and a new one is made\n")
-}
-
-// Whoever starts first makes the authority, and all others have it.
-func TestFakeDiscord_StartsAtOnceShareAnAuthority(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "authority")
-	servers := make([]*fakeDiscord, 4)
-	var all sync.WaitGroup
-	for i := range servers {
-		all.Go(func() { servers[i] = startDiscord(t, "--tls", "--tls-dir", dir) })
-	}
-	all.Wait()
-	authority, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
-	require.NoError(t, err)
-	pool := x509.NewCertPool()
-	require.True(t, pool.AppendCertsFromPEM(authority))
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	for _, d := range servers {
-		res, err := client.Get(d.API + "/api/v10/gateway")
-		if assert.NoError(t, err) {
-			_ = res.Body.Close()
-		}
-	}
-}
-
-// The workflow of the page, with a bot in the place of npm.
-func TestFakeDiscord_TheWorkflowOfThePageWorks(t *testing.T) {
-	t.Parallel()
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("there is no bash")
-	}
-	page, err := os.ReadFile("../../docs/fake-discord.md")
-	require.NoError(t, err)
-	step := regexp.MustCompile(`(?s)      - name: Bring the bot up.*?        run: \|\n(.*?)\n` + "```").FindSubmatch(page)
-	require.NotNil(t, step)
-	for _, c := range []struct{ bot, want string }{{"good", `"ok": true`}, {"bad", `"ok": false`}} {
-		dir := t.TempDir()
-		self, err := os.Executable()
-		require.NoError(t, err)
-		npm := "#!/bin/sh\nexec env " + scriptBot + "=" + c.bot + " " + self + "\n"
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "npm"), []byte(npm), 0o700))
-		require.NoError(t, os.Symlink(program, filepath.Join(dir, "gatewayqueue")))
-		// The port is the page's: another for each run here.
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		_, port, _ := net.SplitHostPort(listener.Addr().String())
-		require.NoError(t, listener.Close())
-		script := strings.ReplaceAll(string(step[1]), "8090", port)
-		script = strings.Replace(script, "fake-discord ", "fake-discord --port "+port+" ", 1)
-		cmd := exec.CommandContext(t.Context(), bash, "-e", "-o", "pipefail", "-c", script)
-		cmd.Dir, cmd.Env = dir, append(environment(), "PATH="+dir+":"+os.Getenv("PATH"))
-		cmd.WaitDelay = time.Minute
-		out, err := cmd.CombinedOutput()
-		assert.Equal(t, strings.Contains(c.want, "true"), err == nil, "%s", out)
-		assert.Contains(t, string(out), c.want)
-	}
-}
-
-// scriptBot is the environment variable that makes the test binary a bot: "good"
-// brings four shards up as Discord wants it, "bad" all at once, again and again.
-const scriptBot = "SCRIPT_BOT"
-
-// beBot returns when it is told to end, as bots do.
-func beBot(how string) {
-	api, token := os.Getenv("DISCORD_API"), os.Getenv("DISCORD_TOKEN")
-	shard := func(id int) {
-		for {
-			if how == "good" {
-				time.Sleep(time.Duration(id/2) * 5500 * time.Millisecond)
-			}
-			ws, _, err := websocket.Dial(context.Background(), strings.Replace(api, "http", "ws", 1), nil)
-			if err != nil {
-				return // it has ended
-			}
-			payload := fmt.Sprintf(`{"op":2,"d":{"token":%q,"intents":0,"shard":[%d,4],"properties":{}}}`, token, id)
-			_ = ws.Write(context.Background(), websocket.MessageText, []byte(payload))
-			for {
-				_, text, err := ws.Read(context.Background())
-				if err != nil {
-					return
-				}
-				if strings.Contains(string(text), `"op":9`) {
-					break
-				}
-			}
-			time.Sleep(time.Duration(1+id/2) * 5500 * time.Millisecond)
-		}
-	}
-	var all sync.WaitGroup
-	for id := range 4 {
-		all.Go(func() { shard(id) })
-	}
-	all.Wait()
 }

@@ -22,33 +22,25 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/dashboard"
+	"github.com/gatewayqueue/gatewayqueue/internal/citest"
 )
-
-// missing skips, but in CI, where nothing may be missing.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if ci := os.Getenv("CI"); ci != "" && ci != "false" && ci != "0" {
-		t.Fatal("CI has no " + what)
-	}
-	t.Skip("no " + what)
-}
 
 func tools(t *testing.T) (node, chromium string) {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		missing(t, "node")
+		citest.Missing(t, "node")
 	}
 	if out, err := exec.CommandContext(t.Context(), node, "-e", "require('playwright-core'); require.resolve('axe-core')").CombinedOutput(); err != nil {
 		t.Logf("%s", out)
-		missing(t, "playwright-core and axe-core in NODE_PATH: npm install playwright-core axe-core")
+		citest.Missing(t, "playwright-core and axe-core in NODE_PATH: npm install playwright-core axe-core")
 	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if chromium, err := exec.LookPath(name); err == nil {
 			return node, chromium
 		}
 	}
-	missing(t, "chromium")
+	citest.Missing(t, "chromium")
 	return "", ""
 }
 

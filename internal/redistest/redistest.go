@@ -21,6 +21,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/citest"
 )
 
 const (
@@ -78,7 +80,7 @@ func Each(t *testing.T, f func(t *testing.T, b Binary)) {
 		missing(t, err.Error())
 	}
 	if len(all) == 0 {
-		if inCI() {
+		if citest.In() {
 			t.Fatalf("%s lists no servers: run scripts/test, which installs and lists them", matrixVar)
 		}
 		all = []Binary{Default(t)}
@@ -138,13 +140,8 @@ func findDefault() (Binary, error) {
 // missing ends a test that has no server.
 func missing(t testing.TB, why string) {
 	t.Helper()
-	if inCI() {
+	if citest.In() {
 		t.Fatal(why)
 	}
 	t.Skip(why)
-}
-
-func inCI() bool {
-	ci := os.Getenv("CI")
-	return ci != "" && ci != "false" && ci != "0"
 }

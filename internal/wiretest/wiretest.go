@@ -8,10 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/citest"
 )
 
 // Exchange runs a program of another language, writes the messages to it and
@@ -24,7 +25,7 @@ func Exchange(t testing.TB, messages [][]byte, program string, args ...string) [
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		missing(t, program)
+		citest.Missing(t, program)
 	}
 	var in, complaints bytes.Buffer
 	for _, message := range messages {
@@ -35,7 +36,7 @@ func Exchange(t testing.TB, messages [][]byte, program string, args ...string) [
 	command.Stdin, command.Stderr = &in, &complaints
 	out, err := command.Output()
 	if command.ProcessState != nil && command.ProcessState.ExitCode() == 77 {
-		missing(t, "what "+program+" needs: "+complaints.String())
+		citest.Missing(t, "what "+program+" needs: "+complaints.String())
 	}
 	if err != nil {
 		t.Fatalf("%s: %v\n%s%s", strings.Join(command.Args, " "), err, complaints.Bytes(), out)
@@ -53,14 +54,6 @@ func Exchange(t testing.TB, messages [][]byte, program string, args ...string) [
 		t.Fatalf("%s: %d answers to %d messages\n%s", program, len(answers), len(messages), complaints.Bytes())
 	}
 	return answers
-}
-
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if ci := os.Getenv("CI"); ci != "" && ci != "false" && ci != "0" {
-		t.Fatal("CI has no " + what)
-	}
-	t.Skip("here is no " + what)
 }
 
 // Guild is the d of a GUILD_CREATE whose JSON has about size bytes: text as

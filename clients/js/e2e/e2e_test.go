@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gatewayqueue/gatewayqueue/internal/citest"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
@@ -23,15 +24,6 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("test.parallel", "6") // they mostly wait
 	os.Exit(m.Run())
-}
-
-// missing skips, but in CI, where nothing may be missing.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if ci := os.Getenv("CI"); ci != "" && ci != "false" && ci != "0" {
-		t.Fatal("CI has no " + what)
-	}
-	t.Skip("no " + what)
 }
 
 func output(t *testing.T, dir string, env []string, name string, args ...string) (string, error) {
@@ -60,7 +52,7 @@ func TestJavaScriptPackage(t *testing.T) {
 	}
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			missing(t, tool)
+			citest.Missing(t, tool)
 		}
 	}
 	dir := t.TempDir()
@@ -94,7 +86,7 @@ func TestJavaScriptPackage(t *testing.T) {
 	if out, err := output(t, bot, nil, "npm", append(install, packages...)...); err != nil {
 		t.Log(out)
 		t.Run("client", func(t *testing.T) { test(t, "client.test.mjs") })
-		missing(t, "registry of npm packages")
+		citest.Missing(t, "registry of npm packages")
 	}
 	t.Run("types", func(t *testing.T) {
 		run(t, bot, nil, filepath.Join("node_modules", ".bin", "tsc"), "--project", "test")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gatewayqueue/gatewayqueue/internal/citest"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
@@ -21,15 +22,6 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("test.parallel", "6") // they mostly wait
 	os.Exit(m.Run())
-}
-
-// missing skips, but in CI, where nothing may be missing.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if ci := os.Getenv("CI"); ci != "" && ci != "false" && ci != "0" {
-		t.Fatal("CI has no " + what)
-	}
-	t.Skip("no " + what)
 }
 
 // python returns an interpreter that has discord.py and what builds packages. The
@@ -42,7 +34,7 @@ func python(t *testing.T) string {
 			return path
 		}
 	}
-	missing(t, "python3 with discord.py, pip, venv, setuptools and wheel: apt-get install python3-discord python3-pip python3-venv python3-wheel")
+	citest.Missing(t, "python3 with discord.py, pip, venv, setuptools and wheel: apt-get install python3-discord python3-pip python3-venv python3-wheel")
 	return ""
 }
 
@@ -84,7 +76,7 @@ func TestPythonPackage(t *testing.T) {
 	if mypy, err := exec.LookPath("mypy"); err == nil {
 		run(t, source, nil, mypy, "--cache-dir", filepath.Join(dir, "mypy"))
 	} else {
-		missing(t, "mypy")
+		citest.Missing(t, "mypy")
 	}
 
 	run(t, ".", nil, "go", "build", "-o", filepath.Join(dir, "gatewayqueue"), "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue")

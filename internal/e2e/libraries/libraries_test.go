@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/internal/citest"
 	"github.com/gatewayqueue/gatewayqueue/internal/e2e/report"
 	"github.com/gatewayqueue/gatewayqueue/internal/e2e/unraced"
 )
@@ -141,8 +142,8 @@ func (s *stage) needs(t *testing.T, l library) {
 	t.Helper()
 	switch {
 	case l.python && s.python == "":
-		missing(t, "python3 with discord.py: apt-get install python3-discord")
+		citest.Missing(t, "python3 with discord.py: apt-get install python3-discord")
 	case !l.python && !s.node:
-		missing(t, "npm that installs the libraries: see the log above")
+		citest.Missing(t, "npm that installs the libraries: see the log above")
 	}
 }

@@ -37,15 +37,6 @@ type stage struct {
 	node    bool   // and the packages are installed
 }
 
-// missing skips, but in CI, where nothing may be missing.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if ci := os.Getenv("CI"); ci != "" && ci != "false" && ci != "0" {
-		t.Fatal("CI has no " + what)
-	}
-	t.Skip("no " + what)
-}
-
 func run(t *testing.T, dir, name string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
