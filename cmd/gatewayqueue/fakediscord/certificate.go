@@ -1,5 +1,5 @@
 // TLS: an authority that is made once, so that a bot has to trust it once, and a
-// certificate of it that is made anew each time.
+// certificate of it that each start makes.
 
 package fakediscord
 

@@ -144,7 +144,7 @@ func (c *config) intro(server *gatewaytest.Server, ca *authority) []string {
 			"A bot must trust "+ca.file+":",
 			"  Node.js     NODE_EXTRA_CA_CERTS="+quoted(ca.file),
 			"  Python, Go  SSL_CERT_FILE="+quoted(ca.file),
-			"Give it to the bot alone: whoever has the key beside it can pose as any server before those who trust it.")
+			"Have only the bot trust it: the key beside it lets its holder pose as any server to those that trust it.")
 	}
 	return append(lines, "")
 }
