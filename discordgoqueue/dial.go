@@ -202,7 +202,7 @@ func (l *link) identify(ctx context.Context, c *gatewayconn.Conn, shardID int, s
 		l.identified = time.Now()
 		l.mu.Unlock()
 		g.identified()
-		g.reports.Identified(permit, c, g.unreported)
+		g.reports.Identified(permit, c.Line, g.unreported)
 	case errors.Is(err, gatewayqueue.ErrPermitExpired):
 		g.log.Warn("IDENTIFY came after its permit had ended: it was not sent")
 		fallthrough

@@ -50,7 +50,7 @@ func (l *Limiter) identify(ctx context.Context, c *gatewayconn.Conn, shardID int
 	switch {
 	case sent:
 		h.state = isSent
-		l.reports.Identified(h.permit, c, l.unreported)
+		l.reports.Identified(h.permit, c.Line, l.unreported)
 	case h.unlocked:
 		l.abandon(h.permit)
 	default:

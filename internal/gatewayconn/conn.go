@@ -15,11 +15,9 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
-	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 )
 
 var (
@@ -72,20 +70,14 @@ type Send func(ctx context.Context, permit gatewayqueue.Permit) (sent bool, err 
 
 // Conn is a connection below a WebSocket client.
 type Conn struct {
-	net.Conn
+	*Line
 	hooks  Hooks
-	ctx    context.Context // ends with Close, or with what the other end says
-	cancel context.CancelCauseFunc
 	silent *time.Timer // closes a connection on which no HELLO comes
 
-	write       sync.Mutex
-	upgraded    bool
-	request     []byte // what was written of the HTTP request so far
-	messages    reader
-	wrote       elapsed.Moment // of the last write
-	underway    atomic.Bool    // an IDENTIFY was written that may not have arrived
-	deadlines   sync.Mutex
-	writeBefore time.Time // the owner's deadline for writes
+	write    sync.Mutex
+	upgraded bool
+	request  []byte // what was written of the HTTP request so far
+	messages reader
 
 	in inbound
 }
@@ -93,9 +85,9 @@ type Conn struct {
 // Wrap makes conn one that calls hooks. It is closed unless its owner sends a
 // first message, which he does on HELLO, within patience.
 func Wrap(conn net.Conn, patience time.Duration, hooks Hooks) *Conn {
-	c := &Conn{Conn: conn, hooks: hooks}
+	c := &Conn{Line: NewLine(conn), hooks: hooks}
+	c.leaving = c.answers
 	c.in.changed.L = &c.in.mu
-	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.silent = time.AfterFunc(patience, func() { c.cancel(nil); _ = conn.Close() })
 	return c
 }
@@ -103,18 +95,12 @@ func Wrap(conn net.Conn, patience time.Duration, hooks Hooks) *Conn {
 // Close closes the connection and ends a hook that blocks. It does not wait.
 func (c *Conn) Close() error {
 	c.silent.Stop()
-	c.cancel(nil)
-	if c.underway.Load() { // the system would go on delivering it
-		if n, ok := unacknowledged(tcpOf(c.Conn)); ok && n > 0 {
-			c.dropUnsent()
-		}
-	}
-	return c.Conn.Close()
+	return c.Line.Close()
 }
 
 // Done returns a context that ends when the connection is closed by its owner,
 // by what it wrote, or by the other end, as far as that has been read.
-func (c *Conn) Done() context.Context { return c.ctx }
+func (c *Conn) Done() context.Context { return c.Line.Done() }
 
 // Write passes on what a WebSocket client writes, whole messages at a time.
 func (c *Conn) Write(p []byte) (int, error) {
@@ -200,24 +186,17 @@ func (c *Conn) pass(p []byte) error {
 			if c.hooks.Resume != nil {
 				c.hooks.Resume()
 			}
-			err = c.forward(raw)
+			err = c.Forward(raw)
 		case m.closes && c.hooks.Closing != nil:
 			c.hooks.Closing()
-			err = c.forward(raw)
+			err = c.Forward(raw)
 		default:
-			err = c.forward(raw)
+			err = c.Forward(raw)
 		}
 		if err != nil {
 			return err
 		}
 	}
-}
-
-// forward writes what needs no leave.
-func (c *Conn) forward(raw []byte) error {
-	c.wrote = elapsed.Now()
-	_, err := c.Conn.Write(raw)
-	return err
 }
 
 // identify holds an IDENTIFY until its hook sends it, or does not.
@@ -228,7 +207,7 @@ func (c *Conn) identify(shardID int, raw []byte) error {
 		return context.Cause(ctx)
 	}
 	return c.hooks.Identify(ctx, c, shardID, func(ctx context.Context, permit gatewayqueue.Permit) (bool, error) {
-		return c.send(ctx, permit, raw)
+		return c.Send(ctx, permit, raw)
 	})
 }
 

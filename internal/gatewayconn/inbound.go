@@ -191,7 +191,7 @@ func (c *Conn) answers() {
 }
 
 // end ends what waits for the connection, and every IDENTIFY on it.
-func (c *Conn) end(why error) { c.cancel(fmt.Errorf("%w: %w", ErrLost, why)) }
+func (c *Conn) end(why error) { c.End(why) }
 
 // Interval returns how often Discord wants heartbeats on this connection, as
 // HELLO has said; 0 if it has not.

@@ -25,13 +25,13 @@ func (r *Reports) Abandon(permit gatewayqueue.Permit, failed func(error)) {
 }
 
 // Identified says of a permit that IDENTIFY was sent, and calls failed if that
-// fails. If it was sent on c, which may be nil, that is said once it has arrived:
+// fails. If it was sent on line, which may be nil, that is said once it has arrived:
 // then the window starts, again if it began with an announcement that was too
 // long ago.
-func (r *Reports) Identified(permit gatewayqueue.Permit, c *Conn, failed func(error)) {
+func (r *Reports) Identified(permit gatewayqueue.Permit, line *Line, failed func(error)) {
 	first := func() {}
-	if c != nil {
-		first = func() { c.deliver(permit) }
+	if line != nil {
+		first = func() { line.deliver(permit) }
 	}
 	r.start(first, permit.Identified, failed)
 }

@@ -49,7 +49,7 @@ func (s *sender) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	s.conn = Wrap(conn, time.Hour, Hooks{Identify: func(ctx context.Context, c *Conn, _ int, send Send) error {
 		var err error
 		if s.sent, err = s.sends.Do(ctx, s.open, send, s.permit); s.sent {
-			s.reports.Identified(s.permit, c, func(error) {})
+			s.reports.Identified(s.permit, c.Line, func(error) {})
 		}
 		return err
 	}})
