@@ -11,8 +11,11 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
-// statusPlaces is how many places of each line a Status shows.
-const statusPlaces = 10
+// Bounds on what a Status looks at under the lock.
+const (
+	statusPlaces = 10   // of each line that it shows
+	statusLooked = 2048 // of each line, to tell how many shards stand there; those behind count as one each
+)
 
 // Status implements [Statuser]. It does not block; it returns [ErrClosed], or
 // why ctx has ended.
@@ -60,9 +63,15 @@ func (b *bucket) status(q *InMemoryQueue, now time.Time) BucketStatus {
 	if b.holder != nil {
 		s.Holder, s.Permit = b.holder.String(), b.holder.permit
 	}
-	for k := b.line.head; k != nil && len(s.Line) < statusPlaces; k = k.next {
-		s.Line = append(s.Line, Place{Ticket: k.ticket.String(), Arrival: k.ticket.arrival})
+	shards, looked := make(map[int]struct{}), 0
+	for k := b.line.head; k != nil && looked < statusLooked; k = k.next {
+		looked++
+		shards[k.ticket.shard] = struct{}{}
+		if len(s.Line) < statusPlaces {
+			s.Line = append(s.Line, Place{Ticket: k.ticket.String(), Arrival: k.ticket.arrival})
+		}
 	}
+	s.Shards = len(shards) + b.line.length - looked
 	return s
 }
 

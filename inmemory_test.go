@@ -204,7 +204,7 @@ func TestStatusIsASnapshot(t *testing.T) {
 		line := s.Buckets[0].Line
 		s.Buckets[0].Line = nil
 		assert.Equal(t, []BucketStatus{
-			{Bucket: 0, Closed: IdentifyDelay + GrantMargin - elapsed, Holder: "0@#1", Waiting: 15},
+			{Bucket: 0, Closed: IdentifyDelay + GrantMargin - elapsed, Holder: "0@#1", Waiting: 15, Shards: 15},
 			{Bucket: 1, Closed: PermitBound + IdentifyDelay + GrantMargin - elapsed, Holder: "1@#2", Permit: true},
 			{Bucket: 2},
 		}, s.Buckets)

@@ -66,8 +66,11 @@ type BucketStatus struct {
 	Closed  time.Duration `json:"closed_ns"`        // for how long at the most; 0 is open
 	Holder  string        `json:"holder,omitempty"` // the ticket that closed it
 	Permit  bool          `json:"permit,omitempty"` // its holder has not identified yet
-	Waiting int           `json:"waiting"`          // length of the line
-	Line    []Place       `json:"line,omitempty"`   // its first places
+	Waiting int           `json:"waiting"`          // how many stand in line; nobody does in the place of a dead pod
+	// Shards is how many different shards those are. A shard whose pod has just
+	// died stands twice, if it waits in another already, until the lease ends.
+	Shards int     `json:"shards,omitempty"`
+	Line   []Place `json:"line,omitempty"` // the first of them
 }
 
 // Place is one ticket in a line.
@@ -76,13 +79,15 @@ type Place struct {
 	Arrival time.Time `json:"arrival"`
 }
 
-// PodStatus is one pod that takes part, and the end of its lease.
+// PodStatus is one pod that takes part, or did until a minute ago.
 type PodStatus struct {
-	Pod   string    `json:"pod"`
-	Lease time.Time `json:"lease"`
+	Pod     string    `json:"pod"`
+	Lease   time.Time `json:"lease"`             // its end; one that has passed is of a dead pod
+	Waiting int       `json:"waiting,omitempty"` // how many of its tickets stand in line
+	Since   time.Time `json:"since,omitzero"`    // the arrival of the first of them; zero where there is none
 }
 
-// Waiting is the number of tickets in all lines.
+// Waiting is how many stand in all lines.
 func (s Status) Waiting() int {
 	n := 0
 	for _, b := range s.Buckets {

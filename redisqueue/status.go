@@ -11,11 +11,14 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/lua"
 )
 
-// Bounds on what one status shows, and so on for how long Redis serves nobody else:
-// places of each line, and shards by what they have spent.
+// Bounds on what one status shows, and so on for how long Redis serves nobody else.
 const (
-	statusPlaces   = 10
-	statusSpenders = 1024
+	statusPlaces   = 10   // of each line
+	statusSpenders = 1024 // shards, by what they have spent
+
+	// statusLooked is how many places of all lines together are looked at, to tell
+	// whose they are. Those behind count, whoever they are of.
+	statusLooked = 1024
 )
 
 // Status returns one consistent snapshot of the whole queue, of all pods. It
@@ -51,7 +54,7 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 	for b := range buckets {
 		keys = append(keys, s.keys.of(statusScript.EachKey, b, "")...)
 	}
-	r := s.run(ctx, statusScript, keys, statusScript.Order(lua.Values{"places": statusPlaces, "listed": statusSpenders})...)
+	r := s.run(ctx, statusScript, keys, statusScript.Order(lua.Values{"places": max(statusPlaces, statusLooked/max(1, buckets)), "listed": statusSpenders})...)
 	now := r.at("now").int64()
 	limits := r.at("limits").list().pairs()
 	status := gatewayqueue.Status{App: s.config.app, Time: time.UnixMilli(now), Epoch: limits["epoch"]}
@@ -125,29 +128,66 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 		pod, lease := pods.text(), pods.score()
 		status.Pods = append(status.Pods, gatewayqueue.PodStatus{Pod: pod, Lease: time.UnixMilli(lease)})
 	}
+	line := census{now: status.Time, pods: make(map[string]*gatewayqueue.PodStatus, len(status.Pods))}
+	for i := range status.Pods {
+		line.pods[status.Pods[i].Pod] = &status.Pods[i]
+	}
 	opens := r.at("opens").list().pairs()
 	r.rest()
 	for b := range buckets {
-		status.Buckets = append(status.Buckets, bucketStatus(b, r.list(), opens[strconv.Itoa(b)], now, status.Hold))
+		status.Buckets = append(status.Buckets, line.bucket(b, r.list(), opens[strconv.Itoa(b)], status.Hold))
 	}
 	return status, r.done()
 }
 
-func bucketStatus(b int, r *reply, opens string, now int64, hold time.Duration) gatewayqueue.BucketStatus {
+// census counts who stands in the lines. Nobody waits in the place of a pod whose
+// lease has ended: those behind it are granted as if it were gone, and it is removed
+// when one of them asks.
+type census struct {
+	now  time.Time
+	pods map[string]*gatewayqueue.PodStatus
+}
+
+func (c census) bucket(b int, r *reply, opens string, hold time.Duration) gatewayqueue.BucketStatus {
 	status := gatewayqueue.BucketStatus{Bucket: b}
 	slot, ttl := r.text(), r.int64()
-	status.Waiting = r.int()
+	length, looked := r.int(), 0
 	status.Holder, status.Permit = strings.CutSuffix(slot, permitSuffix)
 	if slot != "" {
 		status.Closed = time.Duration(max(ttl, 1)) * time.Millisecond
 	}
 	at, _ := strconv.ParseFloat(opens, 64) // 0 for none; claim says if it is no number
-	status.Closed = max(status.Closed, until(int64(at), now), hold)
-	for len(r.values) > 0 && r.err == nil {
-		ticket, arrival := r.text(), r.score()
-		status.Line = append(status.Line, gatewayqueue.Place{Ticket: ticket, Arrival: time.UnixMilli(arrival)})
+	status.Closed = max(status.Closed, until(int64(at), c.now.UnixMilli()), hold)
+	shards := make(map[string]bool)
+	for ; len(r.values) > 0 && r.err == nil; looked++ {
+		ticket, arrival := r.text(), time.UnixMilli(r.score())
+		shard, pod := ownerOf(ticket)
+		owner := c.pods[pod]
+		if owner == nil || owner.Lease.Before(c.now) {
+			continue
+		}
+		owner.Waiting++
+		if owner.Since.IsZero() || arrival.Before(owner.Since) {
+			owner.Since = arrival
+		}
+		shards[shard] = true
+		status.Waiting++
+		if len(status.Line) < statusPlaces {
+			status.Line = append(status.Line, gatewayqueue.Place{Ticket: ticket, Arrival: arrival})
+		}
 	}
+	behind := max(0, length-looked)
+	status.Waiting += behind
+	status.Shards = len(shards) + behind
 	return status
+}
+
+// ownerOf is the shard and the pod of a ticket, <shard>@<pod>#<n>, as lua/lib/line.lua
+// reads it: a pod's name has no '#'.
+func ownerOf(ticket string) (shard, pod string) {
+	shard, rest, _ := strings.Cut(ticket, "@")
+	pod, _, _ = strings.Cut(rest, "#")
+	return shard, pod
 }
 
 // until is the time from now to then, both in ms; 0 if it has passed.
