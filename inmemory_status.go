@@ -14,7 +14,7 @@ import (
 // Bounds on what a Status looks at under the lock.
 const (
 	statusPlaces = 10   // of each line that it shows
-	statusLooked = 2048 // of each line, to tell how many shards stand there; those behind count as one each
+	statusLooked = 1024 // the length of a line of which it says which shards stand there
 )
 
 // Status implements [Statuser]. It does not block; it returns [ErrClosed], or
@@ -63,15 +63,15 @@ func (b *bucket) status(q *InMemoryQueue, now time.Time) BucketStatus {
 	if b.holder != nil {
 		s.Holder, s.Permit = b.holder.String(), b.holder.permit
 	}
-	shards, looked := make(map[int]struct{}), 0
-	for k := b.line.head; k != nil && looked < statusLooked; k = k.next {
-		looked++
-		shards[k.ticket.shard] = struct{}{}
+	all, seen := b.line.length <= statusLooked, make(map[int]bool)
+	for k := b.line.head; k != nil && (all || len(s.Line) < statusPlaces); k = k.next {
 		if len(s.Line) < statusPlaces {
 			s.Line = append(s.Line, Place{Ticket: k.ticket.String(), Arrival: k.ticket.arrival})
 		}
+		if shard := k.ticket.shard; all && !seen[shard] {
+			s.Shards, seen[shard] = append(s.Shards, shard), true
+		}
 	}
-	s.Shards = len(shards) + b.line.length - looked
 	return s
 }
 

@@ -202,9 +202,10 @@ func TestStatusIsASnapshot(t *testing.T) {
 
 		elapsed := 15 * time.Millisecond
 		line := s.Buckets[0].Line
-		s.Buckets[0].Line = nil
+		assert.Equal(t, []int{0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42}, s.Buckets[0].Shards)
+		s.Buckets[0].Line, s.Buckets[0].Shards = nil, nil
 		assert.Equal(t, []BucketStatus{
-			{Bucket: 0, Closed: IdentifyDelay + GrantMargin - elapsed, Holder: "0@#1", Waiting: 15, Shards: 15},
+			{Bucket: 0, Closed: IdentifyDelay + GrantMargin - elapsed, Holder: "0@#1", Waiting: 15},
 			{Bucket: 1, Closed: PermitBound + IdentifyDelay + GrantMargin - elapsed, Holder: "1@#2", Permit: true},
 			{Bucket: 2},
 		}, s.Buckets)

@@ -67,10 +67,11 @@ type BucketStatus struct {
 	Holder  string        `json:"holder,omitempty"` // the ticket that closed it
 	Permit  bool          `json:"permit,omitempty"` // its holder has not identified yet
 	Waiting int           `json:"waiting"`          // how many stand in line; nobody does in the place of a dead pod
-	// Shards is how many different shards those are. A shard whose pod has just
-	// died stands twice, if it waits in another already, until the lease ends.
-	Shards int     `json:"shards,omitempty"`
-	Line   []Place `json:"line,omitempty"` // the first of them
+	// Shards are the different shards that stand in line, in order: one whose pod has
+	// just died stands twice, if its successor waits already, until the lease ends.
+	// nil where more stand in line than one look takes in.
+	Shards []int   `json:"shards,omitempty"`
+	Line   []Place `json:"line,omitempty"` // the first places of the line
 }
 
 // Place is one ticket in a line.
