@@ -180,6 +180,11 @@ func (q *InMemoryQueue) wait(ctx context.Context, t *ticket) error {
 	}
 	q.tellOf(t, EventWaiting, bucket)
 	if ready != nil {
+		if t.placed != nil && !t.placed(t.arrival) {
+			var leave context.CancelCauseFunc
+			ctx, leave = context.WithCancelCause(ctx)
+			leave(errLeft)
+		}
 		select {
 		case <-ready:
 		case <-ctx.Done():

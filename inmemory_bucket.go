@@ -37,6 +37,9 @@ func (q *InMemoryQueue) enter(t *ticket, now time.Time) error {
 	}
 	q.tickets++
 	t.number, t.arrival = q.tickets, now
+	if !t.since.IsZero() && t.since.Before(now) {
+		t.arrival = t.since
+	}
 	t.bucket = q.bucket(t.shard)
 	if err := q.inTime(t, now); err != nil {
 		return err

@@ -16,8 +16,10 @@ type ticket struct {
 	queue    *InMemoryQueue
 	shard    int
 	permit   bool
-	visit    string // the wait that it is one call of, or empty
-	free     bool   // an earlier call has paid
+	visit    string                     // the wait that it is one call of, or empty
+	since    time.Time                  // the place in line that it had before; zero for the end
+	placed   func(since time.Time) bool // told its place, unless it is granted at once; may be nil
+	free     bool                       // an earlier call has paid
 	number   int64
 	arrival  time.Time
 	deadline time.Time // of the caller's context; zero if there is none

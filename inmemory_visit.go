@@ -4,6 +4,7 @@ package gatewayqueue
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -33,6 +34,24 @@ func (q *InMemoryQueue) AcquireAs(ctx context.Context, shardID int, visit Visit)
 	}
 	return t, nil
 }
+
+// AcquireSince is Acquire for a caller that comes and goes. With since, which placed
+// was told in an earlier call, it takes the place in line that it had then; a zero
+// since is the end of the line.
+//
+// placed, if it is not nil, is called once, unless the permit is granted right
+// away: with the moment from which the place counts. If it returns false the caller
+// leaves the line, and AcquireSince returns an error.
+func (q *InMemoryQueue) AcquireSince(ctx context.Context, shardID int, since time.Time, placed func(since time.Time) bool) (Permit, error) {
+	t := &ticket{queue: q, shard: shardID, permit: true, since: since, placed: placed}
+	if err := q.wait(ctx, t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// errLeft is why a caller is not granted who left once it knew its place.
+var errLeft = errors.New("gatewayqueue: the caller has left the line once it knew its place")
 
 // paid reports whether the period in force has paid for an earlier grant of the
 // same wait.

@@ -19,6 +19,7 @@ var permits = []scenario{
 	{"AUnitOfYesterdayDoesNotComeBack", aUnitOfYesterdayDoesNotComeBack, 0},
 	{"OnlyTheFirstReportCounts", onlyTheFirstReportCounts, 0},
 	{"AWaitThatHasIdentifiedIsOver", aWaitThatHasIdentifiedIsOver, 0},
+	{"WhoComesBackStandsWhereItStood", whoComesBackStandsWhereItStood, 0},
 	{"ReportsAfterCloseAreHarmless", reportsAfterCloseAreHarmless, 0},
 	{"ADeadlineIsWithinTheBound", aDeadlineIsWithinTheBound, 0},
 	{"ASilentPermitEndsAfterItsBound", aSilentPermitEndsAfterItsBound, virtual},
@@ -68,6 +69,50 @@ func aWaitThatHasIdentifiedIsOver(t *testing.T, h Harness) {
 	w.remaining(999)
 	acquire("two").grantedAfterIdentified(sent)
 	w.remaining(998)
+}
+
+// Of queues in which a caller may leave the line and come back.
+func whoComesBackStandsWhereItStood(t *testing.T, h Harness) {
+	w := h.open(t, full(1))
+	q, ok := w.queue.(interface {
+		AcquireSince(ctx context.Context, shardID int, since time.Time, placed func(time.Time) bool) (gatewayqueue.Permit, error)
+	})
+	if !ok {
+		return
+	}
+	var since time.Time
+	acquire := func(from time.Time) *call {
+		c := w.send(w.Context(), 1, func(c *call, ctx context.Context) (err error) {
+			c.permit, err = q.AcquireSince(ctx, 1, from, func(at time.Time) bool { since = at; return true })
+			return err
+		})
+		w.settle()
+		return c
+	}
+	first := w.acquire(0)
+	first.grantedOnce(0)
+	leaver := acquire(time.Time{})
+	w.inLine(1)
+	if since.IsZero() {
+		t.Fatal("it waits, and was not told its place")
+	}
+	w.until(h.Window / 4)
+	next := w.acquire(2)
+	w.inLine(2)
+	leaver.leave(errWeary)
+	leaver.refused(w.now(), w.now()+h.Notice)
+	w.inLine(1)
+	w.until(h.Window / 2)
+	back := acquire(since)
+	w.inLine(2)
+	first.abandon()
+	back.soon()
+	next.waiting()
+	sent := w.now()
+	back.identified()
+	next.grantedAfterIdentified(sent)
+	next.abandon()
+	w.remaining(999)
 }
 
 func aPermitKeepsItsBucketClosed(t *testing.T, h Harness) {
