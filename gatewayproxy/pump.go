@@ -1,0 +1,363 @@
+// What Discord sends: read as far as the stream needs it, and from there on copied.
+
+package gatewayproxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+
+	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/downstream"
+	"github.com/gatewayqueue/gatewayqueue/internal/wsframe"
+)
+
+const (
+	// readSize is what is read at once on a connection that says little, and copySize
+	// on one that says much. Most connections are idle most of the time, and each has
+	// its buffer.
+	readSize = 4 << 10
+	copySize = 32 << 10
+)
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copySize); return &b }}
+
+// pump passes on what each upstream sends, one after the other, and writes the close
+// frame of the proxy's own.
+func (c *conn) pump() {
+	for {
+		select {
+		case <-c.finishing:
+		case u := <-c.next:
+			if u.joins {
+				c.writing.Lock()
+				c.stream.Join()
+				c.writing.Unlock()
+				c.attach(u)
+			}
+			if !c.pumped(u, (&pump{c: c, u: u}).run()) {
+				return
+			}
+			continue
+		case <-c.ctx.Done():
+			return
+		}
+		c.mu.Lock()
+		said := c.said
+		c.mu.Unlock()
+		c.toBot(said)
+		return
+	}
+}
+
+// errStopped ends a pump between two messages because it was asked to.
+var errStopped = errors.New("stopped between two messages")
+
+// closeFrame ends a pump: Discord has sent it.
+type closeFrame struct {
+	frame []byte
+	code  int
+}
+
+func (e *closeFrame) Error() string { return fmt.Sprintf("Discord has closed with %d", e.code) }
+
+// midMessage ends a pump in the midst of a message: nothing else can be sent to the
+// bot any more.
+type midMessage struct{ error }
+
+func (e midMessage) Unwrap() error { return e.error }
+
+// pumped sees to the end of an upstream, and reports whether the connection goes on:
+// with another one, or to write the proxy's close frame.
+func (c *conn) pumped(u *upstream, err error) bool {
+	var closes *closeFrame
+	var mid midMessage
+	code := codeNone
+	if errors.As(err, &closes) {
+		code = closes.code
+	} else {
+		_ = u.line.Close() // Without a close frame.
+	}
+	u.line.End(err) // an IDENTIFY that waits is not written into it
+	c.mu.Lock()
+	finishing := c.said != nil
+	c.mu.Unlock()
+	switch {
+	case errors.As(err, &mid):
+		c.log.Debug("the connection to Discord has ended in the midst of a message", "error", err)
+		c.sight.closed(codeNone, byDiscord)
+		c.cut(err)
+		return false
+	case finishing:
+		_ = u.line.Close() // The same.
+		return true
+	case c.lose(u, code):
+		c.writing.Lock()
+		c.stream.Join()
+		c.writing.Unlock()
+		c.log.Debug("the connection to Discord has ended before IDENTIFY: the bot keeps its own", "error", err)
+		c.p.count(func(s *Stats) { s.Redials++ })
+		_ = u.line.Close() // The same.
+		return true
+	case closes != nil:
+		c.discordCloses(closes.frame, closes.code)
+		return false
+	}
+	if !c.endsInOrder() {
+		c.log.Debug("the connection to Discord has ended without a close frame", "error", err)
+		c.sight.closed(codeNone, byDiscord)
+	}
+	c.cut(err)
+	return false
+}
+
+// pump passes on what one upstream sends.
+type pump struct {
+	c *conn
+	u *upstream
+
+	buf        []byte
+	big        *[]byte // buf, where it is of copyBuffers
+	start, end int     // of what is read and not passed yet
+
+	left    uint64 // bytes of the frame that passes which are still to come
+	open    bool   // the message that passes has more frames
+	message []byte // of the one that is read, its payload so far
+	reading bool   // one is
+	opcode  byte   // of it
+}
+
+func (p *pump) run() error {
+	p.buf = make([]byte, readSize)
+	defer p.letGo()
+	for {
+		n, err := p.step(p.buf[p.start:p.end])
+		p.start += n
+		if err == nil && n == 0 {
+			err = p.fill()
+		}
+		if err != nil {
+			return p.ends(err)
+		}
+	}
+}
+
+// ends adds to an error whether it came between two messages.
+func (p *pump) ends(err error) error {
+	if p.left > 0 || p.open {
+		return midMessage{err}
+	}
+	if timedOut(err) && p.u.leaving.Load() {
+		return errStopped
+	}
+	return err
+}
+
+// fill reads more.
+func (p *pump) fill() error {
+	if p.start > 0 {
+		p.end = copy(p.buf, p.buf[p.start:p.end])
+		p.start = 0
+	}
+	if p.end == len(p.buf) { // it must be: a header or a control frame is always smaller
+		p.grow()
+	}
+	n, err := p.u.in.Read(p.buf[p.end:])
+	if n > 0 {
+		p.u.hear()
+	}
+	p.end += n
+	switch {
+	case p.end == len(p.buf):
+		p.grow()
+	case p.end < readSize/2:
+		p.shrink()
+	}
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// grow takes a large buffer for as long as much comes.
+func (p *pump) grow() {
+	if p.big != nil {
+		return
+	}
+	p.big = copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // It holds nothing else.
+	copy(*p.big, p.buf[:p.end])
+	p.buf = *p.big
+}
+
+// shrink goes back to a small one.
+func (p *pump) shrink() {
+	if p.big == nil {
+		return
+	}
+	small := make([]byte, readSize)
+	copy(small, p.buf[:p.end])
+	p.letGo()
+	p.buf = small
+}
+
+func (p *pump) letGo() {
+	if p.big != nil {
+		copyBuffers.Put(p.big)
+		p.big = nil
+	}
+}
+
+// step passes on what can be, and returns how much of data is done with; none where
+// more has to come first.
+func (p *pump) step(data []byte) (n int, err error) {
+	for n < len(data) {
+		if p.left > 0 {
+			k := int(min(p.left, uint64(len(data)-n)))
+			n, p.left = n+k, p.left-uint64(k)
+			continue
+		}
+		if !p.open && p.u.leaving.Load() {
+			err = errStopped
+			break
+		}
+		h, ok := wsframe.Parse(data[n:])
+		if !ok {
+			break
+		}
+		if !h.Sound() || h.Masked || h.Payload > math.MaxInt32 || !h.Control() && (h.Opcode == wsframe.Continuation) != (p.open || p.reading) {
+			err = errors.New("a frame of Discord's that RFC 6455 does not allow")
+			break
+		}
+		whole := h.Size + int(h.Payload)
+		if h.Control() {
+			if len(data)-n < whole {
+				break
+			}
+			if h.Opcode == wsframe.Close {
+				frame := append([]byte(nil), data[n:n+whole]...)
+				err = &closeFrame{frame, wsframe.CloseCode(frame[h.Size:])}
+				break
+			}
+			n += whole
+			continue
+		}
+		if p.reading || !p.open && !p.passing() {
+			if n > 0 { // what comes before it first
+				break
+			}
+			return p.read(h, data)
+		}
+		p.look(h, data[n:])
+		p.open, p.left = !h.Final, h.Payload
+		n += h.Size
+	}
+	if n > 0 {
+		if failed := p.c.pass(data[:n], p.left > 0 || p.open); failed != nil {
+			return n, midMessage{failed}
+		}
+	}
+	return n, err
+}
+
+// passing says that messages are copied unread.
+func (p *pump) passing() bool {
+	p.c.writing.Lock()
+	defer p.c.writing.Unlock()
+	return p.c.stream.Passing()
+}
+
+// read takes a frame of a message that is read as a whole, and passes it on once the
+// last one is there.
+func (p *pump) read(h wsframe.Header, data []byte) (n int, err error) {
+	if h.Opcode != wsframe.Continuation {
+		p.opcode = h.Opcode
+	}
+	if uint64(len(p.message))+h.Payload > downstream.MaxReady {
+		return p.passLarge(h, data)
+	}
+	p.reading = true
+	n = min(len(data), h.Size+int(h.Payload))
+	p.message = append(p.message, data[h.Size:n]...)
+	if rest := h.Size + int(h.Payload) - n; rest > 0 {
+		at := len(p.message)
+		p.message = append(p.message, make([]byte, rest)...)
+		for at < len(p.message) {
+			k, err := p.u.in.Read(p.message[at:])
+			at += k
+			if err != nil {
+				return n, err
+			}
+			p.u.hear()
+		}
+	}
+	if !h.Final {
+		return n, nil
+	}
+	message := p.message
+	p.reading, p.message = false, nil
+	return n, p.c.passRead(p.opcode, message)
+}
+
+// passLarge lets a message pass unread that is too long to be read as a whole.
+func (p *pump) passLarge(h wsframe.Header, data []byte) (n int, err error) {
+	p.c.writing.Lock()
+	err = p.c.stream.PassUnread()
+	p.c.writing.Unlock()
+	if err != nil {
+		return 0, fmt.Errorf("a message of Discord's of more than %d MiB, which cannot pass unread: %w", downstream.MaxReady>>20, err)
+	}
+	p.c.log.Warn("a message of Discord's is too long to be read: if it is READY, the bot resumes past the proxy")
+	p.c.p.count(func(s *Stats) { s.Unrewritten++ })
+	begun := p.message
+	p.reading, p.message = false, nil
+	p.open, p.left = !h.Final, h.Payload
+	if begun != nil { // what was read of it goes first
+		frame := wsframe.Append(nil, p.opcode, begun)
+		frame[0] &^= 0x80 // not the last one
+		if err := p.c.pass(frame, true); err != nil {
+			return 0, midMessage{err}
+		}
+	}
+	return h.Size, p.c.pass(data[:h.Size], true)
+}
+
+// pass copies whole frames, or parts of them, to the bot.
+func (c *conn) pass(p []byte, partly bool) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.partly = partly
+	return c.write(p)
+}
+
+// passRead sends the bot what a message becomes, and notes what it says.
+func (c *conn) passRead(opcode byte, message []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	kind, out, seen, err := c.stream.Message(opcode, message)
+	if err != nil {
+		return fmt.Errorf("a message of Discord's cannot be read: %w", err)
+	}
+	c.sees(seen)
+	if len(out) == 0 {
+		return nil
+	}
+	return c.write(wsframe.Append(nil, kind, out))
+}
+
+// look reads short messages among those that are copied: without compression they
+// are what heartbeats are answered with, and what ends a session.
+func (p *pump) look(h wsframe.Header, frame []byte) {
+	whole := h.Size + int(h.Payload)
+	if h.Opcode == wsframe.Continuation || !h.Final || h.Payload > mostLooked || len(frame) < whole {
+		return
+	}
+	p.c.looks(h.Opcode, frame[h.Size:whole])
+}
+
+// mostLooked is up to how many bytes a message is looked at: "reconnect", "invalid
+// session" and heartbeats have less than 50.
+const mostLooked = 96

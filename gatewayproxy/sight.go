@@ -1,0 +1,318 @@
+// What the proxy sees of each shard, across libraries.
+
+package gatewayproxy
+
+import (
+	"cmp"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/downstream"
+)
+
+// State is what a shard has come to.
+type State string
+
+// The states of a shard.
+const (
+	StateHeld        State = "held"        // its IDENTIFY waits for its turn
+	StateIdentifying State = "identifying" // IDENTIFY has left, READY has not come
+	StateResuming    State = "resuming"    // RESUME has left, RESUMED has not come
+	StateReady       State = "ready"       // it has a session
+	StateRefused     State = "refused"     // Discord has called its session invalid
+	StateGone        State = "gone"        // its connection has ended
+)
+
+// Shard is what the proxy has seen of one shard. Times are zero, and durations 0,
+// where there was none yet.
+type Shard struct {
+	App     string    `json:"app"`
+	ID      int       `json:"shard"`
+	Count   int       `json:"shards,omitempty"` // of the bot, as IDENTIFY says; 0 where only RESUME was seen
+	State   State     `json:"state"`
+	Since   time.Time `json:"since"`               // of the state
+	Held    time.Time `json:"held_since,omitzero"` // since when IDENTIFY is held
+	Waited  float64   `json:"held_s,omitempty"`    // how long the last IDENTIFY was held
+	Ready   float64   `json:"ready_s,omitempty"`   // from the bot's connection to its last READY
+	Remote  string    `json:"remote"`              // the bot's address
+	Gateway string    `json:"gateway,omitempty"`   // Discord's host
+
+	Identifies int `json:"identifies"`
+	Resumes    int `json:"resumes"`
+	Refused    int `json:"invalid_sessions"` // op 9
+	Reconnects int `json:"reconnects"`       // op 7
+
+	LastClose   int       `json:"last_close,omitempty"` // code; 0 where there was none, or no close frame
+	LastCloseBy Closer    `json:"last_close_by,omitempty"`
+	LastCloseAt time.Time `json:"last_close_at,omitzero"`
+
+	// Heartbeat is how long Discord took to answer the last heartbeat, in seconds. It
+	// is not known of a compressed connection that is ready, which is not read.
+	Heartbeat float64 `json:"heartbeat_s,omitempty"`
+
+	BytesToBot     int64 `json:"bytes_to_bot"` // of this connection
+	BytesToDiscord int64 `json:"bytes_to_discord"`
+}
+
+// key names a shard.
+type key struct {
+	app string
+	id  int
+}
+
+// sights are all shards that have been seen.
+type sights struct {
+	p  *Proxy
+	mu sync.Mutex
+	// shards are kept after their connection has ended: why it did is of interest.
+	shards map[key]*shard
+}
+
+// shard is one, and the connection that has it now.
+type shard struct {
+	Shard
+	owner *sight
+}
+
+// mostShards bounds what is remembered of shards that are gone.
+const mostShards = 16384
+
+// sight is what one connection has seen. Its methods may be called from any
+// goroutine.
+type sight struct {
+	all            *sights
+	log            *slog.Logger
+	remote         string
+	gateway        string
+	resumed        int // the shard that the path names, or -1
+	came           time.Time
+	sent, received atomic.Int64 // bytes to Discord, and to the bot
+
+	// Under sights' mu.
+	of        *shard    // nil until IDENTIFY or RESUME says which
+	appID     string    // of it
+	began     time.Time // when IDENTIFY or RESUME left
+	beat      time.Time // when a heartbeat left that is not answered
+	wasClosed bool
+}
+
+func (s *sights) arrives(log *slog.Logger, remote, gateway string, resumed int) *sight {
+	return &sight{all: s, log: log, remote: remote, gateway: gateway, resumed: resumed, came: time.Now()}
+}
+
+// take makes the connection the one that has a shard.
+func (c *sight) take(app string, id, count int) {
+	k := key{app, id}
+	s := c.all.shards[k]
+	if s == nil {
+		if len(c.all.shards) >= mostShards {
+			c.all.forgetOne()
+		}
+		s = &shard{Shard: Shard{App: app, ID: id}}
+		c.all.shards[k] = s
+	}
+	c.of, c.appID = s, app
+	s.owner, s.Remote, s.Gateway, s.Count = c, c.remote, c.gateway, max(count, s.Count)
+}
+
+// forgetOne makes room.
+func (s *sights) forgetOne() {
+	for k, one := range s.shards {
+		if one.State == StateGone {
+			delete(s.shards, k)
+			return
+		}
+	}
+}
+
+// change runs f on the shard, if this connection is the one that has it.
+func (c *sight) change(f func(*shard)) {
+	if c.of != nil && c.of.owner == c {
+		f(c.of)
+	}
+}
+
+func (s *shard) become(state State) { s.State, s.Since = state, time.Now() }
+
+// tell reports an event. The caller does not hold the lock.
+func (c *sight) tell(e Event) {
+	c.all.mu.Lock()
+	e.App, e.Shard = c.appID, -1
+	if c.of != nil {
+		e.Shard = c.of.ID
+	}
+	c.all.mu.Unlock()
+	c.all.p.observes(e)
+}
+
+func (c *sight) locked(f func()) {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	f()
+}
+
+func (c *sight) app() (id string) {
+	c.locked(func() { id = c.appID })
+	return id
+}
+
+// shardID is the shard's, or -1.
+func (c *sight) shardID() (id int) {
+	c.locked(func() {
+		if id = -1; c.of != nil {
+			id = c.of.ID
+		}
+	})
+	return id
+}
+
+func (c *sight) holds(app string, of [2]int) {
+	c.locked(func() {
+		c.take(app, of[0], of[1])
+		c.of.become(StateHeld)
+		c.of.Held = c.of.Since
+	})
+	c.tell(Event{Kind: EventHeld})
+}
+
+// unheld hears that the bot does not wait any more.
+func (c *sight) unheld() {
+	var waited time.Duration
+	c.locked(func() {
+		c.change(func(s *shard) {
+			if s.State == StateHeld {
+				waited = time.Since(s.Held)
+				s.Held = time.Time{}
+				s.become(StateGone)
+			}
+		})
+	})
+	c.tell(Event{Kind: EventLeft, Elapsed: waited})
+}
+
+func (c *sight) identifies() {
+	var waited time.Duration
+	c.locked(func() {
+		c.began, c.beat = time.Now(), time.Time{}
+		c.change(func(s *shard) {
+			waited = time.Since(s.Held)
+			s.Waited, s.Held = waited.Seconds(), time.Time{}
+			s.Identifies++
+			s.become(StateIdentifying)
+		})
+	})
+	c.all.p.count(func(s *Stats) { s.Identifies++ })
+	c.tell(Event{Kind: EventIdentified, Elapsed: waited})
+}
+
+func (c *sight) resumes(app string) {
+	c.locked(func() {
+		c.appID, c.began = app, time.Now()
+		if c.resumed >= 0 {
+			c.take(app, c.resumed, 0)
+			c.of.Resumes++
+			c.of.become(StateResuming)
+		}
+	})
+	c.all.p.count(func(s *Stats) { s.Resumes++ })
+	c.tell(Event{Kind: EventResume})
+}
+
+func (c *sight) beats() { c.locked(func() { c.beat = time.Now() }) }
+
+// sees notes what a message of Discord's says. was is what the connection had come to
+// before.
+func (c *sight) sees(seen downstream.Seen, was phase) {
+	e := Event{}
+	c.locked(func() {
+		switch {
+		case seen.Op == 11:
+			if !c.beat.IsZero() {
+				c.change(func(s *shard) { s.Heartbeat = time.Since(c.beat).Seconds() })
+			}
+			c.beat = time.Time{}
+		case seen.Op == 7:
+			c.change(func(s *shard) { s.Reconnects++ })
+			e.Kind = EventReconnect
+		case seen.Op == 9:
+			c.change(func(s *shard) { s.Refused++; s.become(StateRefused) })
+			e.Kind = EventInvalid
+			if was == resuming {
+				e.Kind = EventRefused
+			}
+		case seen.Event == "READY":
+			e = Event{Kind: EventReady, Elapsed: time.Since(c.began)}
+			c.change(func(s *shard) { s.Ready = time.Since(c.came).Seconds(); s.become(StateReady) })
+		case seen.Event == "RESUMED":
+			e = Event{Kind: EventResumed, Elapsed: time.Since(c.began)}
+			c.change(func(s *shard) { s.become(StateReady) })
+		}
+	})
+	if e.Kind != 0 {
+		c.all.p.count(func(s *Stats) {
+			switch e.Kind {
+			case EventRefused:
+				s.RefusedResumes++
+			case EventInvalid:
+				s.Invalid++
+			case EventReady:
+				s.Readies++
+				if seen.Rewritten {
+					s.Rewritten++
+				} else {
+					s.Unrewritten++
+				}
+			}
+		})
+		c.tell(e)
+	}
+}
+
+// closed notes the first end of the connection that there is.
+func (c *sight) closed(code int, by Closer) {
+	first := false
+	c.locked(func() {
+		first, c.wasClosed = !c.wasClosed, true
+		if first {
+			c.change(func(s *shard) { s.LastClose, s.LastCloseBy, s.LastCloseAt = code, by, time.Now() })
+		}
+	})
+	if first {
+		c.tell(Event{Kind: EventClosed, Code: code, By: by})
+	}
+}
+
+// leaves notes that the connection is over.
+func (c *sight) leaves() {
+	c.closed(0, byBot)
+	c.locked(func() {
+		c.change(func(s *shard) {
+			s.BytesToBot, s.BytesToDiscord = c.received.Load(), c.sent.Load()
+			s.Held = time.Time{}
+			s.become(StateGone)
+			s.owner = nil
+		})
+	})
+}
+
+// list is all shards in order, of one application or of all.
+func (s *sights) list(app string) []Shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Shard
+	for k, one := range s.shards {
+		if app != "" && k.app != app {
+			continue
+		}
+		copied := one.Shard
+		if one.owner != nil {
+			copied.BytesToBot, copied.BytesToDiscord = one.owner.received.Load(), one.owner.sent.Load()
+		}
+		list = append(list, copied)
+	}
+	slices.SortFunc(list, func(a, b Shard) int { return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.ID, b.ID)) })
+	return list
+}
