@@ -5,16 +5,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream"
+	"github.com/gatewayqueue/gatewayqueue/internal/stored"
 	"github.com/gatewayqueue/gatewayqueue/internal/wiretest"
 )
 
@@ -58,6 +61,29 @@ func TestNew_IsOneContext(t *testing.T) {
 		sizes[i] = out.Len()
 	}
 	assert.Less(t, 4*sizes[1], sizes[0], "the second refers to the first")
+}
+
+// What the proxy writes for clients that asked for zstd-stream is read by klauspost's
+// decoder, disgo's, message by message.
+func TestStored_IsReadAsItComes(t *testing.T) {
+	in, out := io.Pipe()
+	decoder, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1))
+	require.NoError(t, err)
+	defer decoder.Close()
+	write := stored.AppendZstdHeader(nil)
+	for _, size := range []int{1, 400, 128<<10 - 1, 128 << 10, 128<<10 + 1, 1_000_000, 5} {
+		text := bytes.Repeat([]byte{'a' + byte(size%25)}, size)
+		message := stored.AppendZstd(write, text)
+		write = nil
+		wrote := make(chan error, 1)
+		go func() { _, err := out.Write(message); wrote <- err }()
+		got := make([]byte, size)
+		_, err := io.ReadFull(decoder, got) // without any byte of the next message
+		require.NoError(t, err)
+		assert.True(t, bytes.Equal(text, got), "%d", size)
+		require.NoError(t, <-wrote)
+	}
+	_ = out.Close()
 }
 
 func TestServer_SpeaksZstdStream(t *testing.T) {

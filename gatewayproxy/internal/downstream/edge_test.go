@@ -6,11 +6,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/downstream"
+	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/payload"
 	"github.com/gatewayqueue/gatewayqueue/internal/stored"
 )
 
@@ -143,25 +145,39 @@ func TestStream_PassUnread(t *testing.T) {
 	}
 }
 
-// A payload of the proxy's own can be the first that a client receives, before any
-// upstream's.
+// A payload of the proxy's own can be the first that a client receives, before there
+// is an upstream, whose own HELLO is then not for the client.
 func TestStream_HELLOOfTheProxy(t *testing.T) {
 	for _, client := range []downstream.Compression{downstream.ZlibStream, downstream.ZstdStream, downstream.None} {
 		s := downstream.New(false, client, toX)
 		src := newSource(1, false)
-		_, out, err := s.Inject([]byte(`{"op":10}`))
+		own := payload.Hello(false, 41250*time.Millisecond)
+		_, out, err := s.Inject(own)
 		require.NoError(t, err)
-		got := session{messages: [][]byte{bytes.Clone(out)}, want: [][]byte{[]byte(`{"op":10}`)}}
+		got := session{messages: [][]byte{bytes.Clone(out)}, want: [][]byte{own}}
 		s.Join()
+		s.Identified()
 		up := src.upstream(s.Upstream())
-		_, out, seen, err := s.Message(1, up.message(src.hello()))
-		if client != downstream.None {
-			_, out, seen, err = s.Message(binary2, src.upstream(s.Upstream()).message(src.hello()))
-		}
+		_, out, seen, err := s.Message(binary2, up.message(src.hello()))
 		require.NoError(t, err)
 		assert.Nil(t, out)
-		assert.NotZero(t, seen.Interval)
-		_ = got
+		assert.Equal(t, 41250*time.Millisecond, seen.Interval)
+		sent, want := src.ready("ws://x/")
+		_, out, seen, err = s.Message(binary2, up.message(sent))
+		require.NoError(t, err)
+		assert.True(t, seen.Rewritten)
+		got.messages, got.want = append(got.messages, bytes.Clone(out)), append(got.want, want)
+		switch client {
+		case downstream.ZlibStream:
+			out, err = got.inflated()
+		case downstream.ZstdStream:
+			got.messages, err = got.zstdTexts()
+			fallthrough
+		default:
+			out = bytes.Join(got.messages, nil)
+		}
+		require.NoError(t, err)
+		assert.True(t, bytes.Equal(bytes.Join(got.want, nil), out))
 	}
 }
 

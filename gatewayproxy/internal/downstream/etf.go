@@ -47,7 +47,9 @@ func (f etfFormat) envelope(text []byte) (envelope, error) {
 			if e.hasEvent {
 				return errors.New("t comes twice")
 			}
-			e.event, _ = nameOf(text[value.start:value.end]) // It may be nil.
+			if e.event, _ = nameOf(text[value.start:value.end]); e.event == "nil" || e.event == "null" {
+				e.event = "" // There is none.
+			}
 			e.hasEvent = true
 		case "d":
 			if e.d.end > 0 {

@@ -33,7 +33,7 @@ func TestStream_TheTextIsDiscordsButForTheURL(t *testing.T) {
 				require.True(t, bytes.Equal(bytes.Join(got.want, nil), text), "seed %d", seed)
 				passed += got.passed
 			}
-			assert.Greater(t, passed, 60, "messages that passed unread")
+			assert.Greater(t, passed, 30, "messages that passed unread")
 		})
 	}
 }
@@ -50,8 +50,7 @@ func TestStream_SplicedTooEarlyIsWrong(t *testing.T) {
 			wrong++
 		}
 	}
-	t.Logf("%d of %d are wrong", wrong, sessions)
-	assert.Greater(t, wrong, sessions/4)
+	assert.Greater(t, wrong, sessions/2)
 }
 
 func TestStream_OtherDecodersReadEachMessage(t *testing.T) {
