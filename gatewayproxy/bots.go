@@ -58,8 +58,11 @@ type bot struct {
 	app   string
 	queue gatewayqueue.PermitQueue
 
+	stop context.CancelFunc // ends watch
+
 	mu     sync.Mutex
 	places map[int]place // by shard, of those who left
+	storm  gatewayqueue.Storm
 }
 
 // place is one in line whose bot has hung up.
@@ -79,6 +82,7 @@ type entry struct {
 
 // bots are all that have come, by a hash of their tokens.
 type bots struct {
+	p        *Proxy
 	find     Queues
 	ctx      context.Context // ends with the proxy
 	unproven chan struct{}
@@ -125,7 +129,9 @@ func (b *bots) open(key [sha256.Size]byte, e *entry, token string) {
 	queue, err := b.find(b.ctx, Bot{App: app, Token: token})
 	e.err = err
 	if err == nil {
-		e.bot = &bot{app: app, queue: queue, places: make(map[int]place)}
+		ctx, stop := context.WithCancel(b.ctx)
+		e.bot = &bot{app: app, queue: queue, stop: stop, places: make(map[int]place)}
+		go e.bot.watch(ctx, b.p)
 		return
 	}
 	forget := func() {
@@ -167,6 +173,7 @@ func (e *entry) close() {
 	if e.bot == nil {
 		return
 	}
+	e.bot.stop()
 	if q, ok := e.bot.queue.(io.Closer); ok {
 		_ = q.Close() // Nobody uses it.
 	}

@@ -48,6 +48,7 @@ type conn struct {
 	header   http.Header // of the bot's handshake, for another one with Discord
 	external string      // by which address bots reach the proxy
 	sight    *sight
+	follows  sync.Once
 
 	ctx    context.Context // ends when the connection is over
 	cancel context.CancelCauseFunc
@@ -221,6 +222,7 @@ func (c *conn) resume(p payload.Payload, frames []byte) error {
 		return &payload.Refusal{Code: codeToken, Reason: badToken}
 	}
 	c.sight.resumes(app)
+	c.follow(p.Token)
 	u, err := c.upstream(c.ctx)
 	if err != nil {
 		return err

@@ -19,11 +19,14 @@ const (
 	EventInvalid                         // IDENTIFY, or a session that was ready, was refused (op 9)
 	EventReconnect                       // Discord wants a new connection (op 7)
 	EventClosed                          // a connection has ended; Code and By say how
+	EventStorm                           // Discord refuses sessions in numbers, across the fleet: see [WithStorm]
+	EventStormOver                       // it is over; Elapsed is how long it was
 )
 
 var eventNames = [...]string{
 	EventHeld: "held", EventIdentified: "identified", EventLeft: "left", EventReady: "ready", EventResume: "resume", EventResumed: "resumed",
 	EventRefused: "refused", EventInvalid: "invalid", EventReconnect: "reconnect", EventClosed: "closed",
+	EventStorm: "storm", EventStormOver: "storm over",
 }
 
 func (k EventKind) String() string {

@@ -64,7 +64,21 @@ func (c *conn) identify(p payload.Payload, frames []byte) error {
 		c.mu.Unlock()
 	}
 	c.hold(app, p, frames)
+	c.follow(p.Token)
 	return nil
+}
+
+// follow keeps a bot's queue open for as long as the bot is connected: through it the
+// fleet is told what becomes of its shards. It does not wait.
+func (c *conn) follow(token string) {
+	c.follows.Do(func() {
+		go func() {
+			_, done, err := c.bot(c.ctx, token)
+			if err == nil {
+				context.AfterFunc(c.ctx, done)
+			}
+		}()
+	})
 }
 
 // hold begins to hold an IDENTIFY.
@@ -129,7 +143,7 @@ func (c *conn) withdraw() {
 // await waits for the turn of an IDENTIFY, and sends it. An error means that it was
 // not sent.
 func (c *conn) await(ctx context.Context, h *held) error {
-	bot, done, err := c.bot(ctx, h)
+	bot, done, err := c.bot(ctx, h.payload.Token)
 	if err != nil {
 		return err
 	}
@@ -156,13 +170,13 @@ func (c *conn) await(ctx context.Context, h *held) error {
 }
 
 // bot finds the queue of who identifies, for as long as it may take.
-func (c *conn) bot(ctx context.Context, h *held) (*bot, func(), error) {
+func (c *conn) bot(ctx context.Context, token string) (*bot, func(), error) {
 	for wait := firstRetry; ; wait = min(2*wait, mostRetry) {
-		bot, done, err := c.p.bots.use(ctx, h.payload.Token)
+		bot, done, err := c.p.bots.use(ctx, token)
 		if err == nil || errors.Is(err, ErrToken) || ctx.Err() != nil {
 			return bot, done, err
 		}
-		c.log.Warn("no queue for a bot: its IDENTIFY is held, and it is tried again", "app", c.sight.app(), "error", err, "again_in", wait)
+		c.log.Warn("no queue for a bot: an IDENTIFY of it is held, and it is tried again", "app", c.sight.app(), "error", err, "again_in", wait)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

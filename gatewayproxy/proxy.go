@@ -28,6 +28,9 @@ type Proxy struct {
 	late      time.Duration // the interval that HELLO asks for; 0 to dial at once
 	dialer    gatewayconn.Dialer
 	transport http.RoundTripper
+	many      int // refused sessions a minute that are a storm
+	floor     int // units that are not granted in one
+	name      string
 	log       *slog.Logger
 	observe   func(Event)
 
@@ -53,7 +56,7 @@ var errClosing = errors.New("gatewayproxy: the proxy ends")
 // [Proxy.Shutdown].
 func New(find Queues, opts ...Option) (*Proxy, error) {
 	p := &Proxy{
-		linger: DefaultLinger, transport: http.DefaultTransport, log: slog.Default(), observe: func(Event) {},
+		linger: DefaultLinger, many: DefaultStorm, transport: http.DefaultTransport, log: slog.Default(), observe: func(Event) {},
 		conns: make(map[*conn]struct{}),
 	}
 	p.hosts.also = make(map[string]gateway)
@@ -65,8 +68,8 @@ func New(find Queues, opts ...Option) (*Proxy, error) {
 	}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.open, p.closing = context.WithCancelCause(context.Background())
-	p.bots = bots{find: find, ctx: p.ctx, unproven: make(chan struct{}, mostUnproven), entries: make(map[[sha256.Size]byte]*entry)}
-	p.sights = sights{p: p, shards: make(map[key]*shard)}
+	p.bots = bots{p: p, find: find, ctx: p.ctx, unproven: make(chan struct{}, mostUnproven), entries: make(map[[sha256.Size]byte]*entry)}
+	p.sights = sights{p: p, shards: make(map[key]*shard), refused: make(map[string]int), identified: make(map[string]int)}
 	return p, nil
 }
 

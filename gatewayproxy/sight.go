@@ -69,12 +69,15 @@ type sights struct {
 	mu sync.Mutex
 	// shards are kept after their connection has ended: why it did is of interest.
 	shards map[key]*shard
+	// What the fleet has not been told yet, by application.
+	refused, identified map[string]int
 }
 
 // shard is one, and the connection that has it now.
 type shard struct {
 	Shard
-	owner *sight
+	owner   *sight
+	version int // of what others are told; a heartbeat is none
 }
 
 // mostShards bounds what is remembered of shards that are gone.
@@ -135,7 +138,10 @@ func (c *sight) change(f func(*shard)) {
 	}
 }
 
-func (s *shard) become(state State) { s.State, s.Since = state, time.Now() }
+func (s *shard) become(state State) {
+	s.State, s.Since = state, time.Now()
+	s.version++
+}
 
 // tell reports an event. The caller does not hold the lock.
 func (c *sight) tell(e Event) {
@@ -197,6 +203,7 @@ func (c *sight) identifies() {
 	var waited time.Duration
 	c.locked(func() {
 		c.began, c.beat = time.Now(), time.Time{}
+		c.all.identified[c.appID]++
 		c.change(func(s *shard) {
 			waited = time.Since(s.Held)
 			s.Waited, s.Held = waited.Seconds(), time.Time{}
@@ -240,6 +247,7 @@ func (c *sight) sees(seen downstream.Seen, was phase) {
 		case seen.Op == 9:
 			c.change(func(s *shard) { s.Refused++; s.become(StateRefused) })
 			e.Kind = EventInvalid
+			c.all.refused[c.appID]++
 			if was == resuming {
 				e.Kind = EventRefused
 			}

@@ -226,3 +226,10 @@ func (b *bot) session() (id, resumeURL string) {
 func resume(session string, seq int64) string {
 	return fmt.Sprintf(`{"op":6,"d":{"token":%q,"session_id":%q,"seq":%d}}`, gatewaytest.DefaultToken, session, seq)
 }
+
+// fullLimit is a full budget with so many buckets.
+func fullLimit(maxConcurrency int) gatewayqueue.SessionStartLimit {
+	l := gatewayqueue.DefaultLimit()
+	l.MaxConcurrency = maxConcurrency
+	return l
+}

@@ -17,7 +17,7 @@ import (
 )
 
 var scripts = []*lua.Script{
-	lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync, lua.Status, lua.Ready, lua.Postpone, lua.Remember,
+	lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync, lua.Status, lua.Ready, lua.Postpone, lua.Remember, lua.Sight,
 }
 
 // The scripts by their hashes, so that none changes by accident.
@@ -31,6 +31,7 @@ var hashes = map[string]string{
 	"status":     "5625ea7e40c169aa5a08c0d6b089c429f8eada8c",
 	"remember":   "cfc09db2470bc4bd524ff2def308411b2a4e582c",
 	"ready":      "d2671c85462244a2815f74022bab9ad01c97f4b4",
+	"sight":      "90fd0b662da3987e8acc1965e72403d08fba8466",
 	"postpone":   "b0288bdb637790fc3bcd9239b5c5653b0178342b",
 }
 

@@ -28,6 +28,7 @@ var (
 	Ready      = load("ready")
 	Postpone   = load("postpone")
 	Remember   = load("remember")
+	Sight      = load("sight")
 )
 
 // RenewMany is many calls of Renew in one: a pod that holds many permits does not

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -28,7 +29,8 @@ type config struct {
 	permitMargin  time.Duration
 	permitLease   time.Duration
 	podLease      time.Duration
-	reserve       int // or reserveByTotal
+	reserve       int           // or reserveByTotal
+	floor         *atomic.Int64 // see SetFloor; 0 is none
 	freshStart    bool
 	failExhausted bool
 	breaker       int
@@ -59,6 +61,7 @@ func defaults() config {
 		podLease:     DefaultPodLease,
 		pace:         new(SourceBackoff),
 		reserve:      reserveByTotal,
+		floor:        new(atomic.Int64),
 		breaker:      DefaultBreaker,
 		log:          slog.Default(),
 		observe:      func(gatewayqueue.Event) {},
@@ -319,16 +322,18 @@ func (c *config) renewEvery() time.Duration { return c.permitGood() / 3 }
 // The rest is for permits that are out when Redis loses its state; those that are
 // out now have paid, and count in it.
 func (c *config) leastReserveOf(v view) int {
+	floor := int(c.floor.Load())
 	if c.reserve >= 0 {
-		return c.reserve
+		return max(c.reserve, floor)
 	}
-	return min(10, v.total/100)
+	return max(floor, min(10, v.total/100))
 }
 
 // reserveOf is the reserve under some limits.
 func (c *config) reserveOf(v view) int {
+	floor := int(c.floor.Load())
 	if c.reserve >= 0 {
-		return c.reserve
+		return max(c.reserve, floor)
 	}
-	return min(max(v.maxConcurrency, c.leastReserveOf(v)), v.total/2)
+	return max(floor, min(max(v.maxConcurrency, c.leastReserveOf(v)), v.total/2))
 }

@@ -35,6 +35,7 @@ var (
 	readyScript      = newScript(lua.Ready)
 	postponeScript   = newScript(lua.Postpone)
 	rememberScript   = newScript(lua.Remember)
+	sightScript      = newScript(lua.Sight)
 )
 
 // paidTTL is how long Redis remembers what became of a ticket that has left. It
