@@ -20,13 +20,6 @@ type gateway struct {
 	secure bool
 }
 
-func (g gateway) url() string {
-	if g.secure {
-		return "wss://" + g.host
-	}
-	return "ws://" + g.host
-}
-
 // parseGateway reads the address of a gateway, without a path.
 func parseGateway(field, address string) (gateway, error) {
 	u, err := url.Parse(address)
