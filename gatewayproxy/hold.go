@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/payload"
+	"github.com/gatewayqueue/gatewayqueue/internal/gatewayconn"
 	"github.com/gatewayqueue/gatewayqueue/internal/wsframe"
 )
 
@@ -28,7 +29,6 @@ type held struct {
 
 var (
 	errWithdrawn = errors.New("the bot does not wait any more")
-	errReplaced  = errors.New("it was replaced by another one")
 	errMoved     = errors.New("the connection to Discord was another one by then")
 	errTooLong   = errors.New("it was held for as long as it may be")
 )
@@ -56,6 +56,12 @@ func (c *conn) identify(p payload.Payload, frames []byte) error {
 	c.mu.Unlock()
 	if h != nil {
 		c.withdraw()
+		c.mu.Lock()
+		left := c.phase == identifying
+		c.mu.Unlock()
+		if left { // meanwhile
+			return &payload.Refusal{Code: codeAlready, Reason: "IDENTIFY was sent on this connection before"}
+		}
 	}
 	if !readable {
 		c.replace()
@@ -119,7 +125,7 @@ func (c *conn) heldEnds(h *held, err error) {
 	case errors.Is(err, errTooLong):
 		log.Info("IDENTIFY was held for long: the bot is sent away, and keeps its place", "linger", c.p.linger)
 		c.finish(codeComeBack, "held for long: connect again, the place in line is kept")
-	case errors.Is(err, errWithdrawn), errors.Is(err, errReplaced), c.ctx.Err() != nil:
+	case errors.Is(err, errWithdrawn), errors.Is(err, errClosing), c.ctx.Err() != nil:
 		c.sight.unheld()
 		log.Debug("IDENTIFY is not held any more", "why", err)
 	default:
@@ -162,8 +168,13 @@ func (c *conn) await(ctx context.Context, h *held) error {
 		}
 		bot.leaves(h.payload.Shard[0], since, c.p.linger)
 		c.p.reports.Abandon(permit, c.unreported)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return context.Cause(ctx)
+		case c.p.open.Err() != nil:
+			return errClosing
+		case errors.Is(err, gatewayconn.ErrLost):
+			_ = c.upNow().close() // The pump sees to another one.
 		}
 		c.log.Debug("a granted IDENTIFY could not leave: it asks again", "shard", h.payload.Shard[0], "error", err)
 	}

@@ -36,6 +36,7 @@ func WithGateway(address string) Option {
 		if err != nil {
 			return err
 		}
+		delete(p.hosts.also, p.hosts.front.host)
 		p.hosts.front = at
 		p.hosts.discords = address == DefaultGateway
 		p.hosts.also[at.host] = at

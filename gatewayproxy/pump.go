@@ -29,6 +29,8 @@ func (c *conn) pump() {
 	for {
 		select {
 		case <-c.finishing:
+			c.sayLast()
+			return
 		case u := <-c.next:
 			if u.joins {
 				c.writing.Lock()
@@ -39,16 +41,18 @@ func (c *conn) pump() {
 			if !c.pumped(u, (&pump{c: c, u: u}).run()) {
 				return
 			}
-			continue
 		case <-c.ctx.Done():
 			return
 		}
-		c.mu.Lock()
-		said := c.said
-		c.mu.Unlock()
-		c.toBot(said)
-		return
 	}
+}
+
+// sayLast sends the close frame of the proxy's own.
+func (c *conn) sayLast() {
+	c.mu.Lock()
+	said := c.said
+	c.mu.Unlock()
+	c.toBot(said)
 }
 
 // errStopped ends a pump between two messages because it was asked to.

@@ -52,6 +52,14 @@ func (u *upstream) forward(frames []byte) {
 	_ = u.line.Forward(frames) //nolint:errcheck // As above.
 }
 
+// close closes it, if there is one.
+func (u *upstream) close() error {
+	if u == nil {
+		return nil
+	}
+	return u.line.Close()
+}
+
 // stop has its pump stop between two messages, or soon in the midst of one.
 func (u *upstream) stop() {
 	u.leaving.Store(true)
@@ -63,6 +71,9 @@ func (c *conn) attach(u *upstream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.up, c.dialling = u, false
+	if c.ending {
+		u.stop()
+	}
 	c.tellChange()
 }
 
