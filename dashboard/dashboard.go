@@ -38,6 +38,8 @@ type Dashboard struct {
 	step     time.Duration
 	viewers  int
 	explain  func(error) string
+	about    string
+	up       func() int // nil if nobody knows
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -49,10 +51,11 @@ type Dashboard struct {
 	watch   map[*viewer]struct{}
 	keep    int // calls of Run
 	tracker tracker
-	board   []byte // the last state, as JSON; nil before the first
-	trouble string // why the last look failed
-	rev     int    // counts changes of board and trouble
-	seen    time.Time
+	last    state     // of the last good look
+	board   []byte    // the same as JSON; nil before the first
+	trouble string    // why the last look failed
+	rev     int       // counts changes of board and trouble
+	seen    time.Time // of the last good look
 }
 
 // Option changes a default of [New].
@@ -73,6 +76,16 @@ func WithViewers(n int) Option { return func(b *Dashboard) { b.viewers = n } }
 // WithExplain sets how an error of the queue is told to viewers. By default they
 // see its text.
 func WithExplain(f func(error) string) Option { return func(b *Dashboard) { b.explain = f } }
+
+// WithAbout sets a line for the foot of the page, such as the version of the program
+// and the address of Redis. By default there is none.
+func WithAbout(text string) Option { return func(b *Dashboard) { b.about = text } }
+
+// WithUp sets who knows how many shards are up, such as a bot that counts its READYs:
+// the queue itself knows only who has identified. count is called at each look, must
+// not block, and returns a negative number while it does not know. By default the page
+// does not say.
+func WithUp(count func() int) Option { return func(b *Dashboard) { b.up = count } }
 
 // New makes the page of a queue. It does nothing until somebody views, or until
 // Run.

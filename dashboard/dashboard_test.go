@@ -200,8 +200,8 @@ func TestAQuietQueueSendsNothingAndNobodyLooksWhenNobodyViews(t *testing.T) {
 		time.Sleep(59 * time.Second)
 		synctest.Wait()
 		mu.Lock()
-		assert.Equal(t, 1, strings.Count(text.String(), "data:"), text.String())
-		assert.Equal(t, 3, strings.Count(text.String(), ": still here"), "proxies must not take it for dead")
+		assert.Equal(t, 1, strings.Count(text.String(), `"state"`), text.String())
+		assert.Equal(t, 3, strings.Count(text.String(), "event: seen"), "proxies must not take it for dead")
 		mu.Unlock()
 		assert.InDelta(t, 118, queue.count.Load(), 2)
 

@@ -16,6 +16,10 @@ const (
 	// background is how often Run has the queue looked at while nobody views:
 	// half a window, so that no grant goes unseen.
 	background = 2500 * time.Millisecond
+
+	// settled is how long after the end of a window its next grant has been made, so
+	// that a look then shows it: one way to Redis and back, and some.
+	settled = 50 * time.Millisecond
 )
 
 // poll starts the poller unless it runs. The caller holds mu.
@@ -31,7 +35,7 @@ func (b *Dashboard) poller() {
 	for {
 		b.look()
 		b.mu.Lock()
-		wait := b.interval
+		wait := b.pause()
 		if len(b.watch) == 0 {
 			wait = max(b.interval, background)
 			if b.keep == 0 || b.closed {
@@ -46,6 +50,18 @@ func (b *Dashboard) poller() {
 		case <-b.ctx.Done():
 		}
 	}
+}
+
+// pause is how long to wait for the next look: until a window that somebody waits for
+// has run out, if that is sooner than usual. The caller holds mu.
+func (b *Dashboard) pause() time.Duration {
+	pause := b.interval
+	for _, bucket := range b.last.Buckets {
+		if left := time.Duration(bucket.Opens-b.tracker.now) * time.Millisecond; bucket.Waiting > 0 && left > 0 {
+			pause = min(pause, left+settled)
+		}
+	}
+	return max(pause, b.interval/2)
 }
 
 // look takes one snapshot and tells the viewers of what has changed.
@@ -64,7 +80,13 @@ func (b *Dashboard) look() {
 		trouble = b.explain(err)
 	} else {
 		b.seen = time.Now()
-		if board, err = json.Marshal(b.tracker.take(status)); err != nil {
+		b.last = b.tracker.take(status)
+		if b.up != nil {
+			if n := b.up(); n >= 0 {
+				b.last.Up = &n
+			}
+		}
+		if board, err = json.Marshal(b.last); err != nil {
 			trouble = err.Error() // only a bug could
 		}
 	}

@@ -5,6 +5,7 @@ package dashboard
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -13,9 +14,12 @@ const (
 	// writeTimeout ends a stream whose reader has stopped reading.
 	writeTimeout = 10 * time.Second
 
-	// pulse is how often a quiet stream shows that it is alive: proxies cut
-	// those that are silent for a minute or less.
-	pulse = 15 * time.Second
+	// pulse is how often a stream says how fresh its picture is, which changes nothing:
+	// proxies cut streams that are silent for a minute or less, and a page whose
+	// connection is stuck must know that its picture is old. busyPulse is the same
+	// while somebody waits or a bucket is closed. The page knows both: picture.js.
+	pulse     = 15 * time.Second
+	busyPulse = time.Second
 )
 
 type viewer struct{ poke chan struct{} }
@@ -30,8 +34,9 @@ func (v *viewer) wake() {
 // message is one event: the state if it has changed, and the grants that are
 // new or have changed.
 type message struct {
-	Now     int64           `json:"now"` // ms, of the last good look, on the queue's clock
-	Age     int64           `json:"age"` // ms since that look
+	About   string          `json:"about,omitempty"` // of the first event
+	Now     int64           `json:"now"`             // ms, of the last good look, on the queue's clock
+	Age     int64           `json:"age"`             // ms since that look
 	State   json.RawMessage `json:"state,omitempty"`
 	Grants  []grant         `json:"grants,omitempty"`
 	Trouble string          `json:"trouble,omitempty"`
@@ -63,28 +68,30 @@ func (b *Dashboard) stream(w http.ResponseWriter, r *http.Request) {
 	if !send("retry: 2000\n\n") {
 		return
 	}
-	quiet := time.NewTicker(pulse)
+	quiet := time.NewTimer(pulse)
 	defer quiet.Stop()
-	sent, sentGrants := 0, 0
+	sent, sentGrants, about := 0, 0, b.about
 	for {
 		text := ""
 		b.mu.Lock()
 		if b.rev != sent {
-			m := message{Now: b.tracker.now, Age: time.Since(b.seen).Milliseconds(), State: b.board, Trouble: b.trouble}
+			m := message{About: about, Now: b.tracker.now, Age: time.Since(b.seen).Milliseconds(), State: b.board, Trouble: b.trouble}
 			m.Grants = b.tracker.since(sentGrants)
 			if data, err := json.Marshal(m); err == nil {
 				text = "data: " + string(data) + "\n\n"
 			}
-			sent, sentGrants = b.rev, b.tracker.rev
+			sent, sentGrants, about = b.rev, b.tracker.rev, ""
 		}
+		wait := b.pulse()
 		b.mu.Unlock()
 		if text != "" && !send(text) {
 			return
 		}
+		quiet.Reset(wait)
 		select {
 		case <-v.poke:
 		case <-quiet.C:
-			if !send(": still here\n\n") {
+			if !send(b.stillSeen()) {
 				return
 			}
 		case <-r.Context().Done():
@@ -93,6 +100,23 @@ func (b *Dashboard) stream(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// pulse is how long a stream may be silent. The caller holds mu.
+func (b *Dashboard) pulse() time.Duration {
+	for _, bucket := range b.last.Buckets {
+		if bucket.Waiting > 0 || bucket.Opens > b.tracker.now {
+			return busyPulse
+		}
+	}
+	return pulse
+}
+
+// stillSeen is an event that says how old the picture is.
+func (b *Dashboard) stillSeen() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return fmt.Sprintf("event: seen\ndata: {\"now\":%d,\"age\":%d}\n\n", b.tracker.now, time.Since(b.seen).Milliseconds())
 }
 
 // enter takes a viewer in, and starts the poller for the first.

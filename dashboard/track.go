@@ -1,15 +1,11 @@
-// What a row of snapshots tells: the state as the page draws it, the grants
-// between them, and how far a fleet that starts has come.
+// What a row of snapshots tells: the grants between them, and how far a fleet that
+// starts has come.
 
 package dashboard
 
 import (
-	"cmp"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -18,69 +14,15 @@ import (
 const (
 	pastKept = 5 * time.Minute // of grants
 	mostKept = 2000
-	topSpent = 10 // shards in the list of spenders
 
 	// jitter is what two looks at the same slot may differ by.
 	jitter = 60 // ms
 )
 
-// state is what the page draws. Times are ms since 1970 on the queue's clock.
-type state struct {
-	App      string   `json:"app"`
-	Step     int64    `json:"step"`
-	Budget   budget   `json:"budget"`
-	Hold     int64    `json:"hold,omitempty"` // every bucket is closed until
-	Source   source   `json:"source,omitzero"`
-	Buckets  []bucket `json:"buckets"`
-	Waiting  int      `json:"waiting"`
-	Pods     []string `json:"pods"`
-	Spent    []spent  `json:"spent"`
-	Shards   int      `json:"shards"`     // that have identified this period
-	SpentAll int      `json:"identifies"` // of all of them
-	Resting  int      `json:"resting,omitempty"`
-	Progress progress `json:"progress"`
-}
-
-type budget struct {
-	Total     int    `json:"total"`
-	Remaining int    `json:"remaining"`
-	Reset     int64  `json:"reset,omitempty"`
-	Unknown   bool   `json:"unknown,omitempty"`
-	Never     string `json:"never,omitempty"` // why no unit is ever granted
-}
-
-// source is what is wrong with the source of the limits.
-type source struct {
-	Error string `json:"error,omitempty"`
-	After int64  `json:"ask_after,omitempty"`
-}
-
-type bucket struct {
-	ID      int     `json:"id"`
-	Opens   int64   `json:"opens,omitempty"`
-	Holder  *place  `json:"holder,omitempty"`
-	Permit  bool    `json:"permit,omitempty"`
-	Waiting int     `json:"waiting,omitempty"`
-	Line    []place `json:"line,omitempty"`
-}
-
-// place is a ticket for people. What is none, such as the word of somebody who
-// closed a bucket by hand, is Text.
-type place struct {
-	Shard int    `json:"shard"`
-	Pod   string `json:"pod,omitempty"`
-	Text  string `json:"text,omitempty"`
-}
-
-type spent struct {
-	Shard int `json:"shard"`
-	Count int `json:"count"`
-}
-
 // progress is about the fleet that is coming up, or came up last: it begins when
 // somebody waits where nobody did.
 type progress struct {
-	Up      int   `json:"up"`
+	Up      int   `json:"up"` // granted
 	Of      int   `json:"of"`
 	Began   int64 `json:"began,omitempty"`
 	Ended   int64 `json:"ended,omitempty"`
@@ -111,98 +53,59 @@ type tracker struct {
 	holders  map[int]*grant
 	spent    map[int]int
 	opens    map[int]int64
+	idle     map[int]int64 // by bucket: since when it is open though somebody waits
 	hold     int64
 	progress progress
+	fleet    map[int]bool // shards of the fleet that were granted, and do not wait again
 	ids, rev int
 }
 
-// take makes the state of a snapshot.
+// take makes the picture of a snapshot.
 func (t *tracker) take(s gatewayqueue.Status) state {
 	before := t.now
 	t.now = s.Time.UnixMilli()
 	if t.holders == nil {
-		t.holders, t.opens = make(map[int]*grant), make(map[int]int64)
+		t.holders, t.opens, t.idle = make(map[int]*grant), make(map[int]int64), make(map[int]int64)
+		t.fleet = make(map[int]bool)
 	}
-	out := state{
-		App: s.App, Step: t.step.Milliseconds(), Pods: []string{},
-		Budget:  budget{Total: s.Budget.Total, Remaining: s.Budget.Remaining, Unknown: s.Budget.Unknown, Never: s.Budget.Never},
-		Source:  source{Error: s.Source.Error},
-		Buckets: make([]bucket, 0, len(s.Buckets)),
-	}
-	if !s.Budget.Reset.IsZero() {
-		out.Budget.Reset = s.Budget.Reset.UnixMilli()
-	}
-	if !s.Source.After.IsZero() {
-		out.Source.After = s.Source.After.UnixMilli()
-	}
+	out := stateOf(s)
+	out.Step = t.step.Milliseconds()
 	if s.Hold > 0 {
 		t.hold = steady(t.hold, t.now+s.Hold.Milliseconds())
 		out.Hold = t.hold
 	}
-	granted, permits := 0, 0
-	dead, payer := deadIn(s), t.payers(s)
-	for _, b := range s.Buckets {
-		row := bucket{ID: b.Bucket, Permit: b.Permit, Waiting: b.Waiting}
+	var granted, back []int
+	permits := 0
+	payer := t.payers(s)
+	for i, b := range s.Buckets {
+		row := &out.Buckets[i]
 		if b.Closed > 0 {
 			row.Opens = steady(t.opens[b.Bucket], t.now+b.Closed.Milliseconds())
-			if b.Holder != "" {
-				holder := placeOf(b.Holder)
-				row.Holder = &holder
-			}
 		}
 		t.opens[b.Bucket] = row.Opens
-		for _, p := range b.Line {
-			if dead(p.Ticket) {
-				row.Waiting--
-				continue
-			}
-			row.Line = append(row.Line, placeOf(p.Ticket))
-		}
-		out.Waiting += row.Waiting
+		row.Idle = t.idleSince(row)
 		if b.Permit {
 			permits++
 		}
-		granted += t.compare(b, &row, payer[b.Bucket], before)
-		out.Buckets = append(out.Buckets, row)
+		came, left := t.compare(b, row, payer[b.Bucket], before)
+		granted, back = append(granted, came...), append(back, left...)
 	}
 	t.forget()
-	for _, p := range s.Pods {
-		if p.Lease.After(s.Time) { // it lives
-			out.Pods = append(out.Pods, podName(p.Pod))
-		}
-	}
-	slices.Sort(out.Pods)
-	for shard, n := range s.Spent {
-		out.Spent = append(out.Spent, spent{shard, n})
-		out.SpentAll += n
-	}
-	out.Shards, out.SpentAll = max(len(out.Spent), s.SpentBy), max(out.SpentAll, s.SpentAll)
-	out.Resting = len(s.Resting)
-	slices.SortFunc(out.Spent, func(a, b spent) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Shard, b.Shard))
-	})
-	out.Spent = out.Spent[:min(topSpent, len(out.Spent))]
-	t.advance(out, granted, permits)
+	t.advance(out, granted, back, permits)
 	out.Progress = t.progress
 	return out
 }
 
-// deadIn tells the tickets of pods whose lease has ended: they are passed over,
-// and nobody waits for them. Of a line only the first places are known, so the
-// dead behind them are counted until they come forward.
-func deadIn(s gatewayqueue.Status) func(ticket string) bool {
-	if len(s.Pods) == 0 { // a queue in memory has none
-		return func(string) bool { return false }
+// idleSince is since when a bucket that is open has somebody who waits: for a moment
+// that is as it should be.
+func (t *tracker) idleSince(b *bucket) int64 {
+	switch {
+	case b.Opens > 0 || b.Waiting == 0:
+		delete(t.idle, b.ID)
+	case t.idle[b.ID] == 0:
+		t.idle[b.ID] = t.now
 	}
-	live := make(map[string]bool)
-	for _, p := range s.Pods {
-		live[p.Pod] = p.Lease.After(s.Time)
-	}
-	return func(ticket string) bool {
-		text, _, _ := strings.Cut(ticket, "#")
-		_, pod, found := strings.Cut(text, "@")
-		return found && !live[pod]
-	}
+	return t.idle[b.ID]
 }
 
 // payers tells who has spent a unit since the last snapshot, by bucket. A permit
@@ -222,10 +125,10 @@ func (t *tracker) payers(s gatewayqueue.Status) map[int]*place {
 	return found
 }
 
-// compare notes what has become of a bucket's holder. It returns 1 for a new
-// grant, -1 for one that was given back.
-func (t *tracker) compare(b gatewayqueue.BucketStatus, now *bucket, payer *place, before int64) int {
-	last, change := t.holders[b.Bucket], 0
+// compare notes what has become of a bucket's holder. It returns the shard of a new
+// grant, and that of one that was given back.
+func (t *tracker) compare(b gatewayqueue.BucketStatus, now *bucket, payer *place, before int64) (granted, back []int) {
+	last := t.holders[b.Bucket]
 	if b.Closed > 0 && b.Holder == "" && now.Opens != t.hold {
 		// A queue in memory names no holder once it has identified. A permit
 		// that is given back leaves the bucket open, or to the next in line.
@@ -233,37 +136,37 @@ func (t *tracker) compare(b gatewayqueue.BucketStatus, now *bucket, payer *place
 		case payer != nil:
 			now.Holder = payer
 		case last == nil:
-			return 0
+			return nil, nil
 		default:
 			if last.Permit {
 				last.Permit, last.Until = false, now.Opens
 				t.revise(last)
 			}
 			now.Holder = &place{Shard: last.Shard, Pod: last.Pod}
-			return 0
+			return nil, nil
 		}
 		if last != nil && last.Permit { // whose window has passed meanwhile, or it could not be another's turn
 			last.Permit = false
 			t.revise(last)
 		}
 	} else if b.Closed > 0 && b.Holder == "" {
-		return 0
+		return nil, nil
 	}
 	if last != nil && b.Holder != "" && last.ticket == b.Holder && b.Closed > 0 {
 		if last.Permit != b.Permit || last.Until < now.Opens {
 			last.Permit, last.Until = b.Permit, now.Opens
 			t.revise(last)
 		}
-		return 0
+		return nil, nil
 	}
 	if last != nil && last.Permit { // gone without having identified
 		last.Permit, last.NotSent, last.Until = false, true, min(last.Until, t.now)
 		t.revise(last)
-		change--
+		back = append(back, last.Shard)
 	}
 	delete(t.holders, b.Bucket)
 	if now.Holder == nil || now.Holder.Text != "" {
-		return change
+		return nil, back
 	}
 	at := t.now
 	if !b.Permit { // how long it has been closed says when it was
@@ -280,7 +183,7 @@ func (t *tracker) compare(b gatewayqueue.BucketStatus, now *bucket, payer *place
 	t.revise(g)
 	t.grants = append(t.grants, g)
 	t.holders[b.Bucket] = g
-	return change + 1
+	return []int{g.Shard}, back
 }
 
 func (t *tracker) revise(g *grant) {
@@ -308,24 +211,32 @@ func (t *tracker) since(rev int) []grant {
 	return changed
 }
 
-// advance moves the progress on.
-func (t *tracker) advance(s state, granted, permits int) {
+// advance moves the progress on. A shard counts once: one that waits again, because its
+// pod has died or its session has ended, is not up, whatever it was granted before.
+func (t *tracker) advance(s state, granted, back []int, permits int) {
 	p := &t.progress
 	busy := s.Waiting+permits > 0
 	switch {
-	case busy && (p.Began == 0 || p.Ended != 0):
+	case busy && (p.Began == 0 || p.Ended != 0), !busy && len(granted) > 0 && !t.straggles():
 		*p = progress{Began: t.now}
-		p.Up = max(0, granted)
-	case p.Began != 0 && p.Ended == 0:
-		p.Up += granted
-	case granted > 0 && p.Began != 0 && t.now-p.Ended < 2*t.step.Milliseconds(): // a straggler that never had to wait
-		p.Up += granted
-	case granted > 0:
-		*p = progress{Began: t.now, Up: granted}
+		clear(t.fleet)
 	}
-	p.Up = max(0, p.Up)
+	for _, shard := range back {
+		delete(t.fleet, shard)
+	}
+	if p.Began != 0 {
+		for _, shard := range granted {
+			t.fleet[shard] = true
+		}
+	}
+	for _, b := range s.Buckets {
+		for _, shard := range b.Shards {
+			delete(t.fleet, shard)
+		}
+	}
+	p.Up = len(t.fleet)
 	p.Of = p.Up + s.Waiting // those that dial are granted
-	p.Starved = s.Waiting > 0 && (s.Budget.Unknown || s.Waiting > s.Budget.Remaining)
+	p.Starved = s.Waiting > 0 && (s.Budget.Unknown || s.Waiting > max(0, s.Budget.Remaining+permits-s.Budget.Reserve))
 	var last int64
 	for _, b := range s.Buckets {
 		if b.Waiting == 0 {
@@ -343,24 +254,17 @@ func (t *tracker) advance(s state, granted, permits int) {
 	}
 }
 
-// steady keeps a moment that is only measured anew.
+// straggles says that whoever is granted now belongs to the fleet that is up, though it
+// never had to wait.
+func (t *tracker) straggles() bool {
+	p := &t.progress
+	return p.Began != 0 && (p.Ended == 0 || t.now-p.Ended < 2*t.step.Milliseconds())
+}
+
+// steady keeps a moment that is measured once more.
 func steady(before, now int64) int64 {
 	if now-before < jitter && before-now < jitter {
 		return before
 	}
 	return now
-}
-
-// podTail is what a queue adds to its pod's name.
-var podTail = regexp.MustCompile(`-[0-9a-f]{8}$`)
-
-func podName(pod string) string { return podTail.ReplaceAllString(pod, "") }
-
-func placeOf(ticket string) place {
-	text, _, _ := strings.Cut(ticket, "#")
-	shard, pod, found := strings.Cut(text, "@")
-	if id, err := strconv.Atoi(shard); found && err == nil {
-		return place{Shard: id, Pod: podName(pod)}
-	}
-	return place{Shard: -1, Text: ticket}
 }

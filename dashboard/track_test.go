@@ -42,7 +42,7 @@ func TestAFleetThatStartsIsFollowedToItsEnd(t *testing.T) {
 	assert.Zero(t, s.Progress.Eta)
 
 	s = track.take(at(time.Hour, closed("00007@a#9", step, 4)))
-	assert.Equal(t, 1, s.Progress.Up, "the next fleet begins anew")
+	assert.Equal(t, 1, s.Progress.Up, "another fleet begins")
 	assert.Equal(t, 5, s.Progress.Of)
 	assert.Zero(t, s.Progress.Ended)
 }
@@ -103,7 +103,7 @@ func TestAPermitThatCameAndWentBetweenTwoLooksIsSeenByWhatItSpent(t *testing.T) 
 	next.Time, next.Buckets[0].Closed, next.Buckets[0].Waiting = next.Time.Add(5*time.Second), 5*time.Second, 0
 	next.Spent = map[int]int{7: 2}
 	s = track.take(next)
-	assert.Equal(t, 2, s.Progress.Up, "the same shard again")
+	assert.Equal(t, 1, s.Progress.Up, "the same shard again counts once")
 	assert.Len(t, track.grants, 2)
 }
 
@@ -143,21 +143,70 @@ func TestTheSameSlotSeenAgainIsNoNews(t *testing.T) {
 	assert.Equal(t, first, again)
 }
 
-func TestOnlyPodsThatLiveAreNamedAndCounted(t *testing.T) {
+func TestPods_TheDeadStandLastAndAreMarked(t *testing.T) {
 	track := tracker{step: step}
-	s := at(0, gatewayqueue.BucketStatus{Waiting: 12, Line: []gatewayqueue.Place{
-		{Ticket: "00004@web-0-00aabbcc#1"}, {Ticket: "00005@web-1-00aabbcc#1"}, {Ticket: "00006@gone-00aabbcc#1"},
-	}})
+	s := at(0, gatewayqueue.BucketStatus{Closed: time.Second, Permit: true, Holder: "00009@web-2-00aabbcc#1"})
 	s.Pods = []gatewayqueue.PodStatus{
-		{Pod: "web-2-00aabbcc", Lease: s.Time.Add(time.Second)},
-		{Pod: "web-1-00aabbcc", Lease: s.Time.Add(time.Second)},
 		{Pod: "web-0-00aabbcc", Lease: s.Time.Add(-time.Second)},
+		{Pod: "web-2-00aabbcc", Lease: s.Time.Add(time.Second)},
+		{Pod: "web-1-00aabbcc", Lease: s.Time.Add(time.Second), Waiting: 4, Since: s.Time.Add(-time.Minute)},
 	}
-	got := track.take(s)
-	assert.Equal(t, []string{"web-1", "web-2"}, got.Pods)
-	assert.Equal(t, []place{{Shard: 5, Pod: "web-1"}}, got.Buckets[0].Line)
-	assert.Equal(t, 10, got.Waiting)
-	assert.Equal(t, 10, got.Progress.Of)
+	now := s.Time.UnixMilli()
+	assert.Equal(t, []pod{
+		{Name: "web-1", Lease: now + 1000, Waiting: 4, Since: now - 60000},
+		{Name: "web-2", Lease: now + 1000, Permits: []int{9}},
+		{Name: "web-0", Lease: now - 1000, Dead: true},
+	}, track.take(s).Pods)
+}
+
+// A pod that is killed leaves its tickets, its permit and its grants behind; each of its
+// shards asks again in the successor.
+func TestProgress_AShardCountsOnceWhateverPodsDied(t *testing.T) {
+	track := tracker{step: step}
+	b := closed("00000@old#1", 10*time.Second, 4)
+	b.Permit, b.Shards = true, []int{1, 2, 3, 4}
+	s := track.take(at(0, b))
+	assert.Equal(t, 5, s.Progress.Of)
+
+	b.Closed, b.Waiting, b.Shards = 9*time.Second, 9, []int{1, 2, 3, 4, 0} // 4 of the dead, 5 of the successor
+	s = track.take(at(time.Second, b))
+	assert.Equal(t, 5, s.Waiting)
+	assert.Equal(t, 0, s.Progress.Up, "shard 0 waits again, so its permit is worth nothing")
+	assert.Equal(t, 5, s.Progress.Of)
+
+	b = closed("00000@new#1", step, 4)
+	b.Shards = []int{1, 2, 3, 4}
+	s = track.take(at(11*time.Second, b))
+	assert.Equal(t, 1, s.Progress.Up)
+	assert.Equal(t, 5, s.Progress.Of)
+
+	b = closed("00001@new#2", step, 4)
+	b.Shards = []int{2, 3, 4, 0}
+	s = track.take(at(17*time.Second, b))
+	assert.Equal(t, 1, s.Progress.Up, "shard 0 has lost its session")
+	assert.Equal(t, 5, s.Progress.Of)
+}
+
+func TestIdle_SinceWhenABucketIsOpenThoughSomebodyWaits(t *testing.T) {
+	track := tracker{step: step}
+	waits := gatewayqueue.BucketStatus{Waiting: 1, Shards: []int{3}}
+	assert.Zero(t, track.take(at(0, closed("00000@a#1", time.Second, 1))).Buckets[0].Idle)
+	first := track.take(at(2*time.Second, waits)).Buckets[0].Idle
+	assert.Equal(t, track.now, first)
+	assert.Equal(t, first, track.take(at(5*time.Second, waits)).Buckets[0].Idle)
+	assert.Zero(t, track.take(at(6*time.Second, closed("00003@a#2", step, 0))).Buckets[0].Idle)
+	assert.Zero(t, track.take(at(20*time.Second, gatewayqueue.BucketStatus{})).Buckets[0].Idle)
+}
+
+func TestIdentified_AreThoseThatSpentAndHoldNoPermit(t *testing.T) {
+	track := tracker{step: step}
+	s := at(0, gatewayqueue.BucketStatus{Closed: time.Second, Permit: true, Holder: "00009@web#1"})
+	s.Spent = map[int]int{9: 1, 1: 1, 2: 5}
+	assert.Equal(t, 2, track.take(s).Identified)
+	s.Spent[9] = 2
+	assert.Equal(t, 3, track.take(s).Identified, "it has before")
+	s.Spent, s.SpentBy = map[int]int{}, 2000
+	assert.Equal(t, 1999, track.take(s).Identified, "so many are not listed")
 }
 
 func TestThePastIsBounded(t *testing.T) {
@@ -170,7 +219,7 @@ func TestThePastIsBounded(t *testing.T) {
 	assert.Empty(t, track.grants)
 }
 
-func TestSpendersAreSortedAndBounded(t *testing.T) {
+func TestSpendersAreSorted(t *testing.T) {
 	track := tracker{step: step}
 	s := at(0, gatewayqueue.BucketStatus{})
 	s.Spent = map[int]int{7: 30, 3: 2, 1: 2}
@@ -179,8 +228,7 @@ func TestSpendersAreSortedAndBounded(t *testing.T) {
 	}
 	got := track.take(s)
 	assert.Equal(t, []spent{{7, 30}, {1, 2}, {3, 2}, {100, 1}}, got.Spent[:4])
-	assert.Len(t, got.Spent, topSpent)
-	assert.Equal(t, 103, got.Shards)
+	assert.Equal(t, 103, got.SpentBy)
 	assert.Equal(t, 134, got.SpentAll)
 }
 

@@ -103,6 +103,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	switch {
+	case h.options.page != "" && opensPage(r):
+		speak(r)
+		w.Header().Set("Cache-Control", "no-store")
+		http.Redirect(w, r, h.options.page, http.StatusSeeOther)
 	case path == "/v1" || strings.HasPrefix(path, "/v1/"):
 		speak(r)
 		h.api(w, r)

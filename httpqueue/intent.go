@@ -121,9 +121,7 @@ func (h *Handler) strange(r *http.Request) (why string, plainly bool) {
 		return "it is HTTP/2", false
 	}
 	header, names := r.Header, r.URL.Query().Has("shard")
-	// Every browser that opens a page takes XHTML; Java's HttpURLConnection asks for
-	// text/html by default, and is none.
-	if header.Get("Sec-Fetch-Site") != "" || strings.Contains(header.Get("Accept"), "application/xhtml+xml") || strings.HasPrefix(header.Get("Accept"), "image/") {
+	if header.Get("Sec-Fetch-Site") != "" || takesPages(r) || strings.HasPrefix(header.Get("Accept"), "image/") {
 		return "it is a browser's", true
 	}
 	for _, name := range notOurs {
@@ -150,6 +148,18 @@ func (h *Handler) strange(r *http.Request) (why string, plainly bool) {
 		return "its shard is no number, or there are several", false
 	}
 	return "", false
+}
+
+// takesPages says that a request is a browser's that opens a page: every one takes XHTML.
+// Java's HttpURLConnection asks for text/html by default, and is none.
+func takesPages(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "application/xhtml+xml")
+}
+
+// opensPage says that somebody has typed the server's address into a browser. A client
+// never sends such a request, so it may be answered.
+func opensPage(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/" || r.URL.Path == "") && r.URL.RawQuery == "" && takesPages(r)
 }
 
 // refuseLegacy ends a request that is none of a gateway-queue's client. One that

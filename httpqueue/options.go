@@ -32,6 +32,7 @@ type options struct {
 	lenient    bool
 	hosts      []string
 	routes     []route
+	page       string // empty for none
 	log        *slog.Logger
 }
 
@@ -94,6 +95,11 @@ func WithRoute(path string, handler http.Handler) Option {
 	return func(o *options) { o.routes = append(o.routes, route{path, handler}) }
 }
 
+// WithPage leads a browser that opens / without a shard to the page at a path, such as
+// "/dashboard", which a route serves. By default it is answered 404: it never was
+// granted anything.
+func WithPage(path string) Option { return func(o *options) { o.page = path } }
+
 // WithLogger sets where the handler reports what it could not tell a client;
 // nowhere by default. No token and no body is ever logged.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
@@ -116,6 +122,9 @@ func (o *options) validate() error {
 		if _, addr := nameOf(host); host == "" || !addr.IsValid() && strings.ContainsAny(host, ":/ []") {
 			return bad("host", fmt.Sprintf("%q", host), "a name or address without a port, such as queue.example")
 		}
+	}
+	if o.page != "" && (!strings.HasPrefix(o.page, "/") || strings.HasPrefix(o.page, "//") || o.page == "/") {
+		return bad("page", fmt.Sprintf("%q", o.page), "a path on this server other than /, such as /dashboard")
 	}
 	for _, r := range o.routes {
 		if !strings.HasPrefix(r.path, "/") || r.handler == nil {

@@ -42,31 +42,32 @@ async function look(browser) {
   await tell('ready'); // the fleet starts
 
   // It moves: countdowns fall, bars wander, the progress rises to its end.
-  await page.waitForFunction(() => +document.querySelector('#waiting').textContent > 5, null, patience);
+  await page.waitForFunction(() => parseInt(document.querySelector('#waiting').textContent) > 5, null, patience);
   const before = await page.evaluate(sample);
   await page.waitForFunction(was => document.querySelector('#timeline g[transform]').getAttribute('transform') !== was.bars, before, patience);
   await page.waitForFunction(was => +document.querySelector('#progress').getAttribute('aria-valuenow') > was.progress, before, patience);
   assert.match(await text('eta'), /^the last in line gets its turn in about \d+ s$/);
   assert.match(await page.title(), /^\d+ waiting · gatewayqueue/);
-  assert.match(await page.locator('.bucket .slot').first().innerText(), /^closed \d\.\d s$|^permit ≤ \d min \d+ s$/);
+  assert.match(await page.locator('.bucket .slot').first().innerText(), /^closed \d\.\d s$|^permit ≤ \d min \d+ s$|^next: \d+$/);
   await page.waitForSelector('.bucket.permit', { state: 'attached', ...patience });
-  await page.locator('summary').click();
-  await shoot('light');
-  await check(page, 'light');
-  await page.emulateMedia({ colorScheme: 'dark' });
-  await shoot('dark');
-  await check(page, 'dark');
-  await page.setViewportSize({ width: 375, height: 780 });
-  await page.waitForFunction(() => document.querySelector('#span').textContent === '30', null, patience);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert.ok(wide <= 0, `the page is ${wide} px wider than a phone`);
-  await shoot('phone');
-  await check(page, 'phone');
+  await heights(page);
+  await panels(page, shoot);
+  for (const width of [320, 390, 768, 1200, 1600]) {
+    await page.setViewportSize({ width, height: width < 500 ? 780 : 900 });
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await page.waitForTimeout(150); // the next tick lays the grid out
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `the page is ${wide} px wider than ${width} px`);
+      await shoot(`${width}-${colorScheme}`);
+      if (width === 320 || width === 1200) await check(page, `${width} px, ${colorScheme}`); // the rest differs in no element
+    }
+  }
 
   await page.waitForFunction(() => document.querySelector('#progress').getAttribute('aria-valuenow') === '100', null, patience);
   assert.match(await text('progress-text'), /^(\d+) of \1 granted$/);
   assert.equal(await page.locator('.g.unsent').count() > 0, true, 'a permit was given back');
-  assert.match(await text('spent'), /^0\s+\d/);
+  assert.match(await text('spent-sum'), /^\d+ identifies by \d+ shards in this period; nobody more than once\.$/);
   assert.match(await text('latest'), /bucket \d+: shard \d+/);
   const closedByHand = page.locator('.bucket', { hasText: '<img' });
   assert.equal(await closedByHand.count(), 1, 'what somebody wrote into Redis is shown as text');
@@ -80,7 +81,8 @@ async function look(browser) {
   // The queue is away, then the server.
   await tell('queue away');
   await page.waitForFunction(() => !document.querySelector('#trouble').hidden, null, patience);
-  assert.match(await text('trouble'), /^The queue cannot be read, so this is how it was at .*: Redis is away$/);
+  assert.equal(await text('trouble'), 'The queue cannot be read: Redis is away');
+  assert.match(await text('old'), /^This is how it was at .*, \d+ s ago\.$/);
   await tell('queue back');
   await page.waitForFunction(() => document.querySelector('#trouble').hidden, null, patience);
   assert.deepEqual(complaints, []);
@@ -92,6 +94,47 @@ async function look(browser) {
   const elsewhere = requests.filter(r => !r.startsWith(new URL(url).origin) && !r.startsWith('data:'));
   assert.deepEqual(elsewhere, []);
   assert.deepEqual(complaints.filter(c => !/Failed to load resource/.test(c)), []);
+}
+
+// panels: a bucket and a shard on a click and by keys alone.
+async function panels(page, shoot) {
+  const open = () => page.evaluate(() => { const d = document.querySelector('dialog[open]'); return d ? d.innerText : ''; });
+  await page.locator('.bucket button').nth(1).click();
+  assert.match(await open(), /^Bucket 1\b[\s\S]*waiting\s+\d+ shard/);
+  await shoot('bucket');
+  await check(page, 'the panel of a bucket');
+  await page.keyboard.press('Escape');
+  assert.equal(await open(), '');
+  assert.match(await page.evaluate(() => document.activeElement.innerText), /^Bucket\s*1\b/, 'the focus is back');
+
+  await page.keyboard.press('/');
+  await page.keyboard.type('40');
+  await page.keyboard.press('Enter');
+  assert.match(await open(), /^Shard 40\b[\s\S]*bucket\s+\d[\s\S]*state\s+waits, \d+\w\w in line/);
+  await shoot('shard');
+  await page.keyboard.press('Escape');
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press('?');
+  assert.match(await open(), /^What this page shows/);
+  await check(page, 'the help');
+  await page.keyboard.press('Escape');
+  await page.locator('.bucket button').first().focus();
+  await page.keyboard.press('Enter');
+  assert.match(await open(), /^Bucket 0\b/);
+  await page.keyboard.press('Escape');
+}
+
+// heights: nothing jumps when buckets open and close.
+async function heights(page) {
+  const seen = await page.evaluate(() => new Promise(resolve => {
+    const all = new Set(), kinds = new Set();
+    const timer = setInterval(() => {
+      for (const el of document.querySelectorAll('.bucket')) { all.add(el.offsetHeight); kinds.add(el.className); }
+    }, 50);
+    setTimeout(() => { clearInterval(timer); resolve([[...all], [...kinds]]); }, 3500);
+  }));
+  assert.ok(seen[1].length > 1, `several kinds: ${seen[1]}`);
+  assert.equal(seen[0].length, 1, `cards have one height: ${seen[0]}`);
 }
 
 // In the page.

@@ -29,7 +29,7 @@ func Command() *cobra.Command {
   /?shard=N          answered when shard N may identify: what gateway-queue's
                      clients speak
   /v1                permits, status and limits; /v1/openapi.json describes it
-  /dashboard         a live page
+  /dashboard         a live page, to which / leads a browser
   /metrics           for Prometheus
   /healthz, /readyz  for whoever restarts the server, or sends it requests
 
@@ -82,7 +82,7 @@ func run(ctx context.Context, c *config) (err error) {
 	defer func() { err = errors.Join(err, s.queue.close()) }()
 	metrics.Watch(&snapshot{queue: s.queue})
 	s.ready = &readiness{ask: s.queue.ready}
-	s.board = dashboard.New(s.queue, dashboard.WithStep(c.window+c.Margin), dashboard.WithExplain(s.queue.trouble))
+	s.board = dashboard.New(s.queue, dashboard.WithStep(c.window+c.Margin), dashboard.WithExplain(s.queue.trouble), dashboard.WithAbout(s.about()))
 	defer s.board.Close()
 	if s.front, err = s.routes(metrics); err != nil {
 		return err
@@ -117,12 +117,21 @@ func run(ctx context.Context, c *config) (err error) {
 // can do.
 func (s *server) say(at net.Addr, b bounds) {
 	c, url := s.config, "http://"+at.String()
-	s.log.Info("serving", "url", url, "page", url+"/dashboard", "queue", s.queue.name, "app", c.App,
+	s.log.Info("serving", "url", url, "page", pageURL(at), "queue", s.queue.name, "app", c.App,
 		"stateless", s.queue.shared != nil, "limits", c.limitsFrom(), "auth", c.auth != "", "legacy", !c.NoLegacy,
 		"connections", b.connections, "probes", b.spare, "files", b.files)
 	for _, name := range c.linked {
 		s.log.Warn("a variable is Kubernetes' link to a Service, and no setting: enableServiceLinks: false removes it", "variable", name)
 	}
+}
+
+// pageURL is where a browser on this machine finds the page: no browser opens [::].
+func pageURL(at net.Addr) string {
+	host, port, err := net.SplitHostPort(at.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return "http://" + net.JoinHostPort("localhost", port) + "/dashboard"
+	}
+	return "http://" + at.String() + "/dashboard"
 }
 
 // warn says what strangers could do.

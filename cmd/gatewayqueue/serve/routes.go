@@ -7,8 +7,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +23,15 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 	"github.com/gatewayqueue/gatewayqueue/promqueue"
 )
+
+// about is the foot of the page: which program this is, on which queue, and since when.
+func (s *server) about() string {
+	name := "gatewayqueue"
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
+		name += " " + info.Main.Version
+	}
+	return fmt.Sprintf("%s. The queue is %s. This server runs since %s.", name, s.queue.name, time.Now().UTC().Format("Jan 2, 15:04 MST"))
+}
 
 func newMetrics() *promqueue.Collector { return promqueue.New() }
 
@@ -40,6 +51,7 @@ func (s *server) routes(metrics *promqueue.Collector) (*httpqueue.Handler, error
 		httpqueue.WithRoute("/metrics", guard(buffered(scrapes, promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))),
 		httpqueue.WithRoute("/dashboard", board),
 		httpqueue.WithRoute("/dashboard/", board),
+		httpqueue.WithPage("/dashboard"),
 	}
 	if s.config.auth != "" {
 		options = append(options, httpqueue.WithBearerToken(s.config.auth))

@@ -1,0 +1,50 @@
+// The cards of the buckets. Each is a button, and as high as any other whatever it shows.
+
+const SMALL = 48; // more buckets than this get small cells
+const cells = [];
+
+function drawBuckets(shown) {
+  const list = $('buckets');
+  attr(list, 'class', shown.buckets.length > SMALL ? 'grid small' : 'grid');
+  spread(list, shown.buckets.length);
+  while (cells.length > shown.buckets.length) cells.pop().el.remove();
+  while (cells.length < shown.buckets.length) cells.push(newCell(list));
+  shown.buckets.forEach((b, i) => drawCell(cells[i], b));
+  put($('buckets-sum'), shown.summary);
+}
+
+// spread has all rows be as full as they can: 16 in four columns, and not in five.
+function spread(list, n) {
+  const small = n > SMALL, width = list.clientWidth;
+  const fit = Math.max(1, Math.floor(width / (small ? width < 600 ? 100 : 130 : width < 600 ? 150 : 215)));
+  const columns = String(Math.ceil(n / Math.ceil(n / fit)) || 1);
+  if (list.style.getPropertyValue('--columns') !== columns) list.style.setProperty('--columns', columns);
+}
+
+function newCell(list) {
+  const el = make('li', 'bucket', list), button = make('button', '', el), top = make('span', 'top', button);
+  button.type = 'button';
+  attr(button, 'aria-haspopup', 'dialog');
+  const number = make('span', 'number', top), word = make('span', 'word', number);
+  word.textContent = 'Bucket ';
+  const cell = { el, number: make('span', '', number), slot: make('span', 'slot', top), shut: make('span', 'bar', button) };
+  attr(cell.shut, 'aria-hidden', 'true'); // the words say it
+  make('span', '', cell.shut);
+  cell.who = make('span', 'who', button);
+  cell.queue = make('span', 'queue', button);
+  cell.count = make('b', '', cell.queue);
+  cell.next = make('span', '', cell.queue);
+  button.addEventListener('click', () => openPanel('bucket', cell.id));
+  return cell;
+}
+
+function drawCell(cell, b) {
+  cell.id = b.id;
+  if (cell.kind !== b.kind) cell.el.className = 'bucket ' + (cell.kind = b.kind);
+  put(cell.number, String(b.id));
+  put(cell.slot, b.text);
+  cell.shut.firstElementChild.style.width = b.part + '%';
+  put(cell.who, b.who);
+  put(cell.count, b.waiting ? b.waiting + ' waiting' : '');
+  put(cell.next, b.waiting ? ': ' + b.line : 'no line');
+}
