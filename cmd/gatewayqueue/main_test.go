@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 		beBot(how)
 		return
 	}
+	if shards := os.Getenv(pagePod); shards != "" {
+		bePagePod(shards)
+		return
+	}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set(strconv.Itoa(testsAtOnce))

@@ -25,25 +25,6 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/internal/citest"
 )
 
-func tools(t *testing.T) (node, chromium string) {
-	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		citest.Missing(t, "node")
-	}
-	if out, err := exec.CommandContext(t.Context(), node, "-e", "require('playwright-core'); require.resolve('axe-core')").CombinedOutput(); err != nil {
-		t.Logf("%s", out)
-		citest.Missing(t, "playwright-core and axe-core in NODE_PATH: npm install playwright-core axe-core")
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if chromium, err := exec.LookPath(name); err == nil {
-			return node, chromium
-		}
-	}
-	citest.Missing(t, "chromium")
-	return "", ""
-}
-
 // scene is a queue that can be away, with a bucket that somebody has closed by
 // hand, and did not mean well.
 type scene struct {
@@ -64,8 +45,8 @@ func (s *scene) Status(ctx context.Context) (gatewayqueue.Status, error) {
 }
 
 func TestABrowserSeesTheQueueMove(t *testing.T) {
-	node, chromium := tools(t)
-	const window = 3 * time.Second
+	node, chromium := citest.Browser(t)
+	const window = 2 * time.Second
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 700, ResetAfter: 3 * time.Hour, MaxConcurrency: 6}
 	queue, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(window))
 	require.NoError(t, err)

@@ -11,11 +11,16 @@ function drawPods(rows, state) {
   $('pods-box').hidden = !rows.length;
   fill($('pods'), rows, body => {
     const row = body.insertRow();
-    make('th', '', row).scope = 'row';
+    const name = make('th', '', row);
+    name.scope = 'row';
+    attr(make('span', 'swatch', name), 'aria-hidden', 'true');
+    make('span', '', name);
     for (let i = 0; i < 4; i++) make('td', '', row);
   }, (row, p) => {
     attr(row, 'class', p.dead ? 'dead' : '');
-    [p.name, p.waiting, p.since, p.permits, p.lease].forEach((text, i) => put(row.cells[i], text));
+    attr(row.cells[0].firstElementChild, 'class', 'swatch' + hueOf(p.name, state.pods));
+    put(row.cells[0].lastElementChild, p.name);
+    [p.waiting, p.since, p.permits, p.lease].forEach((text, i) => put(row.cells[i + 1], text));
   });
 }
 

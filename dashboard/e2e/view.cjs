@@ -1,0 +1,107 @@
+// Tests of what the page shows of a picture at a moment: picture.js and detail.js, which are
+// pure. It needs Node alone:  node view.cjs
+'use strict';
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const vm = require('node:vm');
+
+process.env.TZ = 'UTC';
+const dir = path.join(__dirname, '..', 'page');
+vm.runInThisContext(['words.js', 'picture.js', 'detail.js'].map(name => fs.readFileSync(path.join(dir, name), 'utf8')).join('\n'));
+/* global span, whole, nth, view, podRows, spentView, bucketDetail, shardDetail */
+
+const T = Date.UTC(2026, 10, 26, 22, 55);
+const bucket = more => ({ id: 0, ...more });
+const shown = (b, t, more, link) => view(picture(b, more, link), t);
+function picture(b, more, link) {
+  return {
+    seen: T, offset: 0, link: link || 'live',
+    state: {
+      app: '7', step: 5250, buckets: [].concat(b), waiting: 0, pods: [], spent: [], spent_by: 0, spent_all: 0, identified: 0,
+      budget: { total: 1000, remaining: 900, max_concurrency: [].concat(b).length }, progress: { up: 0, of: 0 }, ...more,
+    },
+  };
+}
+const slot = (b, t, more, link) => { const s = shown(b, t, more, link).buckets[0]; return s.kind + ': ' + s.text; };
+
+const line = { waiting: 2, shards: [18, 22], holder: { shard: 14, pod: 'web-1' } };
+
+// A window that runs is counted down; what comes after it is not guessed.
+assert.equal(slot(bucket({ ...line, opens: T + 3200 }), T), 'closed: closed 3.2 s');
+assert.equal(slot(bucket({ ...line, opens: T + 300 }), T + 299), 'closed: closed 0.0 s');
+assert.equal(slot(bucket({ ...line, opens: T + 300 }), T + 300), 'next: next: 18');
+assert.equal(slot(bucket({ ...line, opens: T + 300 }), T + 3900), 'next: next: 18');
+assert.equal(slot(bucket({ opens: T + 300, holder: line.holder }), T + 400), 'open: open', 'nobody waited');
+assert.equal(slot(bucket({ ...line, permit: true, opens: T + 4000 }), T), 'permit: permit ≤ 4.0 s');
+assert.equal(slot(bucket({ opens: T + 4000 }), T), 'held: held 4.0 s');
+
+// "open" with somebody waiting is never shown, whatever the picture and its age.
+for (const opens of [0, T - 1, T, T + 1, T + 1000]) {
+  for (const permit of [false, true]) {
+    for (const idle of [0, T - 60e3, T]) {
+      for (const link of ['live', 'stale', 'away', 'connecting']) {
+        for (let t = T; t < T + 30e3; t += 250) {
+          const s = shown(bucket({ ...line, opens, permit, idle }), t, {}, link).buckets[0];
+          assert.doesNotMatch(s.kind + s.text, /open/);
+        }
+      }
+    }
+  }
+}
+
+// The queue itself says that somebody does not take its turn.
+assert.equal(slot(bucket({ waiting: 1, shards: [3], idle: T - 1000 }), T), 'next: next: 3');
+assert.equal(slot(bucket({ waiting: 1, shards: [3], idle: T - 9000 }), T), 'late: late 9.0 s');
+assert.equal(slot(bucket({ waiting: 1, shards: [3] }), T, { blocked: [{ reason: 'budget', text: 'the budget is used up' }] }), 'blocked: no budget');
+
+// An old picture says so, and is not played on. A window that runs does so in any case.
+assert.equal(slot(bucket({ ...line, opens: T + 300 }), T + 4500), 'unknown: not known');
+assert.equal(slot(bucket({ ...line, opens: T + 9000 }), T + 4500), 'closed: closed 4.5 s');
+assert.equal(slot(bucket({ ...line, permit: true, opens: T + 9000 }), T + 4500), 'unknown: not known');
+assert.equal(slot(bucket({}), T + 10e3), 'open: open', 'at rest the server says less often that nothing has changed');
+assert.equal(slot(bucket({}), T + 21e3), 'unknown: not known');
+assert.equal(slot(bucket({}), T, {}, 'away'), 'unknown: not known');
+assert.equal(shown(bucket({}), T + 10e3).old, '');
+assert.match(shown(bucket({}), T + 30e3).old, /^This is how it was at .*55:00.*, 30 s ago\.$/);
+
+// Words.
+assert.equal(shown([bucket({ ...line, opens: T + 1 }), bucket({ id: 1 })], T + 2).summary, '2 buckets, 1 open, 0 closed, 0 dialling, 1 about to be granted');
+assert.equal(span(59960), '0 min 59 s');
+assert.equal(whole(-5), '0 s');
+assert.deepEqual([1, 2, 3, 4, 11, 12, 13, 21, 102, 111].map(nth), ['1st', '2nd', '3rd', '4th', '11th', '12th', '13th', '21st', '102nd', '111th']);
+const full = { budget: { total: 1000, remaining: 900, reset: T + 86340e3, reserve: 10, max_concurrency: 1 } };
+assert.match(shown(bucket({}), T, full).budget.reset, /^full again in 23 h 59 min, Fri.*27.*UTC$/, 'a date, with its zone');
+assert.equal(shown(bucket({}), T, full).budget.reserve, '10 of them are a reserve, never granted');
+const busy = { waiting: 2, progress: { up: 3, of: 5, began: T - 9000, eta: T + 10500 }, identified: 46, spent_by: 48 };
+assert.deepEqual(shown(bucket({ ...line, permit: true, opens: T + 9000 }), T, busy).fleet, {
+  text: '3 of 5 granted', percent: 60, waiting: '2 waiting, 1 dialling', eta: 'the last in line gets its turn in about 11 s', up: '46 shards have identified in this period',
+});
+assert.equal(shown(bucket({}), T, { ...busy, up: 44 }).fleet.up, '44 shards up, 46 identified in this period');
+assert.match(shown(bucket(line), T, { blocked: [{ reason: 'limits', text: 'the total is 0', cure: 'correct the limits' }] }).notes[0], /^Nothing is granted: the total is 0 \(correct the limits\)\.$/);
+
+// Pods: nobody waits in the place of a dead one.
+const pods = [{ name: 'web-1', lease: T + 2500, waiting: 4, since: T - 3000, permits: [9] }, { name: 'web-0', lease: T - 32e3, dead: true, waiting: 7 }];
+assert.deepEqual(podRows(picture(bucket({}), { pods }), T), [
+  { name: 'web-1', dead: false, waiting: '4', permits: '9', since: '3.0 s', lease: '3 s left' },
+  { name: 'web-0', dead: true, waiting: '', permits: '', since: '', lease: 'ended 32 s ago' },
+]);
+
+// Who spent says something only where somebody spent more than a deploy does.
+const spenders = counts => ({ spent: counts.map((count, shard) => ({ shard, count })), spent_by: counts.length, spent_all: counts.reduce((a, b) => a + b, 0) });
+assert.deepEqual(spentView(spenders([])), { text: 'Nobody yet in this period.', rows: [], resting: '' });
+assert.equal(spentView(spenders([1, 1])).text, '2 identifies by 2 shards in this period; nobody more than once.');
+assert.equal(spentView(spenders([2, 1])).text, '3 identifies by 2 shards in this period; nobody more than twice.');
+const often = spentView({ ...spenders([40, 3, 2]), resting: [{ shard: 0, until: T + 60e3 }] });
+assert.deepEqual(often.rows.map(r => [r.shard, r.count, r.rests]), [[0, 40, T + 60e3], [1, 3, 0]]);
+assert.equal(often.resting, '1 shard rests, having identified too often: 0');
+
+// Details.
+const places = [{ shard: 18, pod: 'web-0', since: T - 5000 }, { shard: 22, pod: 'web-1', since: T - 4000 }, { shard: 18, pod: 'web-1', since: T - 100 }];
+const p = picture([bucket({ ...line, opens: T + 2000, line: places }), bucket({ id: 1 })]);
+assert.deepEqual(bucketDetail(p, 0, T).line.map(row => row.who), ['shard 18 of web-0', 'shard 22 of web-1', 'shard 18 of web-1 (again: a pod of it has just died, or two ask for it)']);
+const state = (shard, grants, t) => shardDetail(p, shard, new Map(grants), t || T).rows;
+assert.deepEqual(state(22, []), [['bucket', '0'], ['state', 'waits, 2nd in line, for 4.0 s, in web-1'], ['its turn', 'in about 8 s'], ['identifies in this period', 'none']]);
+assert.deepEqual(state(14, [])[1], ['state', 'granted; its window runs for 2.0 s']);
+assert.deepEqual(state(3, [])[1], ['state', 'does not wait']);
+assert.equal(shardDetail(p, 14, new Map([[1, { at: T - 1000, shard: 14, pod: 'web-1' }]]), T).line.length, 1);
