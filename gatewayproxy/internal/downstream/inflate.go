@@ -16,8 +16,13 @@ import (
 // maxWindow is the greatest CINFO of a zlib stream's header: a window of 32 KiB.
 const maxWindow = 7
 
-// maxKept is how much memory a buffer keeps from one message to the next.
-const maxKept = 64 << 10
+const (
+	// maxKept is how much memory a connection keeps for its next message.
+	maxKept = 4 << 10
+
+	// maxShared is how much the buffer of a shared decoder keeps.
+	maxShared = 1 << 20
+)
 
 // end is a last, empty stored block. What is behind a flush begins with a block, so
 // there it ends the stream as it should; anywhere else it is an error.
@@ -26,18 +31,36 @@ var end = []byte{0x01, 0x00, 0x00, 0xff, 0xff}
 var errGarbage = errors.New("downstream: what came is no zlib-stream")
 
 // inflater reads one upstream's stream. It keeps what deflate can refer to, and no
-// decoder: those are shared, as each is needed only while a message is read.
+// decoder: those are shared, as each is needed only while a message is looked at.
 type inflater struct {
 	fresh   bool   // the stream's header is still to come
 	piece   []byte // of a message whose flush is still to come
 	history []byte // the last bytes of text, at most what deflate can refer to
-	text    []byte
 }
 
 func newInflater() *inflater { return &inflater{fresh: true} }
 
-// decoders are flate readers.
-var decoders = sync.Pool{New: func() any { return flate.NewReader(bytes.NewReader(nil)) }}
+// decoder is what it takes to read one message.
+type decoder struct {
+	source joined
+	flate  io.ReadCloser
+	text   []byte
+}
+
+var decoders = sync.Pool{New: func() any {
+	d := &decoder{}
+	d.flate = flate.NewReader(&d.source)
+	return d
+}}
+
+// release ends the use of the text that was read with d.
+func (d *decoder) release() {
+	d.source = joined{}
+	if cap(d.text) > maxShared {
+		d.text = nil
+	}
+	decoders.Put(d)
+}
 
 // pending reports whether a message has come in part.
 func (in *inflater) pending() bool { return len(in.piece) > 0 }
@@ -71,27 +94,28 @@ func (in *inflater) header(message []byte) (window byte, rest []byte, err error)
 	return message[0] >> 4, message[2:], nil
 }
 
-// read inflates what ends with a flush. The text is good until the next call. After
-// an error nothing more can be read.
-func (in *inflater) read(message []byte, limit int) ([]byte, error) {
-	decoder := decoders.Get().(io.Reader)
-	defer decoders.Put(decoder)
-	// Both readers are io.ByteReaders, so the decoder reads no byte too much.
-	source := &joined{first: message, then: end}
-	defer func() { *source = joined{} }() // The decoder keeps source.
-	if err := decoder.(flate.Resetter).Reset(source, in.history); err != nil {
-		return nil, err
+// read inflates what ends with a flush. The text is good until it is released, which
+// is up to the caller. After an error nothing more can be read.
+func (in *inflater) read(message []byte, limit int) (text []byte, release func(), err error) {
+	d := decoders.Get().(*decoder) //nolint:forcetypeassert // It holds nothing else.
+	defer func() {
+		if err != nil {
+			d.release()
+		}
+	}()
+	d.source = joined{first: message, then: end}
+	if err := d.flate.(flate.Resetter).Reset(&d.source, in.history); err != nil {
+		return nil, nil, err
 	}
-	text, err := readAll(decoder, in.text[:0], limit)
-	in.text = kept(text)
+	d.text, err = readAll(d.flate, d.text[:0], limit)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, err
-	case err != nil || len(source.first)+len(source.then) > 0:
-		return nil, errGarbage
+		return nil, nil, err
+	case err != nil || len(d.source.first)+len(d.source.then) > 0:
+		return nil, nil, errGarbage
 	}
-	in.remember(text)
-	return text, nil
+	in.remember(d.text)
+	return d.text, d.release, nil
 }
 
 // kept is the buffer b if it is short enough to be kept, or nil.

@@ -102,6 +102,21 @@ func (s *Stream) look(text []byte) (Seen, *edit) {
 	return seen, nil
 }
 
+// Look reads a message that passes, as it is, of a client without a compressed
+// stream. Of a stream that passes nothing can be known.
+func (s *Stream) Look(opcode byte, p []byte) Seen {
+	if s.client != None {
+		return Seen{}
+	}
+	text, _, err := unpacked(opcode, p)
+	if err != nil {
+		return Seen{}
+	}
+	seen, _ := s.look(text)
+	seen.Rewritten = false
+	return seen
+}
+
 // ready finds READY's URL in its d, which begins at offset.
 func (s *Stream) ready(seen Seen, d []byte, offset int) (Seen, *edit) {
 	if offset+len(d) > MaxReady {

@@ -43,13 +43,9 @@ func (s *Stream) Message(opcode byte, p []byte) (outOpcode byte, out []byte, see
 
 // alone is a message that is in no stream.
 func (s *Stream) alone(opcode byte, p []byte) (out []byte, seen Seen) {
-	text, packed := p, false
-	if opcode == opBinary && isZlib(p) { // as IDENTIFY's compress: true has some
-		var err error
-		if text, err = inflate(p); err != nil {
-			return p, Seen{Problem: "a compressed payload that cannot be read, or is too long"}
-		}
-		packed = true
+	text, packed, err := unpacked(opcode, p)
+	if err != nil {
+		return p, Seen{Problem: "a compressed payload that cannot be read, or is too long"}
 	}
 	seen, e := s.look(text)
 	switch {
@@ -62,6 +58,16 @@ func (s *Stream) alone(opcode byte, p []byte) (out []byte, seen Seen) {
 	default:
 		return e.apply(text), seen
 	}
+}
+
+// unpacked is the text of a message that is in no stream. Some are a zlib stream of
+// their own (packed), where IDENTIFY said compress: true.
+func unpacked(opcode byte, p []byte) (text []byte, packed bool, err error) {
+	if opcode != opBinary || !isZlib(p) {
+		return p, false, nil
+	}
+	text, err = inflate(p)
+	return text, true, err
 }
 
 // isZlib reports whether a message begins as a zlib stream does, and no JSON and no
@@ -107,14 +113,14 @@ func (s *Stream) streamed(p []byte) (out []byte, seen Seen, err error) {
 	if fits {
 		limit = MaxReady
 	}
-	text, err := s.in.read(deflated, limit)
+	text, release, err := s.in.read(deflated, limit)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return s.tooLarge(raw, false)
 	case err != nil:
 		return nil, Seen{}, err
 	}
-
+	defer release()
 	seen, e := s.look(text)
 	s.sent += len(text)
 	switch {

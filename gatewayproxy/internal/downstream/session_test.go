@@ -5,6 +5,7 @@ package downstream_test
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/zlib"
 	"encoding/binary"
 	"errors"
@@ -118,7 +119,7 @@ func (s *source) event() []byte {
 // ready returns a READY with Discord's URL and the same with another.
 func (s *source) ready(url string) (sent, want []byte) {
 	before, behind, order, spaces := s.filler(s.size()), s.filler(s.size()), s.IntN(2) == 0, strings.Repeat(" ", s.IntN(3))
-	make := func(url string) []byte {
+	write := func(url string) []byte {
 		if s.etf {
 			return term(0, etf.Map{
 				{Key: "before", Value: before}, {Key: etf.Atom("user"), Value: map[string]any{"resume_gateway_url": discords}},
@@ -129,7 +130,7 @@ func (s *source) ready(url string) (sent, want []byte) {
 		return written(order, 0, `{"v":10,"before":"`+before+`","user":{"resume_gateway_url":"`+discords+`"},`+spaces+
 			`"resume_gateway_url"`+spaces+":"+spaces+quoted+spaces+`,"behind":"`+behind+`"}`, "READY")
 	}
-	return make(discords), make(url)
+	return write(discords), write(url)
 }
 
 func (s *source) hello() []byte {
@@ -276,6 +277,13 @@ func (got session) inflated() ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(r)
+}
+
+// flushed is the text of the messages of a zlib-stream, whose length and sum are not
+// known beforehand.
+func flushed(messages [][]byte) ([]byte, error) {
+	stream := append(bytes.Join(messages, nil), 1, 0, 0, 0xff, 0xff)
+	return io.ReadAll(flate.NewReader(bytes.NewReader(stream[2:])))
 }
 
 // zstdTexts reads a zstd stream of raw blocks, message by message.

@@ -2,7 +2,6 @@ package payload_test
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 
@@ -31,7 +30,7 @@ func TestRead_WhatTheQueueMustKnow(t *testing.T) {
 	first := payload.Payload{Op: 2, Shard: [2]int{0, 1}, Token: token}
 	for text, want := range map[string]payload.Payload{
 		`{"op":2,"d":{"token":"TOKEN","shard":[3,16]}}`:                          {Op: 2, Shard: [2]int{3, 16}, Token: token},
-		` {"d":{"shard":[3,16],"token":"Bot TOKEN"},"op":2} `:                    {Op: 2, Shard: [2]int{3, 16}, Token: token},
+		"\n{\"d\":{\"shard\":[3,16],\"token\":\"Bot TOKEN\"},\"op\":2}\t":        {Op: 2, Shard: [2]int{3, 16}, Token: token},
 		`{"op":2,"d":{"token":"TOKEN"}}`:                                         first,
 		`{"op":2,"d":{"token":"TOKEN","shard":null,"compress":true}}`:            first,
 		`{"\u006fp":2,"\u0064":{"\u0074oken":"TOKEN"}}`:                          first,
@@ -175,7 +174,7 @@ func check(t *testing.T, message []byte) (payload.Payload, bool) {
 		return p, true
 	}
 	var refusal *payload.Refusal
-	require.True(t, errors.As(err, &refusal))
+	require.ErrorAs(t, err, &refusal)
 	require.Contains(t, []int{4001, 4002, 4004, 4010}, refusal.Code)
 	require.LessOrEqual(t, len(refusal.Reason), 123, "%s", refusal.Reason)
 	for _, c := range []byte(refusal.Reason) {
