@@ -127,6 +127,10 @@ func TestStream_PassUnread(t *testing.T) {
 			require.NoError(t, err)
 			s.Join()
 		}, false},
+		{"before the first header, behind an own payload", downstream.ZlibStream, func(t *testing.T, s *downstream.Stream, _ *upstream) {
+			_, _, err := s.Inject([]byte(`{"op":10}`))
+			require.NoError(t, err)
+		}, false},
 		{"within a payload", downstream.ZlibStream, func(t *testing.T, s *downstream.Stream, up *upstream) {
 			_, out, _, err := s.Message(binary2, up.message([]byte(`{"op":10,"d":{}}`))[:9])
 			require.NoError(t, err)
@@ -179,6 +183,95 @@ func TestStream_HELLOOfTheProxy(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, bytes.Equal(bytes.Join(got.want, nil), out))
 	}
+}
+
+// A zlib stream has one header, whoever's bytes it begins with.
+func TestStream_HasOneHeader(t *testing.T) {
+	const hello, other = `{"op":10,"d":{}}`, `{"op":11}`
+	for name, test := range map[string]struct {
+		do   func(t *testing.T, s *downstream.Stream, deliver func(up *upstream, text string))
+		want string
+	}{
+		"an own payload, then an upstream's first": {func(t *testing.T, s *downstream.Stream, deliver func(*upstream, string)) {
+			deliver(nil, other)
+			deliver(atLevel6(downstream.ZlibStream), hello)
+		}, other + hello},
+		"another upstream that does not begin with HELLO": {func(t *testing.T, s *downstream.Stream, deliver func(*upstream, string)) {
+			deliver(atLevel6(downstream.ZlibStream), hello)
+			s.Join()
+			up := atLevel6(downstream.ZlibStream)
+			deliver(up, other)
+			deliver(up, other)
+		}, hello + other + other},
+		"an upstream whose first message passed unread": {func(t *testing.T, s *downstream.Stream, deliver func(*upstream, string)) {
+			require.NoError(t, s.PassUnread())
+			deliver(atLevel6(downstream.ZlibStream), other)
+			s.Join()
+			up := atLevel6(downstream.ZlibStream)
+			deliver(up, hello)
+			deliver(up, other)
+		}, other + other},
+		"an upstream whose first payload was too long": {func(t *testing.T, s *downstream.Stream, deliver func(*upstream, string)) {
+			deliver(atLevel6(downstream.ZlibStream), string(long("X", downstream.MaxReady)))
+			require.True(t, s.Passing())
+			s.Join()
+			up := atLevel6(downstream.ZlibStream)
+			deliver(up, hello)
+			deliver(up, other)
+		}, string(long("X", downstream.MaxReady)) + other},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := downstream.New(false, downstream.ZlibStream, toX)
+			var messages [][]byte
+			test.do(t, s, func(up *upstream, text string) {
+				var out []byte
+				var err error
+				switch {
+				case up == nil:
+					_, out, err = s.Inject([]byte(text))
+				case s.Passing():
+					out = up.message([]byte(text))
+				default:
+					_, out, _, err = s.Message(binary2, up.message([]byte(text)))
+				}
+				require.NoError(t, err)
+				messages = append(messages, bytes.Clone(out))
+			})
+			got, err := flushed(messages)
+			require.NoError(t, err)
+			assert.True(t, test.want == string(got)) //nolint:testifylint // 16 MiB, which Equal would print
+		})
+	}
+}
+
+// What deflate can refer to is kept to the byte, whatever lengths it comes in.
+func TestStream_RemembersAsFarBackAsDeflateRefers(t *testing.T) {
+	for _, size := range []int{1, 32766, 32767, 32768, 32769, 40000} {
+		s := downstream.New(false, downstream.ZstdStream, toX)
+		up := atLevel6(downstream.ZlibStream)
+		var got session
+		for n, text := range []string{strings.Repeat("a", 100), newSource(1, false).filler(size), newSource(1, false).filler(size), "b"} {
+			_, out, _, err := s.Message(binary2, up.message([]byte(text)))
+			require.NoError(t, err, "%d, message %d", size, n)
+			got.messages, got.want = append(got.messages, bytes.Clone(out)), append(got.want, []byte(text))
+		}
+		texts, err := got.zstdTexts()
+		require.NoError(t, err)
+		assert.True(t, bytes.Equal(bytes.Join(got.want, nil), bytes.Join(texts, nil)), size)
+	}
+}
+
+func TestStream_LookAtWhatPasses(t *testing.T) {
+	s := downstream.New(false, downstream.None, toX)
+	require.NoError(t, s.PassUnread())
+	assert.Equal(t, downstream.Seen{Readable: true, Op: 9, Resumable: true}, s.Look(text, []byte(`{"op":9,"d":true}`)))
+	assert.Equal(t, downstream.Seen{Readable: true, Event: "READY", ResumeURL: "x"},
+		s.Look(text, []byte(`{"op":0,"t":"READY","d":{"resume_gateway_url":"x"}}`)), "it passed, so it was not changed")
+	assert.Equal(t, downstream.Seen{Readable: true, Op: 9}, s.Look(binary2, zlibbed(t, []byte(`{"op":9}`))), "compress: true")
+	assert.Zero(t, s.Look(binary2, zlibbed(t, []byte(`{"op":9}`))[:9]))
+	s = downstream.New(false, downstream.ZlibStream, toX)
+	require.NoError(t, s.PassUnread())
+	assert.Zero(t, s.Look(binary2, []byte(`{"op":9}`)))
 }
 
 // An upstream may declare a smaller window than the next one.
