@@ -29,6 +29,7 @@ type held struct {
 
 var (
 	errWithdrawn = errors.New("the bot does not wait any more")
+	errAlready   = errors.New("the connection has a session by then")
 	errMoved     = errors.New("the connection to Discord was another one by then")
 	errTooLong   = errors.New("it was held for as long as it may be")
 )
@@ -122,6 +123,9 @@ func (c *conn) heldEnds(h *held, err error) {
 	case errors.Is(err, ErrToken):
 		log.Warn("IDENTIFY is refused: Discord does not take the token")
 		c.finish(codeToken, "token: Discord refuses it")
+	case errors.Is(err, errAlready):
+		log.Warn("IDENTIFY is refused: a RESUME before it was taken")
+		c.finish(codeAlready, "the session was resumed on this connection")
 	case errors.Is(err, errTooLong):
 		log.Info("IDENTIFY was held for long: the bot is sent away, and keeps its place", "linger", c.p.linger)
 		c.finish(codeComeBack, "held for long: connect again, the place in line is kept")
@@ -173,6 +177,8 @@ func (c *conn) await(ctx context.Context, h *held) error {
 			return context.Cause(ctx)
 		case c.p.open.Err() != nil:
 			return errClosing
+		case errors.Is(err, errAlready):
+			return err
 		case errors.Is(err, gatewayconn.ErrLost):
 			_ = c.upNow().close() // The pump sees to another one.
 		}
@@ -206,9 +212,13 @@ func (c *conn) send(ctx context.Context, h *held, permit gatewayqueue.Permit) (s
 	u.write.Lock()
 	defer u.write.Unlock()
 	c.mu.Lock()
-	if c.up != u || c.ending {
+	switch {
+	case c.up != u || c.ending:
 		c.mu.Unlock()
 		return false, errMoved
+	case c.phase == ready: // a RESUME before it was taken after all
+		c.mu.Unlock()
+		return false, errAlready
 	}
 	before := c.phase
 	h.sent, c.phase = true, identifying

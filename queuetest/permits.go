@@ -100,7 +100,9 @@ func whoComesBackStandsWhereItStood(t *testing.T, h Harness) {
 	next := w.acquire(2)
 	w.inLine(2)
 	leaver.leave(errWeary)
-	leaver.refused(w.now(), w.now()+h.Notice)
+	if err := leaver.refused(w.now(), w.now()+h.Notice); !errors.Is(err, errWeary) {
+		t.Fatalf("the error is %v: want the cause of the context", err)
+	}
 	w.inLine(1)
 	w.until(h.Window / 2)
 	back := acquire(since)
