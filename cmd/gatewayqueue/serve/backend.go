@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/server"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
@@ -61,9 +62,9 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 	if c.Pod != "" {
 		options = append(options, redisqueue.WithPod(c.Pod))
 	}
-	discord := newSource(c, log)
+	discord := server.NewSource(c.token, c.discord, log)
 	if discord != nil {
-		options = append(options, redisqueue.WithLimitSource(discord.limits))
+		options = append(options, redisqueue.WithLimitSource(discord.Limits))
 	} else if c.limitGiven {
 		options = append(options, redisqueue.WithLimit(c.limit()))
 	}
@@ -80,11 +81,11 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 	b := &backend{
 		queue: q, shared: q, name: redis.String(), explain: redis.Explain,
 		close:   func() error { return errors.Join(q.Close(), redis.Close()) },
-		refresh: discord.comeBack, // the queue refreshes them itself, while somebody waits
-		ready:   func(ctx context.Context) error { return discord.ready(q.Ready(ctx)) },
+		refresh: discord.ComeBack, // the queue refreshes them itself, while somebody waits
+		ready:   func(ctx context.Context) error { return discord.Ready(q.Ready(ctx)) },
 		files:   redis.Connections(),
 	}
-	if err := discord.try(ctx, q); err != nil {
+	if err := discord.Try(ctx, q); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
@@ -94,11 +95,11 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 
 func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gatewayqueue.Event)) (*backend, error) {
 	limit := c.limit()
-	discord := newSource(c, log)
+	discord := server.NewSource(c.token, c.discord, log)
 	if discord != nil {
 		var known bool
 		var err error
-		if limit, known, err = discord.first(ctx); err != nil {
+		if limit, known, err = discord.First(ctx); err != nil {
 			return nil, err
 		}
 		if known {
@@ -116,25 +117,16 @@ func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gat
 	b := &backend{
 		queue: q, name: "in memory", close: q.Close,
 		explain: func(err error) error { return err },
-		refresh: func(ctx context.Context) { discord.keepFresh(ctx, c.Refresh, q) },
+		refresh: func(ctx context.Context) { discord.KeepFresh(ctx, c.Refresh, q) },
 		ready: func(ctx context.Context) error {
-			err := inMemoryReady(ctx, q)
-			if errors.Is(err, redisqueue.ErrNeverGrants) && discord.unheard() {
-				err = errUnheard
+			err := server.InMemoryReady(ctx, q)
+			if errors.Is(err, redisqueue.ErrNeverGrants) && discord.Unheard() {
+				err = server.ErrUnheard
 			}
-			return discord.ready(err)
+			return discord.Ready(err)
 		},
 	}
 	return b, nil
-}
-
-// inMemoryReady is Redis's Ready for a queue in memory.
-func inMemoryReady(ctx context.Context, q gatewayqueue.Statuser) error {
-	s, err := q.Status(ctx)
-	if err == nil && s.Budget.Total == 0 && s.Budget.MaxConcurrency > 0 {
-		err = redisqueue.ErrNeverGrants
-	}
-	return err
 }
 
 // newInMemory makes a queue whose buckets open a window from now, because a

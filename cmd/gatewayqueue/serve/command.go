@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/server"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/dashboard"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 )
@@ -58,19 +60,19 @@ that nobody used go back. A second signal ends it at once.`,
 	return cmd
 }
 
-// server is all that runs.
-type server struct {
+// service is all that runs.
+type service struct {
 	config *config
 	log    *slog.Logger
 	queue  *backend
-	ready  *readiness
+	ready  *server.Readiness
 	board  *dashboard.Dashboard
 	http   *http.Server
 	front  *httpqueue.Handler
 }
 
 func run(ctx context.Context, c *config) (err error) {
-	s := &server{config: c, log: c.logger()}
+	s := &service{config: c, log: c.Logger(append(store.Secrets(c.Redis), c.token)...)}
 	metrics := newMetrics()
 	if s.queue, err = open(ctx, c, s.log, metrics.Observe); err != nil {
 		if ctx.Err() != nil {
@@ -80,14 +82,15 @@ func run(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.queue.close()) }()
-	metrics.Watch(&snapshot{queue: s.queue})
-	s.ready = &readiness{ask: s.queue.ready}
+	metrics.Watch(&server.Snapshot{Queue: s.queue})
+	s.ready = &server.Readiness{Ask: s.queue.ready}
 	s.board = dashboard.New(s.queue, dashboard.WithStep(c.window+c.Margin), dashboard.WithExplain(s.queue.trouble), dashboard.WithAbout(s.about()))
 	defer s.board.Close()
 	if s.front, err = s.routes(metrics); err != nil {
 		return err
 	}
-	bounds, err := within(openFiles(), s.queue.files, c.MaxWaiters)
+	// Who waits has a connection, and may need a second one to leave or report.
+	bounds, err := server.Within(server.OpenFiles(), s.queue.files, 2*c.MaxWaiters+256, 1)
 	if err != nil {
 		return err
 	}
@@ -95,7 +98,7 @@ func run(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	s.http = newServer(s.front)
+	s.http = server.NewServer(s.front, isProbe)
 	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	s.say(listener.Addr(), bounds)
 	s.warn(listener.Addr())
@@ -104,7 +107,7 @@ func run(ctx context.Context, c *config) (err error) {
 	defer stop()
 	go s.queue.refresh(background)
 	ended := make(chan error, 1)
-	go func() { ended <- s.http.Serve(httpqueue.Quiet(newListener(listener, bounds, s.log))) }()
+	go func() { ended <- s.http.Serve(httpqueue.Quiet(server.Listen(listener, bounds, s.log))) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the server has ended: %w", err)
@@ -115,11 +118,11 @@ func run(ctx context.Context, c *config) (err error) {
 
 // say is the one line that an operator reads: what this server is, and what it
 // can do.
-func (s *server) say(at net.Addr, b bounds) {
+func (s *service) say(at net.Addr, b server.Bounds) {
 	c, url := s.config, "http://"+at.String()
 	s.log.Info("serving", "url", url, "page", pageURL(at), "queue", s.queue.name, "app", c.App,
-		"stateless", s.queue.shared != nil, "limits", c.limitsFrom(), "auth", c.auth != "", "legacy", !c.NoLegacy,
-		"connections", b.connections, "probes", b.spare, "files", b.files)
+		"stateless", s.queue.shared != nil, "limits", c.limitsFrom(), "auth", c.Auth != "", "legacy", !c.NoLegacy,
+		"connections", b.Connections, "probes", b.Spare, "files", b.Files)
 	for _, name := range c.linked {
 		s.log.Warn("a variable is Kubernetes' link to a Service, and no setting: enableServiceLinks: false removes it", "variable", name)
 	}
@@ -135,12 +138,12 @@ func pageURL(at net.Addr) string {
 }
 
 // warn says what strangers could do.
-func (s *server) warn(at net.Addr) {
+func (s *service) warn(at net.Addr) {
 	tcp, ok := at.(*net.TCPAddr)
 	if !ok || tcp.IP.IsLoopback() {
 		return
 	}
-	if s.config.auth == "" {
+	if s.config.Auth == "" {
 		s.log.Warn("whoever reaches this address can take identifies and look at the queue: set a token, and let only bots reach it")
 	} else if !s.config.NoLegacy {
 		s.log.Warn("the legacy route asks for no token: whoever reaches this address can take identifies; --no-legacy closes it")
@@ -149,8 +152,8 @@ func (s *server) warn(at net.Addr) {
 
 // stop ends in order: be found no more, take nobody new, send those who wait
 // elsewhere with their slots given back, then leave Redis.
-func (s *server) stop(why error) error {
-	s.ready.stop()
+func (s *service) stop(why error) error {
+	s.ready.Stop()
 	s.log.Info("stopping", "reason", why.Error(), "drain", s.config.Drain)
 	time.Sleep(s.config.Drain)
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Grace)

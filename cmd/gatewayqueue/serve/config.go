@@ -3,15 +3,13 @@ package serve
 
 import (
 	"fmt"
-	"log/slog"
-	"net/url"
-	"os"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/server"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
@@ -21,26 +19,23 @@ import (
 // that platforms set.
 var known = map[string]string{"host": "HOST", "port": "PORT", "discord-token-file": "DISCORD_TOKEN_FILE"}
 
-const leastAuth = 16 // characters of a token that is worth the name
-
 // config is what flags and environment say.
 type config struct {
 	store.Flags
+	server.Settings
 	Host                             string
 	Port                             int
 	App, Pod                         string
-	TokenFile, AuthFile              string
+	TokenFile                        string
 	MaxConcurrency, Total, Remaining int
 	Refresh, Margin                  time.Duration
 	Reserve, Breaker, MaxWaiters     int
 	Replicas                         int
 	NoLegacy, Lenient, FreshStart    bool
 	AllowHosts                       []string
-	Log, Level                       string
-	Drain, Grace                     time.Duration
 	discord                          string // base address, for tests
 	window                           time.Duration
-	token, auth                      string
+	token                            string
 	limitGiven                       bool
 	linked                           []string // variables of flags that are a platform's
 }
@@ -50,11 +45,12 @@ const reserveByTotal = -1
 func defaultConfig() config {
 	limit := gatewayqueue.DefaultLimit()
 	return config{
-		Host: "127.0.0.1", Port: 8080, App: redisqueue.DefaultApp,
+		Settings: server.DefaultSettings(),
+		Host:     "127.0.0.1", Port: 8080, App: redisqueue.DefaultApp,
 		MaxConcurrency: limit.MaxConcurrency, Total: limit.Total, Remaining: limit.Remaining,
 		Refresh: redisqueue.DefaultRefresh, Margin: gatewayqueue.GrantMargin, Reserve: reserveByTotal, Breaker: redisqueue.DefaultBreaker,
-		MaxWaiters: httpqueue.DefaultMaxWaiters, Log: "text", Level: "info", Grace: 10 * time.Second,
-		window: gatewayqueue.IdentifyDelay,
+		MaxWaiters: httpqueue.DefaultMaxWaiters,
+		window:     gatewayqueue.IdentifyDelay,
 	}
 }
 
@@ -66,7 +62,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.App(flags, &c.App, "application ID; keeps several bots in one Redis\napart")
 	cli.Name(flags, &c.Pod, "pod", "NAME", "name of this server in tickets and status\n(default: the host's)")
 	cli.Text(flags, &c.TokenFile, "discord-token-file", "`FILE` with the bot token, to read the limits\nfrom Discord (or the token in $DISCORD_TOKEN)")
-	cli.Text(flags, &c.AuthFile, "auth-token-file", "`FILE` with the token that /v1, /dashboard and\n/metrics ask for (or the token itself in\n$GATEWAYQUEUE_AUTH_TOKEN; default: none)")
+	c.DefineAuth(flags, "/v1, /dashboard and\n/metrics ask for")
 	cli.Int(flags, &c.MaxConcurrency, "max-concurrency", 0, gatewayqueue.MaxConcurrencyBound, "without a bot token: buckets; 0, in memory only,\nis no limit")
 	cli.Int(flags, &c.Total, "total", 1, 10_000_000, "without a bot token: identifies a day")
 	cli.Int(flags, &c.Remaining, "remaining", 0, 10_000_000, "without a bot token: how many are left today\n(default: all)")
@@ -80,16 +76,14 @@ func (c *config) define(flags *pflag.FlagSet) {
 	flags.BoolVar(&c.Lenient, "lenient", false, "take anything on gateway-queue's route for a\nclient, as the original does: any method and path,\nand shard 0 where none is named. Each probe and\ncrawler then costs an identify")
 	cli.Hosts(flags, &c.AllowHosts, "allow-host", "names by which clients may call a server on\na loopback address without a token, as behind a\nproxy; localhost always may")
 	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once where nothing is known of this bot:\nno shard of it has identified in the last 5 s.\nWithout it a queue that starts empty stays closed\nfor a window, one on Redis for 10 s. Risky where\nRedis may have been emptied: an identify of just\nbefore is followed too soon")
-	cli.Choice(flags, &c.Log, "log", []string{"text", "json"}, "`FORMAT` of the log on standard error: text or\njson")
-	cli.Choice(flags, &c.Level, "log-level", []string{"debug", "info", "warn", "error"}, "least `LEVEL` that is logged: debug, info, warn or\nerror")
-	cli.Duration(flags, &c.Drain, "drain", 0, 10*time.Minute, "after a signal, go on serving for so long while\n/readyz says no (default: not at all)")
-	cli.Duration(flags, &c.Grace, "grace", time.Second, 10*time.Minute, "then, how long ending may take")
+	c.DefineLog(flags)
+	c.DefineEnd(flags)
 	cli.Text(flags, &c.discord, "discord-api", "base address of Discord's API, for tests")
 	cli.Duration(flags, &c.window, "window", 10*time.Millisecond, time.Minute, "Discord's window; shorter ones are for tests")
 	for _, name := range []string{"discord-api", "window"} {
 		flags.Lookup(name).Hidden = true
 	}
-	for _, name := range []string{"remaining", "reserve", "drain"} {
+	for _, name := range []string{"remaining", "reserve"} {
 		flags.Lookup(name).DefValue = "" // said in words
 	}
 }
@@ -106,7 +100,7 @@ func (c *config) settle(flags *pflag.FlagSet) (err error) {
 	if c.token, err = cli.Secret("discord-token-file", c.TokenFile, "DISCORD_TOKEN", cli.EnvName("discord-token")); err != nil {
 		return err
 	}
-	if c.auth, err = cli.Secret("auth-token-file", c.AuthFile, cli.EnvName("auth-token")); err != nil {
+	if err := c.SettleAuth(); err != nil {
 		return err
 	}
 	if !flags.Changed("remaining") {
@@ -131,17 +125,10 @@ func (c *config) settle(flags *pflag.FlagSet) (err error) {
 		return cli.Usage("--replicas needs --redis")
 	case c.Redis == "" && flags.Changed("breaker"):
 		return cli.Usage("--breaker needs --redis")
-	case c.discord != "" && !isAPI(c.discord):
+	case c.discord != "" && !server.IsAPI(c.discord):
 		return cli.Usage("--discord-api is no base address: want one such as http://127.0.0.1:8080") // it may hold a password
-	case c.auth != "" && len(c.auth) < leastAuth:
-		return cli.Usage("the token that guards the server has %d characters: want %d or more, such as openssl rand -hex 24 makes", len(c.auth), leastAuth)
 	}
 	return nil
-}
-
-func isAPI(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
 }
 
 func (c *config) limit() gatewayqueue.SessionStartLimit {
@@ -159,17 +146,4 @@ func (c *config) limitsFrom() string {
 		return "Redis, or the defaults"
 	}
 	return fmt.Sprintf("%d of %d left, max_concurrency %d", c.Remaining, c.Total, c.MaxConcurrency)
-}
-
-// logger writes to standard error. No secret gets past it, whoever logs it.
-func (c *config) logger() *slog.Logger {
-	secrets := append([]string{c.token, c.auth}, store.Secrets(c.Redis)...)
-	out := cli.Hide(os.Stderr, secrets...)
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Level)) // It is one of the four.
-	options := &slog.HandlerOptions{Level: level}
-	if c.Log == "json" {
-		return slog.New(slog.NewJSONHandler(out, options))
-	}
-	return slog.New(slog.NewTextHandler(out, options))
 }

@@ -1,6 +1,6 @@
 // Whether requests should come to this server.
 
-package serve
+package server
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-// readiness says whether requests should come here: grants are possible, and the
+// Readiness says whether requests should come here: grants are possible, and the
 // server is not about to end. Anybody may ask, so it looks at most once in a
 // readyFor, and tells nothing that a stranger should not know.
-type readiness struct {
-	ask func(context.Context) error // nil where a grant is possible, now or later
+type Readiness struct {
+	Ask func(context.Context) error // nil where a grant is possible, now or later
 
 	mu      sync.Mutex
 	ending  bool
@@ -32,13 +32,14 @@ const (
 	readyTimeout = 2 * time.Second
 )
 
-func (r *readiness) stop() {
+// Stop says that the server is about to end.
+func (r *Readiness) Stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ending = true
 }
 
-func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (r *Readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	if why := r.why(req.Context()); why != "" {
@@ -50,7 +51,7 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // why is why it is not ready; empty if it is.
-func (r *readiness) why(ctx context.Context) string {
+func (r *Readiness) why(ctx context.Context) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ending {
@@ -61,7 +62,7 @@ func (r *readiness) why(ctx context.Context) string {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 	defer cancel()
-	r.trouble = inWords(r.ask(ctx))
+	r.trouble = inWords(r.Ask(ctx))
 	r.looked = time.Now()
 	return r.trouble
 }
@@ -72,7 +73,7 @@ var words = []struct {
 	of   error
 	text string
 }{
-	{errUnheard, errUnheard.Error()},
+	{ErrUnheard, ErrUnheard.Error()},
 	{redisqueue.ErrNeverGrants, "under these limits nothing is ever granted"},
 	{redisqueue.ErrLimitMismatch, "max_concurrency differs from the queue's"},
 	{redisqueue.ErrBadValue, "a value in Redis cannot be used"},
@@ -112,4 +113,13 @@ func inWords(err error) string {
 		}
 	}
 	return "the queue cannot be read"
+}
+
+// InMemoryReady is Redis's Ready for a queue in memory.
+func InMemoryReady(ctx context.Context, q gatewayqueue.Statuser) error {
+	s, err := q.Status(ctx)
+	if err == nil && s.Budget.Total == 0 && s.Budget.MaxConcurrency > 0 {
+		err = redisqueue.ErrNeverGrants
+	}
+	return err
 }

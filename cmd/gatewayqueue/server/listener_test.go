@@ -1,4 +1,4 @@
-package serve
+package server
 
 import (
 	"errors"
@@ -16,18 +16,18 @@ import (
 func TestWithin_FilesAreDividedAmongThoseWhoNeedThem(t *testing.T) {
 	for _, c := range []struct {
 		files, redis, waiters int
-		want                  bounds
+		want                  Bounds
 		refused               string
 	}{
-		{0, 40, 16384, bounds{2*16384 + 256, mostSpare, 0}, ""},
-		{1 << 20, 40, 16384, bounds{2*16384 + 256, mostSpare, 1 << 20}, ""},
-		{1 << 20, 40, 1, bounds{258, mostSpare, 1 << 20}, ""},
-		{1024, 40, 16384, bounds{1024 - 40 - forDiscord - forProcess - mostSpare, mostSpare, 1024}, ""},
-		{256, 34, 16384, bounds{256 - 34 - forDiscord - forProcess - 16, 16, 256}, ""},
-		{64, 0, 16384, bounds{64 - forDiscord - forProcess - 4, 4, 64}, ""},
-		{64, 34, 16384, bounds{}, "only 64 files may be open: want 78 or more"},
+		{0, 40, 16384, Bounds{2*16384 + 256, mostSpare, 0}, ""},
+		{1 << 20, 40, 16384, Bounds{2*16384 + 256, mostSpare, 1 << 20}, ""},
+		{1 << 20, 40, 1, Bounds{258, mostSpare, 1 << 20}, ""},
+		{1024, 40, 16384, Bounds{1024 - 40 - forDiscord - forProcess - mostSpare, mostSpare, 1024}, ""},
+		{256, 34, 16384, Bounds{256 - 34 - forDiscord - forProcess - 16, 16, 256}, ""},
+		{64, 0, 16384, Bounds{64 - forDiscord - forProcess - 4, 4, 64}, ""},
+		{64, 34, 16384, Bounds{}, "only 64 files may be open: want 78 or more"},
 	} {
-		got, err := within(c.files, c.redis, c.waiters)
+		got, err := Within(c.files, c.redis, 2*c.waiters+256, 1)
 		if c.refused != "" {
 			assert.ErrorContains(t, err, c.refused)
 			continue
@@ -35,7 +35,7 @@ func TestWithin_FilesAreDividedAmongThoseWhoNeedThem(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, got)
 		if c.files > 0 {
-			assert.LessOrEqual(t, got.connections+got.spare+c.redis+forDiscord+forProcess, c.files)
+			assert.LessOrEqual(t, got.Connections+got.Spare+c.redis+forDiscord+forProcess, c.files)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func TestListener_WhoHasToGoForWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		below := pipes{make(chan net.Conn)}
-		l := newListener(below, bounds{connections: 1, spare: 2}, slog.New(slog.DiscardHandler))
+		l := newListener(below, Bounds{Connections: 1, Spare: 2}, slog.New(slog.DiscardHandler))
 		accepted := make(chan *conn, 10)
 		go func() {
 			for {
@@ -127,7 +127,7 @@ func TestListener_AnyNumberOfSilentConnectionsHoldUpNoProbe(t *testing.T) {
 	const crowd = 2000
 	synctest.Test(t, func(t *testing.T) {
 		below := pipes{make(chan net.Conn, crowd+1)}
-		l := newListener(below, bounds{connections: 1, spare: 4}, slog.New(slog.DiscardHandler))
+		l := newListener(below, Bounds{Connections: 1, Spare: 4}, slog.New(slog.DiscardHandler))
 		var ends []net.Conn
 		for range crowd + 1 { // the last is the prober's
 			here, there := net.Pipe()

@@ -2,7 +2,7 @@
 // for Redis, Discord and probes. Without a bound a server that is out of
 // descriptors cannot dial Redis, so nobody is granted, so nobody leaves.
 
-package serve
+package server
 
 import (
 	"context"
@@ -18,11 +18,11 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 )
 
-// bounds are how many connections there may be.
-type bounds struct {
-	connections int // of anybody
-	spare       int // more, for probes: others have to go there when somebody comes
-	files       int // the limit that they follow from; 0 for none
+// Bounds are how many connections there may be.
+type Bounds struct {
+	Connections int // of anybody
+	Spare       int // more, for probes: others have to go there when somebody comes
+	Files       int // the limit that they follow from; 0 for none
 }
 
 // Descriptors that are kept back, besides those for Redis.
@@ -33,27 +33,27 @@ const (
 	leastRoom  = 8 // connections below which serving makes no sense
 )
 
-// within divides files among those who need some; forRedis of them are Redis's.
-// waiters is how many may wait: each has a connection, and may need a second
-// one to leave or report.
-func within(files, forRedis, waiters int) (bounds, error) {
-	b := bounds{connections: 2*waiters + 256, spare: mostSpare, files: files}
+// Within divides files among those who need some; forRedis of them are Redis's. most
+// is how many connections there may be where files do not bound them, and each how
+// many files one of them needs.
+func Within(files, forRedis, most, each int) (Bounds, error) {
+	b := Bounds{Connections: most, Spare: mostSpare, Files: files}
 	if files == 0 {
 		return b, nil
 	}
-	b.spare = min(mostSpare, max(4, files/16))
-	kept := forRedis + forDiscord + forProcess + b.spare
-	if files < kept+leastRoom {
-		return b, fmt.Errorf("only %d files may be open: want %d or more (ulimit -n, LimitNOFILE=)", files, kept+leastRoom)
+	b.Spare = min(mostSpare, max(4, files/16))
+	kept := forRedis + forDiscord + forProcess + b.Spare
+	if least := kept + leastRoom*each; files < least {
+		return b, fmt.Errorf("only %d files may be open: want %d or more (ulimit -n, LimitNOFILE=)", files, least)
 	}
-	b.connections = min(b.connections, files-kept)
+	b.Connections = min(b.Connections, (files-kept)/each)
 	return b, nil
 }
 
 // listener accepts no more than that.
 type listener struct {
 	net.Listener
-	bounds  bounds
+	bounds  Bounds
 	log     *slog.Logger
 	changed chan struct{} // holds a value when a spare place may have become free
 	closing chan struct{}
@@ -66,7 +66,13 @@ type listener struct {
 	failed  quota   // accepts that failed
 }
 
-func newListener(l net.Listener, b bounds, log *slog.Logger) *listener {
+// Listen has a listener accept no more connections than that, which [NewServer] is
+// for.
+func Listen(l net.Listener, b Bounds, log *slog.Logger) net.Listener {
+	return newListener(l, b, log)
+}
+
+func newListener(l net.Listener, b Bounds, log *slog.Logger) *listener {
 	own := &listener{Listener: l, bounds: b, log: log, changed: make(chan struct{}, 1), closing: make(chan struct{})}
 	own.close = sync.OnceValue(func() error { close(own.closing); return l.Close() })
 	return own
@@ -138,15 +144,15 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) admit(c *conn) (placed bool, leaver *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open < l.bounds.connections {
+	if l.open < l.bounds.Connections {
 		l.open++
 		return true, nil
 	}
 	if n := l.refused.count(time.Now()); n > 0 {
 		l.log.Warn("all connections are in use: only probes are answered until some end",
-			"connections", l.bounds.connections, "beyond", n)
+			"connections", l.bounds.Connections, "beyond", n)
 	}
-	if len(l.probes) >= l.bounds.spare {
+	if len(l.probes) >= l.bounds.Spare {
 		i := slices.IndexFunc(l.probes, func(p *conn) bool {
 			return p.role == other || p.role == unknown && time.Since(p.since) >= silentFor && !unread(p.Conn)
 		})
@@ -163,6 +169,14 @@ func (l *listener) admit(c *conn) (placed bool, leaver *conn) {
 
 // NetConn is the connection below.
 func (c *conn) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite ends what is sent, and goes on reading.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
 
 // is notes what a spare connection turns out to be.
 func (c *conn) is(r role) {
@@ -218,19 +232,17 @@ func (q *quota) count(now time.Time) int {
 
 type spareKey struct{}
 
-// newServer is the server of a handler on connections of a listener.
-func newServer(front *httpqueue.Handler) *http.Server {
+// NewServer is the server of a handler on connections of a listener of [Listen].
+// isProbe says which paths have places of their own.
+func NewServer(front http.Handler, isProbe func(path string) bool) *http.Server {
 	server := httpqueue.NewServer(front)
-	server.Handler = sparing(front)
+	server.Handler = sparing(front, isProbe)
 	own := server.ConnContext
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if own != nil {
 			ctx = own(ctx, c)
 		}
-		if quiet, ok := c.(interface{ NetConn() net.Conn }); ok {
-			c = quiet.NetConn()
-		}
-		if mine, ok := c.(*conn); ok && mine.spare {
+		if mine := ownOf(c); mine != nil && mine.spare {
 			ctx = context.WithValue(ctx, spareKey{}, mine)
 		}
 		return ctx
@@ -238,10 +250,25 @@ func newServer(front *httpqueue.Handler) *http.Server {
 	return server
 }
 
+// ownOf is the connection of ours below TLS, or below what keeps quiet; nil if there is
+// none.
+func ownOf(c net.Conn) *conn {
+	for {
+		if mine, ok := c.(*conn); ok {
+			return mine
+		}
+		above, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil
+		}
+		c = above.NetConn()
+	}
+}
+
 // sparing lets requests on spare connections reach only the paths of probes.
 // What else comes there is dropped after a moment, because clients come again at
 // once, or when somebody newer needs its place.
-func sparing(next http.Handler) http.Handler {
+func sparing(next http.Handler, isProbe func(path string) bool) http.Handler {
 	const pause = 100 * time.Millisecond
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		spare, ok := r.Context().Value(spareKey{}).(*conn)
@@ -249,7 +276,7 @@ func sparing(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if !slices.Contains(probes, r.URL.Path) {
+		if !isProbe(r.URL.Path) {
 			spare.is(other)
 			select {
 			case <-time.After(pause):

@@ -1,6 +1,6 @@
 // The limits that Discord gives: at the start, and from time to time.
 
-package serve
+package server
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-// source is Discord, and how it has answered last. A nil one has nothing to say:
+// Source is Discord, and how it has answered last. A nil one has nothing to say:
 // the limits are given by hand.
-type source struct {
+type Source struct {
 	ask     redisqueue.LimitSource
 	log     *slog.Logger
 	backoff redisqueue.SourceBackoff
@@ -30,19 +30,21 @@ type source struct {
 	poke  chan struct{} // holds a value after a failure
 }
 
-func newSource(c *config, log *slog.Logger) *source {
-	if c.token == "" {
+// NewSource is Discord as a bot's token has it, at another address than its own if one
+// is given. Without a token it is nil.
+func NewSource(token, address string, log *slog.Logger) *Source {
+	if token == "" {
 		return nil
 	}
-	s := &source{log: log, poke: make(chan struct{}, 1), ask: redisqueue.DiscordLimits(nil, c.token)}
-	if c.discord != "" {
-		s.ask = redisqueue.DiscordLimitsAt(c.discord, nil, c.token)
+	s := &Source{log: log, poke: make(chan struct{}, 1), ask: redisqueue.DiscordLimits(nil, token)}
+	if address != "" {
+		s.ask = redisqueue.DiscordLimitsAt(address, nil, token)
 	}
 	return s
 }
 
-// limits is a [redisqueue.LimitSource].
-func (s *source) limits(ctx context.Context) (gatewayqueue.SessionStartLimit, error) {
+// Limits is a [redisqueue.LimitSource].
+func (s *Source) Limits(ctx context.Context) (gatewayqueue.SessionStartLimit, error) {
 	limit, err := s.ask(ctx)
 	if err == nil {
 		err = limit.Validate()
@@ -67,11 +69,11 @@ func (s *source) limits(ctx context.Context) (gatewayqueue.SessionStartLimit, er
 	return limit, err
 }
 
-// ready adds to the queue's readiness how Discord has answered last. A bot whose
+// Ready adds to the queue's readiness how Discord has answered last. A bot whose
 // token is refused cannot identify; other errors leave the limits in force. What
 // the queue has heard from Discord may be older than that; where it has no limits
 // for that reason, nothing is granted.
-func (s *source) ready(err error) error {
+func (s *Source) Ready(err error) error {
 	if s == nil {
 		return err
 	}
@@ -85,14 +87,14 @@ func (s *source) ready(err error) error {
 	case s.err == nil:
 		return nil
 	}
-	return errUnheard
+	return ErrUnheard
 }
 
-// errUnheard is why nothing is granted before Discord's first answer.
-var errUnheard = errors.New("no limits from Discord yet")
+// ErrUnheard is why nothing is granted before Discord's first answer.
+var ErrUnheard = errors.New("no limits from Discord yet")
 
-// unheard says that Discord was asked, and has given no limits ever since.
-func (s *source) unheard() bool {
+// Unheard says that Discord was asked, and has given no limits ever since.
+func (s *Source) Unheard() bool {
 	if s == nil {
 		return false
 	}
@@ -102,7 +104,7 @@ func (s *source) unheard() bool {
 }
 
 // failed is the error of the last answer, and when that was.
-func (s *source) failed() (time.Time, error) {
+func (s *Source) failed() (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked, s.err
@@ -111,14 +113,14 @@ func (s *source) failed() (time.Time, error) {
 // askTimeout bounds how long the start of the server waits for Discord.
 const askTimeout = 5 * time.Second
 
-// first asks once, at the start. It returns an error only where Discord refuses
+// First asks once, at the start. It returns an error only where Discord refuses
 // the token; after another failure there are no limits, and nothing is granted
-// before keepFresh has some: a server that ended, or did not answer its probes,
+// before KeepFresh has some: a server that ended, or did not answer its probes,
 // would be started again, and ask again however long Discord wants to be left alone.
-func (s *source) first(ctx context.Context) (limit gatewayqueue.SessionStartLimit, known bool, _ error) {
+func (s *Source) First(ctx context.Context) (limit gatewayqueue.SessionStartLimit, known bool, _ error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	limit, err := s.limits(ctx)
+	limit, err := s.Limits(ctx)
 	switch {
 	case err == nil:
 		return limit, true, nil
@@ -130,10 +132,10 @@ func (s *source) first(ctx context.Context) (limit gatewayqueue.SessionStartLimi
 	return gatewayqueue.SessionStartLimit{MaxConcurrency: 1}, false, nil
 }
 
-// try asks once, so that a token that Discord refuses ends the server at its
+// Try asks once, so that a token that Discord refuses ends the server at its
 // start, also where the limits are in Redis already. The queue asks, because it
 // lets Discord alone for as long as any server was told to, and tells the others.
-func (s *source) try(ctx context.Context, q *redisqueue.RedisQueue) error {
+func (s *Source) Try(ctx context.Context, q *redisqueue.RedisQueue) error {
 	if s == nil {
 		return nil
 	}
@@ -149,8 +151,8 @@ func (s *source) try(ctx context.Context, q *redisqueue.RedisQueue) error {
 	return nil // of all else the queue's log tells
 }
 
-// keepFresh asks from time to time, ever more rarely while Discord refuses.
-func (s *source) keepFresh(ctx context.Context, every time.Duration, q *gatewayqueue.InMemoryQueue) {
+// KeepFresh asks from time to time, ever more rarely while Discord refuses.
+func (s *Source) KeepFresh(ctx context.Context, every time.Duration, q *gatewayqueue.InMemoryQueue) {
 	if s == nil {
 		return
 	}
@@ -159,7 +161,7 @@ func (s *source) keepFresh(ctx context.Context, every time.Duration, q *gatewayq
 		wait = every
 	}
 	for pause(ctx, wait) == nil {
-		err := q.Refresh(ctx, s.limits)
+		err := q.Refresh(ctx, s.Limits)
 		if wait = s.judge(ctx, err); wait == 0 {
 			wait = every
 		}
@@ -170,9 +172,9 @@ func (s *source) keepFresh(ctx context.Context, every time.Duration, q *gatewayq
 // alone for longer than this server was told to.
 const leftAlone = 5 * time.Second
 
-// comeBack asks again after a failure, because a server that is not ready is sent
+// ComeBack asks again after a failure, because a server that is not ready is sent
 // nobody who would have the queue ask.
-func (s *source) comeBack(ctx context.Context) {
+func (s *Source) ComeBack(ctx context.Context) {
 	if s == nil {
 		return
 	}
@@ -190,7 +192,7 @@ func (s *source) comeBack(ctx context.Context) {
 					return
 				}
 				if again, _ = s.failed(); again.Equal(asked) {
-					_ = s.again(ctx) // limits notes how it went
+					_ = s.again(ctx) // Limits notes how it went
 				}
 				wait = leftAlone
 			}
@@ -204,7 +206,7 @@ func (s *source) comeBack(ctx context.Context) {
 
 // judge says in the log how Discord has answered, as often as is worth a line,
 // and returns for how long not to ask again; 0 if it has answered well.
-func (s *source) judge(ctx context.Context, err error) time.Duration {
+func (s *Source) judge(ctx context.Context, err error) time.Duration {
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:

@@ -1,4 +1,4 @@
-package serve
+package server
 
 import (
 	"net/http"
@@ -12,7 +12,7 @@ import (
 
 func TestBuffered_WhoComesWhileAllPlacesAreTakenWaits(t *testing.T) {
 	var now, most atomic.Int32
-	h := buffered(2, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := Buffered(2, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		most.Store(max(most.Load(), now.Add(1)))
 		defer now.Add(-1)
 		w.WriteHeader(http.StatusAccepted)
@@ -30,7 +30,7 @@ func TestBuffered_WhoComesWhileAllPlacesAreTakenWaits(t *testing.T) {
 }
 
 func TestBuffered_AHandlerThatPanicsLeavesItsPlace(t *testing.T) {
-	h := buffered(1, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	h := Buffered(1, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	for range 3 {
 		assert.Panics(t, func() {
 			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
