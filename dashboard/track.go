@@ -19,12 +19,13 @@ const (
 	jitter = 60 // ms
 )
 
-// progress is about the fleet that is coming up, or came up last: it begins when
-// somebody waits where nobody did.
+// progress is how far the fleet is: how many shards were granted in this period and do not
+// wait again, of all that were or wait. Where too many have spent for the queue to list
+// them, it is about the fleet that comes up, or came up last.
 type progress struct {
 	Up      int   `json:"up"` // granted
 	Of      int   `json:"of"`
-	Began   int64 `json:"began,omitempty"`
+	Began   int64 `json:"began,omitempty"` // somebody waited where nobody did
 	Ended   int64 `json:"ended,omitempty"`
 	Eta     int64 `json:"eta,omitempty"` // when the last in line gets its turn, if nobody comes
 	Starved bool  `json:"starved,omitempty"`
@@ -56,7 +57,7 @@ type tracker struct {
 	idle     map[int]int64 // by bucket: since when it is open though somebody waits
 	hold     int64
 	progress progress
-	fleet    map[int]bool // shards of the fleet that were granted, and do not wait again
+	fleet    map[int]bool // shards that were granted since the progress began, and do not wait again
 	ids, rev int
 }
 
@@ -229,12 +230,19 @@ func (t *tracker) advance(s state, granted, back []int, permits int) {
 			t.fleet[shard] = true
 		}
 	}
+	waits := make(map[int]bool)
 	for _, b := range s.Buckets {
 		for _, shard := range b.Shards {
+			waits[shard] = true
 			delete(t.fleet, shard)
 		}
 	}
 	p.Up = len(t.fleet)
+	for _, spent := range s.Spent {
+		if !t.fleet[spent.Shard] && !waits[spent.Shard] {
+			p.Up++
+		}
+	}
 	p.Of = p.Up + s.Waiting // those that dial are granted
 	p.Starved = s.Waiting > 0 && (s.Budget.Unknown || s.Waiting > max(0, s.Budget.Remaining+permits-s.Budget.Reserve))
 	var last int64

@@ -187,6 +187,17 @@ func TestProgress_AShardCountsOnceWhateverPodsDied(t *testing.T) {
 	assert.Equal(t, 5, s.Progress.Of)
 }
 
+// A re-deploy of one pod is a part of the fleet, also for who opens the page only then.
+func TestProgress_ShardsThatIdentifiedBeforeAreOfTheFleet(t *testing.T) {
+	track := tracker{step: step}
+	b := gatewayqueue.BucketStatus{Closed: time.Second, Holder: "00003@a#1", Waiting: 2, Shards: []int{4, 5}}
+	s := at(0, b)
+	s.Spent = map[int]int{0: 1, 1: 1, 2: 1, 3: 2, 4: 1}
+	p := track.take(s).Progress
+	assert.Equal(t, 4, p.Up, "0 to 3; shard 4 waits again, 5 was never granted")
+	assert.Equal(t, 6, p.Of)
+}
+
 func TestIdle_SinceWhenABucketIsOpenThoughSomebodyWaits(t *testing.T) {
 	track := tracker{step: step}
 	waits := gatewayqueue.BucketStatus{Waiting: 1, Shards: []int{3}}

@@ -102,6 +102,10 @@ async function panels(page, shoot) {
   await page.locator('.bucket button').nth(1).click();
   assert.match(await open(), /^Bucket 1\b[\s\S]*waiting\s+\d+ shard/);
   await shoot('bucket');
+  await page.locator('#panel-line button').first().click();
+  assert.match(await open(), /^Shard \d+\b/, 'a shard of its line');
+  await page.keyboard.press('Escape');
+  await page.locator('.bucket button').nth(1).click();
   await check(page, 'the panel of a bucket');
   await page.keyboard.press('Escape');
   assert.equal(await open(), '');

@@ -5,7 +5,7 @@ const cells = [];
 
 function drawBuckets(shown) {
   const list = $('buckets');
-  attr(list, 'class', shown.buckets.length > SMALL ? 'grid small' : 'grid');
+  list.classList.toggle('small', shown.buckets.length > SMALL);
   spread(list, shown.buckets.length);
   while (cells.length > shown.buckets.length) cells.pop().el.remove();
   while (cells.length < shown.buckets.length) cells.push(newCell(list));
@@ -13,12 +13,16 @@ function drawBuckets(shown) {
   put($('buckets-sum'), shown.summary);
 }
 
-// spread has all rows be as full as they can: 16 in four columns, and not in five.
+// spread chooses how many columns there are: of those that fit, the number that leaves the least
+// room in the last row, and then the most. 16 make four rows of four, and not three and a bit.
 function spread(list, n) {
-  const small = n > SMALL, width = list.clientWidth;
-  const fit = Math.max(1, Math.floor(width / (small ? width < 600 ? 100 : 130 : width < 600 ? 150 : 215)));
-  const columns = String(Math.ceil(n / Math.ceil(n / fit)) || 1);
-  if (list.style.getPropertyValue('--columns') !== columns) list.style.setProperty('--columns', columns);
+  const small = n > SMALL, width = list.clientWidth, narrow = width < 600;
+  const fit = Math.max(1, Math.floor(width / (small ? narrow ? 100 : 130 : narrow ? 145 : 180)));
+  let columns = Math.min(fit, n) || 1;
+  const empty = c => (c - n % c) % c;
+  for (let c = columns - 1; c >= 2 * fit / 3; c--) if (empty(c) < empty(columns)) columns = c;
+  list.classList.toggle('brief', small || width / columns < 215); // the heading says what the numbers are of
+  if (list.style.getPropertyValue('--columns') !== String(columns)) list.style.setProperty('--columns', String(columns));
 }
 
 function newCell(list) {

@@ -50,7 +50,7 @@ function bucketView(b, state, t, old) {
     shown.kind = b.permit ? 'permit' : b.holder ? 'closed' : 'held';
     shown.text = (b.permit ? 'permit ≤ ' : shown.kind + ' ') + span(left);
     shown.part = Math.min(100, 100 * left / state.step);
-    shown.who = !b.holder ? 'by no shard' : place(b.holder) + (b.permit ? ' dials' : '');
+    shown.who = !b.holder ? 'by no shard' : place(b.holder);
   } else if (old) {
     shown.kind = 'unknown';
     shown.text = 'not known';

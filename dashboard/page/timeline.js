@@ -54,7 +54,7 @@ function drawTimeline(state, grants, t, offset) {
     let el = bars.get(g.id);
     if (el && el.version === version) continue;
     if (el) el.remove();
-    el = svg('g', {}, moving);
+    el = svg('g', { 'data-shard': g.shard }, moving);
     el.version = version;
     bars.set(g.id, el);
     const x = (g.at - base(t)) * scale, w = Math.max(3, (g.until - g.at) * scale - 1), y = i * row + 4, h = row - (row < 10 ? 1 : 4);
