@@ -40,6 +40,10 @@ type Dashboard struct {
 	explain  func(error) string
 	about    string
 	up       func() int // nil if nobody knows
+	sights   Sights     // nil without proxies
+
+	sightsAt   time.Time // when they were asked last; the poller's alone
+	seenSights *sights   // as last heard; nil for none
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

@@ -69,6 +69,7 @@ func (b *Dashboard) look() {
 	ctx, cancel := context.WithTimeout(b.ctx, lookTimeout)
 	defer cancel()
 	status, err := b.queue.Status(ctx)
+	b.lookAtSights(ctx)
 	if b.ctx.Err() != nil {
 		return
 	}
@@ -81,6 +82,9 @@ func (b *Dashboard) look() {
 	} else {
 		b.seen = time.Now()
 		b.last = b.tracker.take(status)
+		if b.last.Sights = b.seenSights; b.seenSights != nil {
+			b.last.Up = &b.seenSights.Up
+		}
 		if b.up != nil {
 			if n := b.up(); n >= 0 {
 				b.last.Up = &n

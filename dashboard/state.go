@@ -37,6 +37,8 @@ type state struct {
 
 	// Up is how many shards are up, by somebody who sees them: see [WithUp].
 	Up *int `json:"up,omitempty"`
+	// Sights is what proxies see, if there are any: see [WithSights].
+	Sights *sights `json:"sights,omitempty"`
 }
 
 type budget struct {

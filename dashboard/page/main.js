@@ -68,6 +68,7 @@ function tick() {
   drawBuckets(shown);
   drawTimeline(picture.state, grants, t, picture.offset);
   drawTables(picture, t);
+  drawShards(shardsView(picture.state.sights, t));
   drawPanel();
 }
 

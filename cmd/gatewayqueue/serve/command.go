@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/server"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
@@ -84,7 +85,13 @@ func run(ctx context.Context, c *config) (err error) {
 	defer func() { err = errors.Join(err, s.queue.close()) }()
 	metrics.Watch(&server.Snapshot{Queue: s.queue})
 	s.ready = &server.Readiness{Ask: s.queue.ready}
-	s.board = dashboard.New(s.queue, dashboard.WithStep(c.window+c.Margin), dashboard.WithExplain(s.queue.trouble), dashboard.WithAbout(s.about()))
+	board := []dashboard.Option{dashboard.WithStep(c.window+c.Margin), dashboard.WithExplain(s.queue.trouble), dashboard.WithAbout(s.about())}
+	if seen, ok := s.queue.queue.(interface {
+		Sights(ctx context.Context) (map[int]gatewayqueue.Sight, gatewayqueue.Storm, error)
+	}); ok {
+		board = append(board, dashboard.WithSights(seen.Sights))
+	}
+	s.board = dashboard.New(s.queue, board...)
 	defer s.board.Close()
 	if s.front, err = s.routes(metrics); err != nil {
 		return err
