@@ -85,7 +85,7 @@ func run(ctx context.Context, c *config) (err error) {
 	defer func() { err = errors.Join(err, s.queue.close()) }()
 	metrics.Watch(&server.Snapshot{Queue: s.queue})
 	s.ready = &server.Readiness{Ask: s.queue.ready}
-	board := []dashboard.Option{dashboard.WithStep(c.window+c.Margin), dashboard.WithExplain(s.queue.trouble), dashboard.WithAbout(s.about())}
+	board := []dashboard.Option{dashboard.WithStep(c.window + c.Margin), dashboard.WithExplain(s.queue.trouble), dashboard.WithAbout(s.about())}
 	if seen, ok := s.queue.queue.(interface {
 		Sights(ctx context.Context) (map[int]gatewayqueue.Sight, gatewayqueue.Storm, error)
 	}); ok {
