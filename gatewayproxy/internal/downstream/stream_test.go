@@ -26,14 +26,14 @@ func TestStream_TheTextIsDiscordsButForTheURL(t *testing.T) {
 			t.Parallel()
 			o.payloads = 14
 			passed := 0
-			for seed := range uint64(60) {
+			for seed := range uint64(25) { // pure computing, which the race detector makes slow
 				got := o.run(t, seed)
 				text, err := got.inflated()
 				require.NoError(t, err, "seed %d", seed)
 				require.True(t, bytes.Equal(bytes.Join(got.want, nil), text), "seed %d", seed)
 				passed += got.passed
 			}
-			assert.Greater(t, passed, 30, "messages that passed unread")
+			assert.Greater(t, passed, 12, "messages that passed unread")
 		})
 	}
 }
