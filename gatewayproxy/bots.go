@@ -185,14 +185,16 @@ func (b *bots) closeAll() {
 	all := b.entries
 	b.entries = make(map[[sha256.Size]byte]*entry)
 	b.mu.Unlock()
+	var closing sync.WaitGroup
 	for _, e := range all {
 		select {
 		case <-e.ready:
-			e.close()
+			closing.Go(e.close) // one may wait for its store
 		default:
 			go func() { <-e.ready; e.close() }()
 		}
 	}
+	closing.Wait()
 }
 
 // acquire waits for a permit of a shard. If ctx ends meanwhile the place is kept for
