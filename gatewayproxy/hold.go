@@ -228,6 +228,7 @@ func (c *conn) send(ctx context.Context, h *held, permit gatewayqueue.Permit) (s
 	c.writing.Lock()
 	c.stream.Identified()
 	c.writing.Unlock()
+	c.sight.goes()
 	leave := func(ctx context.Context, permit gatewayqueue.Permit) (bool, error) {
 		return u.line.Send(ctx, permit, frames)
 	}

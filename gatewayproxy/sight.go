@@ -199,16 +199,21 @@ func (c *sight) unheld() {
 	c.tell(Event{Kind: EventLeft, Elapsed: waited})
 }
 
+// goes notes that IDENTIFY is about to leave.
+func (c *sight) goes() { c.locked(func() { c.began, c.beat = time.Now(), time.Time{} }) }
+
+// identifies notes that it has left. What Discord says to it may have come before.
 func (c *sight) identifies() {
 	var waited time.Duration
 	c.locked(func() {
-		c.began, c.beat = time.Now(), time.Time{}
 		c.all.identified[c.appID]++
 		c.change(func(s *shard) {
-			waited = time.Since(s.Held)
+			waited = c.began.Sub(s.Held)
 			s.Waited, s.Held = waited.Seconds(), time.Time{}
 			s.Identifies++
-			s.become(StateIdentifying)
+			if s.State == StateHeld {
+				s.become(StateIdentifying)
+			}
 		})
 	})
 	c.all.p.count(func(s *Stats) { s.Identifies++ })
