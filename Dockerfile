@@ -27,7 +27,7 @@ ENV XDG_CACHE_HOME=/data
 USER 65532:65532
 # serve listens on loopback unless told otherwise: in a container nobody else is there.
 #   docker run --rm -p 127.0.0.1:8080:8080 gatewayqueue serve --host 0.0.0.0
-# fake-discord, the same with its own port: -p 127.0.0.1:8090:8090
-EXPOSE 8080 8090
+# proxy and fake-discord, the same with their own ports: 7777 and 8090
+EXPOSE 7777 8080 8090
 ENTRYPOINT ["/gatewayqueue"]
 CMD ["--help"]

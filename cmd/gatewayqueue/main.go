@@ -1,8 +1,9 @@
-// Command gatewayqueue serves the queue to bots in any language, waits in it for
-// one shard, shows it at work, looks at a running one, and is a Discord to try bots
-// against:
+// Command gatewayqueue serves the queue to bots in any language, holds every IDENTIFY
+// between them and Discord, waits in the queue for one shard, shows it at work, looks
+// at a running one, and is a Discord to try bots against:
 //
 //	gatewayqueue serve         the queue over HTTP, in memory or on Redis
+//	gatewayqueue proxy         holds every IDENTIFY, whatever library the bot has
 //	gatewayqueue wait          blocks until a shard may identify, then runs a command
 //	gatewayqueue status        looks at a running queue
 //	gatewayqueue demo          shows pods at work under a judge

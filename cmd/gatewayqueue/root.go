@@ -9,6 +9,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/fakediscord"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/proxy"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/status"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/wait"
@@ -29,7 +30,7 @@ that no shard identifies before Discord lets it.`,
 	}
 	cmd.SetFlagErrorFunc(cli.FlagError)
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(demo.Command(), fakediscord.Command(), pod.Command(), serve.Command(), status.Command(), wait.Command())
+	cmd.AddCommand(demo.Command(), fakediscord.Command(), pod.Command(), proxy.Command(), serve.Command(), status.Command(), wait.Command())
 	return cmd
 }
 

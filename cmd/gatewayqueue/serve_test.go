@@ -53,7 +53,13 @@ func serveWith(t *testing.T, env []string, args ...string) *served {
 // serveBy is serveWith by another program, which runs ours.
 func serveBy(t *testing.T, program string, env []string, args ...string) *served {
 	t.Helper()
-	cmd := command(t, append([]string{"serve", "--window", "300ms"}, args...)...)
+	return start(t, program, env, append([]string{"serve", "--window", "300ms"}, args...)...)
+}
+
+// start starts a command that serves, and waits until it says where.
+func start(t *testing.T, program string, env []string, args ...string) *served {
+	t.Helper()
+	cmd := command(t, args...)
 	cmd.Path, cmd.Args[0] = program, program
 	cmd.Env = append(cmd.Env, env...)
 	errs, err := cmd.StderrPipe()
@@ -68,7 +74,7 @@ func serveBy(t *testing.T, program string, env []string, args ...string) *served
 			s.mu.Lock()
 			s.log.WriteString(lines.Text() + "\n")
 			s.mu.Unlock()
-			if found := regexp.MustCompile(`msg"?[=:]"?serving.*url"?[=:]"?(http://[^ "]+)`).FindStringSubmatch(lines.Text()); found != nil {
+			if found := regexp.MustCompile(`msg"?[=:]"?serving.*url"?[=:]"?(https?://[^ "]+)`).FindStringSubmatch(lines.Text()); found != nil {
 				url <- found[1]
 			}
 		}

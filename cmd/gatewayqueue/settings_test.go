@@ -22,6 +22,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/fakediscord"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
+	proxycommand "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/proxy"
 	servecommand "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/status"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/wait"
@@ -42,7 +43,7 @@ func links(service string) []string {
 func TestSettings_NoServicesNameIsAFlag(t *testing.T) {
 	// What a flag's variable would have to be called to be taken for a link.
 	link := regexp.MustCompile(`^[A-Z0-9_]+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?|NAME)$`)
-	for _, flags := range []*pflag.FlagSet{servecommand.Command().Flags(), wait.Command().Flags()} {
+	for _, flags := range []*pflag.FlagSet{proxycommand.Command().Flags(), servecommand.Command().Flags(), wait.Command().Flags()} {
 		flags.VisitAll(func(f *pflag.Flag) {
 			name := cli.EnvName(f.Name)
 			assert.NotRegexp(t, link, name)
@@ -95,6 +96,9 @@ func TestSettings_EmptyIsNotTheDefault(t *testing.T) {
 		{"serve", "REDIS_URL_FILE=" + blank, "--redis-file: " + blank + " is empty"},
 		{"serve", "GATEWAYQUEUE_NO_LEGACY=", "$GATEWAYQUEUE_NO_LEGACY is set but empty"},
 		{"serve", "GATEWAYQUEUE_MAX_CONCURRENCY=", "$GATEWAYQUEUE_MAX_CONCURRENCY is set but empty"},
+		{"proxy", "GATEWAYQUEUE_AUTH_TOKEN=", "$GATEWAYQUEUE_AUTH_TOKEN is set but empty"},
+		{"proxy", "REDIS_URL=", "$REDIS_URL is set but empty"},
+		{"proxy", "GATEWAYQUEUE_GATEWAY_HOST=", "$GATEWAYQUEUE_GATEWAY_HOST is set but empty"},
 		{"wait --shard 1", "GATEWAYQUEUE_AUTH_TOKEN=", "$GATEWAYQUEUE_AUTH_TOKEN is set but empty"},
 		{"wait --shard 1", "REDIS_URL=", "$REDIS_URL is set but empty"},
 		{"wait --shard 1", "DISCORD_TOKEN=", "$DISCORD_TOKEN is set but empty"},
@@ -127,7 +131,7 @@ func TestSettings_EmptyIsNotTheDefault(t *testing.T) {
 // What is blank is refused, whichever flag or variable it is.
 func TestSettings_NothingThatIsSetIsBlank(t *testing.T) {
 	t.Parallel()
-	variables := []*cobra.Command{servecommand.Command(), wait.Command(), status.Command()}
+	variables := []*cobra.Command{proxycommand.Command(), servecommand.Command(), wait.Command(), status.Command()}
 	for _, c := range append(variables, demo.Command(), fakediscord.Command(), pod.Command()) {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			for _, blank := range []string{"", " ", " \t\n"} {
@@ -210,7 +214,7 @@ func TestSettings_ARedisURLComesFromAFile(t *testing.T) {
 
 func TestSettings_NoPasswordIsShownByAnyCommand(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"serve --port 0", "status", "wait --shard 0 --timeout 1s", "demo"} {
+	for _, command := range []string{"proxy --port 0", "serve --port 0", "status", "wait --shard 0 --timeout 1s", "demo"} {
 		for _, url := range []string{
 			"redis://:Zm9vYmFyc2VjcmV0/YmFy+cXV4@redis:6379", "redis//u:s3cret@redis:6379", "redis://u:s3cret@127.0.0.1:1/db", "redis://b0tuser:s3%cret@h",
 			"redis-sentinel://b0tuser:s3cret@127.0.0.1:1/", "redis-cluster://b0tuser:s3cret@127.0.0.1:1/1", "redis://b0tuser:s3cret@127.0.0.1:1?x=s3cret",

@@ -46,6 +46,25 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"serve --discord-api s3cret@h":        "gatewayqueue serve: --discord-api is no base address: want one such as http://127.0.0.1:8080",
 		"serve --reserve 3":                   "gatewayqueue serve: --reserve needs --redis",
 		"serve --remaining 1001":              "gatewayqueue serve: --remaining is 1001: want 0 to --total, which is 1000",
+		"proxy --reserve 3":                   "gatewayqueue proxy: --reserve needs --redis",
+		"proxy --breaker 3":                   "gatewayqueue proxy: --breaker needs --redis",
+		"proxy --replicas 1":                  "gatewayqueue proxy: --replicas needs --redis",
+		"proxy --storm-floor 1":               "gatewayqueue proxy: --storm-floor needs --redis",
+		"proxy --storm 0":                     `gatewayqueue proxy: --storm is "0": want a whole number from 1 to 10000000`,
+		"proxy --linger 2h":                   `gatewayqueue proxy: --linger is "2h": want a time with its unit from 0s to 1h, such as 1m`,
+		"proxy --max-hold 1m --linger 0s":     "gatewayqueue proxy: --max-hold needs --linger: a bot that is sent away would lose its place",
+		"proxy --dial sometimes":              `gatewayqueue proxy: --dial is "sometimes": want early or late`,
+		"proxy --tls-cert a.pem":              "gatewayqueue proxy: --tls-cert needs --tls-key",
+		"proxy --tls-key a.pem":               "gatewayqueue proxy: --tls-key needs --tls-cert",
+		"proxy --tls-cert no --tls-key no":    "gatewayqueue proxy: --tls-cert and --tls-key: open no: no such file or directory",
+		"proxy --external http://s3cret@h":    "gatewayqueue proxy: --external is no address of a proxy: want one such as wss://gateway.example.org",
+		"proxy --gateway wss://s3cret@h":      "gatewayqueue proxy: --gateway is no gateway's address: want one such as wss://gateway.discord.gg, without a path",
+		"proxy --gateway-host ws://a,s3cret":  "gatewayqueue proxy: --gateway-host is no gateway's address: want one such as wss://gateway-us-east1-b.discord.gg, without a path",
+		"proxy --gateway-host ws://a,,ws://b": `gatewayqueue proxy: --gateway-host is "ws://a,,ws://b": want addresses with commas between them`,
+		"proxy --discord-api http://s3cret@h": "gatewayqueue proxy: --discord-api is no base address: want one such as https://discord.com",
+		"proxy --max-connections 0":           `gatewayqueue proxy: --max-connections is "0": want a whole number from 1 to 1000000`,
+		"proxy --pod a/b":                     `gatewayqueue proxy: --pod is "a/b": want 1 to 64 letters, digits, dots, dashes or underscores`,
+		"proxy now":                           `gatewayqueue proxy: argument "now" is not wanted: gatewayqueue proxy takes only flags`,
 		"wait":                                "gatewayqueue wait: --shard is missing: want the ID of the shard that is to identify",
 		"wait --shard -1":                     `gatewayqueue wait: --shard is "-1": want a whole number from 0 to 1073741824`,
 		"wait --shard 1 bot":                  `gatewayqueue wait: argument "bot" is not wanted: the command to run comes after --`,
@@ -78,7 +97,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 
 func TestHelpFitsATerminal(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--help", "demo --help", "fake-discord --help", "serve --help", "status --help", "wait --help"} {
+	for _, line := range []string{"--help", "demo --help", "fake-discord --help", "proxy --help", "serve --help", "status --help", "wait --help"} {
 		got := run(t, strings.Fields(line)...)
 		assert.Zero(t, got.code)
 		assert.NotContains(t, got.out, "Available Commands:\n  pod", "the command of a demo's processes is hidden")
@@ -106,7 +125,7 @@ func TestTroubleWithRedisIsOneLineAndExits1(t *testing.T) {
 
 func TestARedisURLThatIsNoneIsRefusedByEveryCommand(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"demo", "status", "serve --port 0", "wait --shard 0 --timeout 1s"} {
+	for _, command := range []string{"demo", "status", "proxy --port 0", "serve --port 0", "wait --shard 0 --timeout 1s"} {
 		for _, url := range []string{"localhost:6379", "http://h", "redis://", "redis://h:x", "redis://h/db", "redis-cluster://h/1", "redis-sentinel://h", "redis://h?read_only=true"} {
 			got := run(t, append(strings.Fields(command), "--redis", url)...)
 			assert.Equal(t, 2, got.code, "%s %s", command, url)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -37,21 +36,7 @@ func ParseHost(s string) (string, bool) {
 // Hosts defines names and addresses, with commas between them; each time that the
 // flag is given adds to them.
 func Hosts(flags *pflag.FlagSet, to *[]string, name, usage string) {
-	flags.Var(&value[[]string]{
-		to: to, kind: "NAMES", text: func(hosts []string) string { return strings.Join(hosts, ",") },
-		parse: func(s string) ([]string, bool) {
-			all := slices.Clone(*to)
-			for host := range strings.SplitSeq(s, ",") {
-				host, ok := ParseHost(strings.TrimSpace(host))
-				if !ok {
-					return nil, false
-				}
-				all = append(all, host)
-			}
-			return all, true
-		},
-		want: "names or addresses without a port, with commas between them, such as queue.example.org,10.0.0.7",
-	}, name, usage)
+	List(flags, to, name, "NAMES", usage, "names or addresses without a port, with commas between them, such as queue.example.org,10.0.0.7", ParseHost)
 }
 
 // Listen listens where Host says. An address of IPv4 is that alone: 0.0.0.0 would

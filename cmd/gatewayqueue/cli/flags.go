@@ -100,6 +100,26 @@ func Checked(flags *pflag.FlagSet, to *string, name, kind, usage, want string, c
 	}, name, usage)
 }
 
+// List defines texts with commas between them, each of which parse reads; each time
+// that the flag is given adds to them.
+func List(flags *pflag.FlagSet, to *[]string, name, kind, usage, want string, parse func(string) (string, bool)) {
+	flags.Var(&value[[]string]{
+		to: to, kind: kind, text: func(all []string) string { return strings.Join(all, ",") },
+		parse: func(s string) ([]string, bool) {
+			all := slices.Clone(*to)
+			for one := range strings.SplitSeq(s, ",") {
+				one, ok := parse(strings.TrimSpace(one))
+				if !ok {
+					return nil, false
+				}
+				all = append(all, one)
+			}
+			return all, true
+		},
+		want: want,
+	}, name, usage)
+}
+
 // Choice defines one of several words. *to holds its default.
 func Choice(flags *pflag.FlagSet, to *string, name string, words []string, usage string) {
 	flags.Var(&value[string]{

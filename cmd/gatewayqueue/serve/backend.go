@@ -81,7 +81,7 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 	b := &backend{
 		queue: q, shared: q, name: redis.String(), explain: redis.Explain,
 		close:   func() error { return errors.Join(q.Close(), redis.Close()) },
-		refresh: discord.ComeBack, // the queue refreshes them itself, while somebody waits
+		refresh: func(ctx context.Context) { discord.ComeBack(ctx, q.AskSource) }, // the queue refreshes them itself, while somebody waits
 		ready:   func(ctx context.Context) error { return discord.Ready(q.Ready(ctx)) },
 		files:   redis.Connections(),
 	}

@@ -20,8 +20,6 @@ type Source struct {
 	log     *slog.Logger
 	backoff redisqueue.SourceBackoff
 
-	again func(context.Context) error // asks for a queue on Redis
-
 	mu    sync.Mutex
 	err   error // of the last answer
 	last  error // the last error, also after good answers
@@ -139,7 +137,6 @@ func (s *Source) Try(ctx context.Context, q *redisqueue.RedisQueue) error {
 	if s == nil {
 		return nil
 	}
-	s.again = q.AskSource
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	switch err := q.AskSource(ctx); {
@@ -149,6 +146,41 @@ func (s *Source) Try(ctx context.Context, q *redisqueue.RedisQueue) error {
 		s.log.Warn("cannot read the limits from Discord yet", "error", err)
 	}
 	return nil // of all else the queue's log tells
+}
+
+// Await asks until Discord gives limits or refuses the token, ever more rarely, and
+// never before it wants to be asked again. It blocks until then, or until ctx ends.
+func (s *Source) Await(ctx context.Context) (gatewayqueue.SessionStartLimit, error) {
+	for {
+		limit, err := s.Once(ctx)
+		if err == nil {
+			s.judge(ctx, nil)
+			return limit, nil
+		}
+		if errors.Is(err, redisqueue.ErrUnauthorized) || ctx.Err() != nil {
+			return limit, err
+		}
+		wait, tell := s.backoff.Failed(err)
+		if tell {
+			s.log.Warn("cannot read the limits from Discord yet: nothing is granted before it answers", "error", err, "again_in", wait.Round(time.Second))
+		}
+		if err := pause(ctx, wait); err != nil {
+			return limit, err
+		}
+	}
+}
+
+// Once asks once, and waits for Discord no longer than a server may at its start.
+func (s *Source) Once(ctx context.Context) (gatewayqueue.SessionStartLimit, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return s.Limits(ctx)
+}
+
+// Failing is the error of the last answer, or nil.
+func (s *Source) Failing() error {
+	_, err := s.failed()
+	return err
 }
 
 // KeepFresh asks from time to time, ever more rarely while Discord refuses.
@@ -174,7 +206,7 @@ const leftAlone = 5 * time.Second
 
 // ComeBack asks again after a failure, because a server that is not ready is sent
 // nobody who would have the queue ask.
-func (s *Source) ComeBack(ctx context.Context) {
+func (s *Source) ComeBack(ctx context.Context, ask func(context.Context) error) {
 	if s == nil {
 		return
 	}
@@ -192,7 +224,7 @@ func (s *Source) ComeBack(ctx context.Context) {
 					return
 				}
 				if again, _ = s.failed(); again.Equal(asked) {
-					_ = s.again(ctx) // Limits notes how it went
+					_ = ask(ctx) // Limits notes how it went
 				}
 				wait = leftAlone
 			}
