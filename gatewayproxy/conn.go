@@ -65,6 +65,8 @@ type conn struct {
 	up       *upstream     // nil while there is none
 	changed  chan struct{} // closed when up changes, and replaced
 	dialling bool
+	attached time.Time     // when the last upstream came
+	pause    time.Duration // before the next is dialled
 	held     *held
 	phase    phase
 	interval time.Duration // of heartbeats, as HELLO said
@@ -223,16 +225,16 @@ func (c *conn) resume(p payload.Payload, frames []byte) error {
 	}
 	c.sight.resumes(app)
 	c.follow(p.Token)
-	u, err := c.upstream(c.ctx)
-	if err != nil {
-		return err
+	if u := c.upNow(); u != nil {
+		c.mu.Lock()
+		if c.phase == fresh {
+			c.phase = resuming
+		}
+		c.mu.Unlock()
+		u.forward(frames)
+		return nil
 	}
-	c.mu.Lock()
-	if c.phase == fresh {
-		c.phase = resuming
-	}
-	c.mu.Unlock()
-	u.forward(frames)
+	c.holdResume(p, frames)
 	return nil
 }
 

@@ -14,7 +14,8 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/internal/wsframe"
 )
 
-// held is an IDENTIFY that waits for its turn.
+// held is an IDENTIFY that waits for its turn, or a RESUME that waits for a connection
+// to Discord.
 type held struct {
 	payload payload.Payload
 	since   time.Time
@@ -112,6 +113,49 @@ func (c *conn) hold(app string, p payload.Payload, frames []byte) {
 		c.mu.Unlock()
 		c.heldEnds(h, err)
 	}()
+}
+
+// holdResume keeps a RESUME until there is a connection to Discord. The bot is read
+// meanwhile: it may leave, or beat.
+func (c *conn) holdResume(p payload.Payload, frames []byte) {
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	h := &held{payload: p, frames: frames, since: time.Now(), cancel: cancel, done: make(chan struct{})}
+	c.mu.Lock()
+	c.held = h
+	c.mu.Unlock()
+	go func() {
+		defer close(h.done)
+		defer cancel(nil)
+		for {
+			u, err := c.upstream(ctx)
+			if err != nil || c.leaves(u, h) {
+				break
+			}
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.held == h {
+			c.held = nil
+		}
+	}()
+}
+
+// leaves sends a RESUME and what has come behind it. It reports whether it did.
+func (c *conn) leaves(u *upstream, h *held) bool {
+	u.write.Lock()
+	defer u.write.Unlock()
+	c.mu.Lock()
+	if c.up != u {
+		c.mu.Unlock()
+		return false
+	}
+	behind := h.behind
+	h.sent, c.held, c.phase = true, nil, resuming
+	c.mu.Unlock()
+	for _, frames := range append([][]byte{h.frames}, behind...) {
+		_ = u.line.Forward(frames) //nolint:errcheck // Whoever reads from there has it, too.
+	}
+	return true
 }
 
 // heldEnds tells what became of it.

@@ -13,9 +13,12 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/internal/gatewayconn"
 )
 
+// firstRedial and mostRedial are between two dials of a connection, of which the first
+// after a connection that lasted for steady is at once.
 const (
 	firstRedial = time.Second
 	mostRedial  = 15 * time.Second
+	steady      = time.Minute
 )
 
 // upstream is a connection to a gateway.
@@ -60,17 +63,18 @@ func (u *upstream) close() error {
 	return u.line.Close()
 }
 
-// stop has its pump stop between two messages, or soon in the midst of one.
+// stop has its pump stop between two messages: at once, or soon in the midst of one
+// (see more).
 func (u *upstream) stop() {
 	u.leaving.Store(true)
-	_ = u.line.SetReadDeadline(time.Now().Add(stopTimeout)) //nolint:errcheck // It is closed, then.
+	_ = u.line.SetReadDeadline(time.Now()) //nolint:errcheck // It is closed, then.
 }
 
 // attach makes u the connection's.
 func (c *conn) attach(u *upstream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.up, c.dialling = u, false
+	c.up, c.dialling, c.attached = u, false, time.Now()
 	if c.ending {
 		u.stop()
 	}
@@ -113,6 +117,9 @@ func (c *conn) upstream(ctx context.Context) (*upstream, error) {
 
 // dial connects to the bot's gateway until that works, or the connection is over.
 func (c *conn) dial() {
+	if !c.paces() {
+		return
+	}
 	for wait := firstRedial; ; wait = min(2*wait, mostRedial) {
 		up, err := c.p.dial(c.ctx, c.way.to, c.wishes.query, c.header)
 		if err == nil {
@@ -131,6 +138,25 @@ func (c *conn) dial() {
 		case <-c.ctx.Done():
 			return
 		}
+	}
+}
+
+// paces waits before a dial if the last connection has ended soon: a gateway that takes
+// connections and closes them must not be dialled as fast as it does. It reports
+// whether the bot is still there.
+func (c *conn) paces() bool {
+	c.mu.Lock()
+	if time.Since(c.attached) >= steady { // also the first one that there is
+		c.pause = 0
+	}
+	pause := c.pause
+	c.pause = min(max(2*pause, firstRedial), mostRedial)
+	c.mu.Unlock()
+	select {
+	case <-time.After(pause):
+		return true
+	case <-c.ctx.Done():
+		return false
 	}
 }
 
