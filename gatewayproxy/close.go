@@ -59,7 +59,9 @@ func (c *conn) discordCloses(frame []byte, code int) {
 		c.sight.closed(code, byDiscord)
 	}
 	_ = c.client.SetReadDeadline(time.Now().Add(closeTimeout)) //nolint:errcheck // It is closed, then.
-	c.toBot(frame)
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_ = c.write(frame) //nolint:errcheck // The connection ends with it. Between two frames it may stand.
 }
 
 // finish ends the connection with a close frame of the proxy's own, once the message

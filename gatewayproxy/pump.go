@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/downstream"
 	"github.com/gatewayqueue/gatewayqueue/internal/wsframe"
@@ -62,6 +63,7 @@ var errStopped = errors.New("stopped between two messages")
 type closeFrame struct {
 	frame []byte
 	code  int
+	among bool // the frames of a message, of which a part has passed
 }
 
 func (e *closeFrame) Error() string { return fmt.Sprintf("Discord has closed with %d", e.code) }
@@ -96,7 +98,7 @@ func (c *conn) pumped(u *upstream, err error) bool {
 	case finishing:
 		_ = u.line.Close() // The same.
 		return true
-	case c.lose(u, code):
+	case (closes == nil || !closes.among) && c.lose(u, code):
 		c.writing.Lock()
 		c.stream.Join()
 		c.writing.Unlock()
@@ -130,6 +132,7 @@ type pump struct {
 	message []byte // of the one that is read, its payload so far
 	reading bool   // one is
 	opcode  byte   // of it
+	late    bool   // it has had its time to end, once it was to stop
 }
 
 func (p *pump) run() error {
@@ -149,6 +152,10 @@ func (p *pump) run() error {
 
 // ends adds to an error whether it came between two messages.
 func (p *pump) ends(err error) error {
+	if closes := (*closeFrame)(nil); errors.As(err, &closes) && p.left == 0 {
+		closes.among = p.open
+		return err
+	}
 	if p.left > 0 || p.open {
 		return midMessage{err}
 	}
@@ -167,10 +174,7 @@ func (p *pump) fill() error {
 	if p.end == len(p.buf) { // it must be: a header or a control frame is always smaller
 		p.grow()
 	}
-	n, err := p.u.in.Read(p.buf[p.end:])
-	if n > 0 {
-		p.u.hear()
-	}
+	n, err := p.more(p.buf[p.end:], p.end > 0)
 	p.end += n
 	switch {
 	case p.end == len(p.buf):
@@ -185,6 +189,21 @@ func (p *pump) fill() error {
 		err = io.ErrNoProgress
 	}
 	return err
+}
+
+// more reads what comes. Once the pump is to stop that ends at once, but for what has
+// begun, which has a moment to end in.
+func (p *pump) more(b []byte, begun bool) (int, error) {
+	n, err := p.u.in.Read(b)
+	if n == 0 && timedOut(err) && p.u.leaving.Load() && !p.late && (begun || p.left > 0 || p.open || p.reading) {
+		p.late = true
+		_ = p.u.line.SetReadDeadline(time.Now().Add(stopTimeout)) //nolint:errcheck // It is closed, then.
+		n, err = p.u.in.Read(b)
+	}
+	if n > 0 {
+		p.u.hear()
+	}
+	return n, err
 }
 
 // grow takes a large buffer for as long as much comes.
@@ -224,7 +243,7 @@ func (p *pump) step(data []byte) (n int, err error) {
 			n, p.left = n+k, p.left-uint64(k)
 			continue
 		}
-		if !p.open && p.u.leaving.Load() {
+		if !p.open && !p.reading && p.u.leaving.Load() {
 			err = errStopped
 			break
 		}
@@ -243,19 +262,24 @@ func (p *pump) step(data []byte) (n int, err error) {
 			}
 			if h.Opcode == wsframe.Close {
 				frame := append([]byte(nil), data[n:n+whole]...)
-				err = &closeFrame{frame, wsframe.CloseCode(frame[h.Size:])}
+				err = &closeFrame{frame: frame, code: wsframe.CloseCode(frame[h.Size:])}
 				break
 			}
 			n += whole
 			continue
 		}
-		if p.reading || !p.open && !p.passing() {
+		if p.reading || !p.open && !p.copied(h) {
 			if n > 0 { // what comes before it first
 				break
 			}
 			return p.read(h, data)
 		}
-		p.look(h, data[n:])
+		if short(h) {
+			if len(data)-n < whole { // it is looked at as a whole
+				break
+			}
+			p.c.looks(h.Opcode, data[n+h.Size:n+whole])
+		}
 		p.open, p.left = !h.Final, h.Payload
 		n += h.Size
 	}
@@ -267,7 +291,16 @@ func (p *pump) step(data []byte) (n int, err error) {
 	return n, err
 }
 
-// passing says that messages are copied unread.
+// copied says that a message which begins with h is copied. One that is cut into
+// frames, and may be short for all that, is not: see short.
+func (p *pump) copied(h wsframe.Header) bool {
+	if !p.passing() {
+		return false
+	}
+	return h.Final || h.Payload > mostLooked || p.c.wishes.compression != downstream.None
+}
+
+// passing says that messages are not read.
 func (p *pump) passing() bool {
 	p.c.writing.Lock()
 	defer p.c.writing.Unlock()
@@ -290,12 +323,11 @@ func (p *pump) read(h wsframe.Header, data []byte) (n int, err error) {
 		at := len(p.message)
 		p.message = append(p.message, make([]byte, rest)...)
 		for at < len(p.message) {
-			k, err := p.u.in.Read(p.message[at:])
+			k, err := p.more(p.message[at:], true)
 			at += k
 			if err != nil {
 				return n, err
 			}
-			p.u.hear()
 		}
 	}
 	if !h.Final {
@@ -309,17 +341,20 @@ func (p *pump) read(h wsframe.Header, data []byte) (n int, err error) {
 // passLarge lets a message pass unread that is too long to be read as a whole.
 func (p *pump) passLarge(h wsframe.Header, data []byte) (n int, err error) {
 	p.c.writing.Lock()
+	passed := p.c.stream.Passing()
 	err = p.c.stream.PassUnread()
 	p.c.writing.Unlock()
 	if err != nil {
 		return 0, fmt.Errorf("a message of Discord's of more than %d MiB, which cannot pass unread: %w", downstream.MaxReady>>20, err)
 	}
-	p.c.log.Warn("a message of Discord's is too long to be read: if it is READY, the bot resumes past the proxy")
-	p.c.p.count(func(s *Stats) { s.Unrewritten++ })
-	begun := p.message
+	if !passed {
+		p.c.log.Warn("a message of Discord's is too long to be read: if it is READY, the bot resumes past the proxy")
+		p.c.p.count(func(s *Stats) { s.Unrewritten++ })
+	}
+	begun, has := p.message, p.reading
 	p.reading, p.message = false, nil
 	p.open, p.left = !h.Final, h.Payload
-	if begun != nil { // what was read of it goes first
+	if has { // what was read of it goes first
 		frame := wsframe.Append(nil, p.opcode, begun)
 		frame[0] &^= 0x80 // not the last one
 		if err := p.c.pass(frame, true); err != nil {
@@ -341,9 +376,13 @@ func (c *conn) pass(p []byte, partly bool) error {
 func (c *conn) passRead(opcode byte, message []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	passed := c.stream.Passing()
 	kind, out, seen, err := c.stream.Message(opcode, message)
 	if err != nil {
 		return fmt.Errorf("a message of Discord's cannot be read: %w", err)
+	}
+	if passed && len(message) <= mostLooked {
+		seen = c.stream.Look(opcode, message)
 	}
 	c.sees(seen)
 	if len(out) == 0 {
@@ -352,14 +391,10 @@ func (c *conn) passRead(opcode byte, message []byte) error {
 	return c.write(wsframe.Append(nil, kind, out))
 }
 
-// look reads short messages among those that are copied: without compression they
-// are what heartbeats are answered with, and what ends a session.
-func (p *pump) look(h wsframe.Header, frame []byte) {
-	whole := h.Size + int(h.Payload)
-	if h.Opcode == wsframe.Continuation || !h.Final || h.Payload > mostLooked || len(frame) < whole {
-		return
-	}
-	p.c.looks(h.Opcode, frame[h.Size:whole])
+// short says that a message is looked at which is copied: without compression heartbeats
+// are answered with such, and sessions ended.
+func short(h wsframe.Header) bool {
+	return h.Opcode != wsframe.Continuation && h.Final && h.Payload <= mostLooked
 }
 
 // mostLooked is up to how many bytes a message is looked at: "reconnect", "invalid
