@@ -128,7 +128,7 @@ func acceptOf(key string) string {
 // ours are headers of one connection only, which are not passed on.
 var ours = map[string]bool{
 	"Connection": true, "Upgrade": true, "Host": true, "Keep-Alive": true, "Te": true, "Trailer": true, "Transfer-Encoding": true,
-	"Proxy-Authorization": true, "Proxy-Connection": true, "Proxy-Authenticate": true, "Content-Length": true,
+	"Proxy-Authorization": true, "Proxy-Connection": true, "Proxy-Authenticate": true, "Content-Length": true, "Expect": true,
 	"Sec-Websocket-Key": true, "Sec-Websocket-Accept": true, "Sec-Websocket-Version": true, "Sec-Websocket-Extensions": true,
 }
 
@@ -222,6 +222,9 @@ func handshake(conn net.Conn, in *bufio.Reader, to gateway, query string, header
 		return nil, fmt.Errorf("the gateway's answer: %w", err)
 	}
 	switch {
+	case answer.StatusCode < 200 && answer.StatusCode != http.StatusSwitchingProtocols, answer.StatusCode/100 == 3:
+		// A library that follows it would leave the proxy.
+		return nil, fmt.Errorf("the gateway answers %s, which is not passed on", answer.Status)
 	case answer.StatusCode != http.StatusSwitchingProtocols:
 		body, _ := io.ReadAll(io.LimitReader(answer.Body, mostAnswer)) //nolint:errcheck // What there is of it.
 		_ = answer.Body.Close()                                        //nolint:errcheck // Read only.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/downstream"
+	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/payload"
 	"github.com/gatewayqueue/gatewayqueue/internal/gatewayconn"
 )
 
@@ -142,6 +143,13 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var theirs *answered
 	switch {
 	case errors.As(err, &own):
+		switch own.status { // what HTTP has an answer say beside it
+		case http.StatusUpgradeRequired:
+			w.Header().Set("Upgrade", "websocket")
+			w.Header().Set("Sec-Websocket-Version", "13")
+		case http.StatusMethodNotAllowed:
+			w.Header().Set("Allow", http.MethodGet)
+		}
 		http.Error(w, "gatewayqueue proxy: "+own.why, own.status)
 	case errors.As(err, &theirs):
 		for name, values := range theirs.header {
@@ -304,7 +312,7 @@ func (c *conn) sees(seen downstream.Seen) {
 func (c *conn) holds() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.held != nil
+	return c.held != nil && c.held.payload.Op == payload.OpIdentify
 }
 
 // looks reads a short message that was copied.

@@ -117,6 +117,12 @@ func (c *sight) take(app string, id, count int) {
 		s = &shard{Shard: Shard{App: app, ID: id}}
 		c.all.shards[k] = s
 	}
+	if c.of != s { // it was another one's
+		c.change(func(before *shard) {
+			before.Held, before.owner = time.Time{}, nil
+			before.become(StateGone)
+		})
+	}
 	c.of, c.appID = s, app
 	s.owner, s.Remote, s.Gateway, s.Count = c, c.remote, c.gateway, max(count, s.Count)
 }
