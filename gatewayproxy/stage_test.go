@@ -47,6 +47,7 @@ type settings struct {
 	discord []gatewaytest.Option
 	proxy   []gatewayproxy.Option
 	limit   gatewayqueue.SessionStartLimit
+	queues  gatewayproxy.Queues // nil is the stage's own queue, whoever comes
 }
 
 func newStage(t *testing.T, set settings) *stage {
@@ -71,7 +72,10 @@ func newStage(t *testing.T, set settings) *stage {
 			s.events = append(s.events, e)
 		}),
 	}
-	s.proxy, err = gatewayproxy.New(gatewayproxy.One(s.queue), append(options, set.proxy...)...)
+	if set.queues == nil {
+		set.queues = gatewayproxy.One(s.queue)
+	}
+	s.proxy, err = gatewayproxy.New(set.queues, append(options, set.proxy...)...)
 	require.NoError(t, err)
 	s.front = httptest.NewServer(s.proxy)
 	t.Cleanup(s.front.Close)
