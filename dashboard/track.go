@@ -27,7 +27,8 @@ type progress struct {
 	Of      int   `json:"of"`
 	Began   int64 `json:"began,omitempty"` // somebody waited where nobody did
 	Ended   int64 `json:"ended,omitempty"`
-	Eta     int64 `json:"eta,omitempty"` // when the last in line gets its turn, if nobody comes
+	Joined  bool  `json:"joined,omitempty"` // it was under way when somebody looked again, so nobody knows when it began
+	Eta     int64 `json:"eta,omitempty"`    // when the last in line gets its turn, if nobody comes
 	Starved bool  `json:"starved,omitempty"`
 }
 
@@ -92,7 +93,7 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 		granted, back = append(granted, came...), append(back, left...)
 	}
 	t.forget()
-	t.advance(out, granted, back, permits)
+	t.advance(out, granted, back, permits, before)
 	out.Progress = t.progress
 	return out
 }
@@ -214,12 +215,12 @@ func (t *tracker) since(rev int) []grant {
 
 // advance moves the progress on. A shard counts once: one that waits again, because its
 // pod has died or its session has ended, is not up, whatever it was granted before.
-func (t *tracker) advance(s state, granted, back []int, permits int) {
+func (t *tracker) advance(s state, granted, back []int, permits int, before int64) {
 	p := &t.progress
 	busy := s.Waiting+permits > 0
 	switch {
 	case busy && (p.Began == 0 || p.Ended != 0), !busy && len(granted) > 0 && !t.straggles():
-		*p = progress{Began: t.now}
+		*p = progress{Began: t.now, Joined: t.now-before > 2*background.Milliseconds()}
 		clear(t.fleet)
 	}
 	for _, shard := range back {

@@ -198,6 +198,17 @@ func TestProgress_ShardsThatIdentifiedBeforeAreOfTheFleet(t *testing.T) {
 	assert.Equal(t, 6, p.Of)
 }
 
+func TestProgress_NobodyKnowsWhenAFleetBeganThatWasUnderWay(t *testing.T) {
+	track := tracker{step: step}
+	waits := closed("00000@a#1", step, 2)
+	assert.True(t, track.take(at(0, waits)).Progress.Joined)
+	track.take(at(6*time.Second, gatewayqueue.BucketStatus{}))
+	track.take(at(time.Hour, gatewayqueue.BucketStatus{}))
+	assert.False(t, track.take(at(time.Hour+time.Second, waits)).Progress.Joined)
+	track.take(at(time.Hour+20*time.Second, gatewayqueue.BucketStatus{}))
+	assert.True(t, track.take(at(2*time.Hour, waits)).Progress.Joined, "nobody looked for an hour")
+}
+
 func TestIdle_SinceWhenABucketIsOpenThoughSomebodyWaits(t *testing.T) {
 	track := tracker{step: step}
 	waits := gatewayqueue.BucketStatus{Waiting: 1, Shards: []int{3}}

@@ -72,18 +72,22 @@ assert.equal(whole(-5), '0 s');
 assert.deepEqual([1, 2, 3, 4, 11, 12, 13, 21, 102, 111].map(nth), ['1st', '2nd', '3rd', '4th', '11th', '12th', '13th', '21st', '102nd', '111th']);
 const full = { budget: { total: 1000, remaining: 900, reset: T + 86340e3, reserve: 10, max_concurrency: 1 } };
 assert.match(shown(bucket({}), T, full).budget.reset, /^full again in 23 h 59 min, Fri.*27.*UTC$/, 'a date, with its zone');
-assert.equal(shown(bucket({}), T, full).budget.reserve, '10 of them are a reserve, never granted');
+assert.equal(shown(bucket({}), T, full).budget.reserve, 'a reserve of 10 is never granted');
 const busy = { waiting: 2, progress: { up: 3, of: 5, began: T - 9000, eta: T + 10500 }, identified: 46, spent_by: 48 };
 assert.deepEqual(shown(bucket({ ...line, permit: true, opens: T + 9000 }), T, busy).fleet, {
   text: '3 of 5 granted', percent: 60, waiting: '2 waiting, 1 dialling', eta: 'the last in line gets its turn in about 11 s', up: '46 shards have identified in this period',
 });
+const done = { progress: { up: 5, of: 5, began: T - 9000, ended: T - 1000 } };
+assert.match(shown(bucket({}), T, done).fleet.eta, /^done in 8\.0 s, Thu/);
+done.progress.joined = true;
+assert.match(shown(bucket({}), T, done).fleet.eta, /^done, Thu/, 'nobody looked when it began');
 assert.equal(shown(bucket({}), T, { ...busy, up: 44 }).fleet.up, '44 shards up, 46 identified in this period');
 assert.match(shown(bucket(line), T, { blocked: [{ reason: 'limits', text: 'the total is 0', cure: 'correct the limits' }] }).notes[0], /^Nothing is granted: the total is 0 \(correct the limits\)\.$/);
 
 // Pods: nobody waits in the place of a dead one.
 const pods = [{ name: 'web-1', lease: T + 2500, waiting: 4, since: T - 3000, permits: [9] }, { name: 'web-0', lease: T - 32e3, dead: true, waiting: 7 }];
 assert.deepEqual(podRows(picture(bucket({}), { pods }), T), [
-  { name: 'web-1', dead: false, waiting: '4', permits: '9', since: '3.0 s', lease: '3 s left' },
+  { name: 'web-1', dead: false, waiting: '4', permits: 'shard 9', since: '3.0 s', lease: '3 s left' },
   { name: 'web-0', dead: true, waiting: '', permits: '', since: '', lease: 'ended 32 s ago' },
 ]);
 

@@ -20,7 +20,7 @@ function spread(list, n) {
   const fit = Math.max(1, Math.floor(width / (small ? narrow ? 100 : 130 : narrow ? 145 : 180)));
   let columns = Math.min(fit, n) || 1;
   const empty = c => (c - n % c) % c;
-  for (let c = columns - 1; c >= 2 * fit / 3; c--) if (empty(c) < empty(columns)) columns = c;
+  for (let c = columns - 1; c >= fit * (small ? 3 / 4 : 2 / 3); c--) if (empty(c) < empty(columns)) columns = c;
   list.classList.toggle('brief', small || width / columns < 215); // the heading says what the numbers are of
   if (list.style.getPropertyValue('--columns') !== String(columns)) list.style.setProperty('--columns', String(columns));
 }
@@ -31,7 +31,10 @@ function newCell(list) {
   attr(button, 'aria-haspopup', 'dialog');
   const number = make('span', 'number', top), word = make('span', 'word', number);
   word.textContent = 'Bucket ';
-  const cell = { el, number: make('span', '', number), slot: make('span', 'slot', top), shut: make('span', 'bar', button) };
+  const cell = { el, number: make('span', '', number), shut: make('span', 'bar', button) };
+  const slot = make('span', 'slot', top);
+  cell.word = make('span', 'word', slot);
+  cell.slot = make('span', '', slot);
   attr(cell.shut, 'aria-hidden', 'true'); // the words say it
   make('span', '', cell.shut);
   cell.who = make('span', 'who', button);
@@ -46,7 +49,8 @@ function drawCell(cell, b) {
   cell.id = b.id;
   if (cell.kind !== b.kind) cell.el.className = 'bucket ' + (cell.kind = b.kind);
   put(cell.number, String(b.id));
-  put(cell.slot, b.text);
+  put(cell.word, b.word);
+  put(cell.slot, b.text.slice(b.word.length));
   cell.shut.firstElementChild.style.width = b.part + '%';
   put(cell.who, b.who);
   put(cell.count, b.waiting ? b.waiting + ' waiting' : '');

@@ -45,10 +45,11 @@ const SUMMARY = { next: 'about to be granted', late: 'open and not taken', block
 // queue itself says so for a while), blocked, unknown (the picture is old).
 function bucketView(b, state, t, old) {
   const left = (b.opens || 0) - t, first = nextOf(b);
-  const shown = { id: b.id, kind: 'open', text: 'open', part: 0, who: '', waiting: b.waiting || 0, line: lineOf(b) };
+  const shown = { id: b.id, kind: 'open', word: '', text: 'open', part: 0, who: '', waiting: b.waiting || 0, line: lineOf(b) };
   if (left > 0 && !(old && b.permit)) { // a permit is renewed, or reported; a window runs its time
     shown.kind = b.permit ? 'permit' : b.holder ? 'closed' : 'held';
-    shown.text = (b.permit ? 'permit ≤ ' : shown.kind + ' ') + span(left);
+    shown.word = shown.kind + ' '; // for which small cells have no room, though their looks say it
+    shown.text = shown.word + (b.permit ? '≤ ' : '') + span(left);
     shown.part = Math.min(100, 100 * left / state.step);
     shown.who = !b.holder ? 'by no shard' : place(b.holder);
   } else if (old) {
@@ -88,7 +89,7 @@ function fleetView(state, t, local, buckets) {
     waiting: (state.waiting ? state.waiting + ' waiting' : 'nobody waits') + (dialling ? ', ' + dialling + ' dialling' : ''),
     eta: p.starved ? (state.budget.unknown ? 'nothing is granted until the budget is known' : 'the budget does not last: the rest waits for the reset')
       : state.waiting && p.eta ? 'the last in line gets its turn in about ' + whole(p.eta - t)
-        : p.ended ? 'done in ' + span(p.ended - p.began) + ', ' + date(local(p.ended)) : '',
+        : p.ended ? 'done' + (p.joined ? '' : ' in ' + span(p.ended - p.began)) + ', ' + date(local(p.ended)) : '',
     up: (state.up === undefined ? '' : many(state.up, 'shard') + ' up, ') + (state.spent_by ? state.identified + (state.up === undefined ? (state.identified === 1 ? ' shard has' : ' shards have') : '') +
       ' identified in this period' : 'no identify in this period yet'),
   };
@@ -103,7 +104,7 @@ function budgetView(b, t, local) {
     low: percent < 20,
     reset: b.unknown ? 'nothing is granted until a pod has seeded it' : b.reset ? 'full again in ' + whole(b.reset - t) + ', ' + date(local(b.reset))
       : 'no period has begun: it does with an identify',
-    reserve: b.reserve ? b.reserve + ' of them are a reserve, never granted' : '',
+    reserve: b.reserve ? 'a reserve of ' + b.reserve + ' is never granted' : '',
   };
 }
 
@@ -129,7 +130,7 @@ function podRows(picture, t) {
     name: p.name,
     dead: !!p.dead,
     waiting: p.dead ? '' : String(p.waiting || 0),
-    permits: (p.permits || []).length ? p.permits.join(' ') : p.dead ? '' : '–',
+    permits: (p.permits || []).length ? (p.permits.length === 1 ? 'shard ' : 'shards ') + p.permits.join(' ') : p.dead ? '' : '–',
     since: p.since && !p.dead ? span(t - p.since) : p.dead ? '' : '–',
     lease: p.dead ? 'ended ' + whole(t - p.lease) + ' ago' : p.lease > t ? whole(p.lease - t) + ' left' : 'due',
   }));

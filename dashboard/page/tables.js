@@ -18,7 +18,7 @@ function drawPods(rows, state) {
     for (let i = 0; i < 4; i++) make('td', '', row);
   }, (row, p) => {
     attr(row, 'class', p.dead ? 'dead' : '');
-    attr(row.cells[0].firstElementChild, 'class', 'swatch' + hueOf(p.name, state.pods));
+    attr(row.cells[0].firstElementChild, 'class', 'swatch' + hueOf(p.name));
     put(row.cells[0].lastElementChild, p.name);
     [p.waiting, p.since, p.permits, p.lease].forEach((text, i) => put(row.cells[i + 1], text));
   });

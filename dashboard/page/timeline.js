@@ -4,18 +4,23 @@ const ROWS = 96; // more buckets than this do not fit
 const bars = new Map();
 let laid = '', moving = null;
 
-// hueOf gives each pod a colour while there are no more than there are colours. Its name says the same.
+// hueOf gives each pod a colour, while there are no more than there are colours. Its name says the same.
 const HUES = 8;
 const hues = new Map();
-function hueOf(pod, pods) {
-  if (!pod || pods.length < 2) return '';
+function hueOf(pod) {
   if (!hues.has(pod)) {
-    for (const name of hues.keys()) if (hues.size >= HUES && !pods.some(p => p.name === name)) hues.delete(name);
+    if (hues.size >= HUES) forgetHues();
     const taken = new Set(hues.values()), free = [...Array(HUES).keys()].find(n => !taken.has(n));
-    if (free === undefined) return '';
+    if (!pod || free === undefined) return '';
     hues.set(pod, free);
   }
   return ' hue' + hues.get(pod);
+}
+
+// forgetHues frees the colours of pods that are shown nowhere any more.
+function forgetHues() {
+  const shown = new Set([...picture.state.pods.map(p => p.name), ...[...grants.values()].map(g => g.pod)]);
+  for (const name of hues.keys()) if (!shown.has(name)) hues.delete(name);
 }
 
 function drawTimeline(state, grants, t, offset) {
@@ -58,8 +63,8 @@ function drawTimeline(state, grants, t, offset) {
     el.version = version;
     bars.set(g.id, el);
     const x = (g.at - base(t)) * scale, w = Math.max(3, (g.until - g.at) * scale - 1), y = i * row + 4, h = row - (row < 10 ? 1 : 4);
-    svg('rect', { class: 'g' + (g.permit ? ' permit' : g.not_sent ? ' unsent' : hueOf(g.pod, state.pods)), x, y, width: w, height: h, rx: Math.min(4, h / 3) }, el);
-    svg('rect', { class: g.permit || g.not_sent ? 'permit-mark' : 'mark' + hueOf(g.pod, state.pods), x, y, width: 3, height: h }, el);
+    svg('rect', { class: 'g' + (g.permit ? ' permit' : g.not_sent ? ' unsent' : hueOf(g.pod)), x, y, width: w, height: h, rx: Math.min(4, h / 3) }, el);
+    svg('rect', { class: g.permit || g.not_sent ? 'permit-mark' : 'mark' + hueOf(g.pod), x, y, width: 3, height: h }, el);
     if (g.not_sent) svg('path', { class: 'cross', d: `M${x + 6} ${y + 2}l${h - 4} ${h - 4}m0 ${4 - h}l${4 - h} ${h - 4}` }, el);
     else if (h >= 10 && w > 22) svg('text', { class: 'in-bar', x: x + 8, y: y + h / 2 + 4 }, el).textContent = g.shard;
     svg('title', {}, el).textContent = clock(g.at - offset) + ', bucket ' + g.bucket + ': ' + place(g);
