@@ -106,7 +106,12 @@ type author struct {
 	w      wire
 	stream bytes.Buffer
 	zlib   *zlib.Writer
-	pings  int
+}
+
+// start gives an author a seed.
+func (a *author) start(seed uint64) *author {
+	a.Rand = rand.New(rand.NewPCG(seed, 3))
+	return a
 }
 
 func (a *author) size() int {
@@ -190,7 +195,6 @@ func (a *author) frames(l *line, kind byte, text []byte) (out []byte) {
 		out = append(out, l.frame(first, text[:n])...)
 		first, text = wsframe.Continuation, text[n:]
 		for range a.IntN(2) {
-			a.pings++
 			out = append(out, l.frame(0x80|wsframe.Ping+byte(a.IntN(2)), []byte(a.text(a.IntN(126))))...)
 		}
 	}
@@ -269,7 +273,7 @@ func TestDifferential_HoweverItIsCut(t *testing.T) {
 		for seed := range uint64(3) {
 			t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) {
 				t.Parallel()
-				a := &author{Rand: rand.New(rand.NewPCG(seed, 3)), T: t, w: w}
+				a := (&author{T: t, w: w}).start(seed)
 				g, q, tapes := newGateway(t), newGate(), &tapes{}
 				s := newStage(t, settings{proxy: []gatewayproxy.Option{gatewayproxy.WithGateway(g.url), tapes.option()}, queues: q.queues()})
 				bot := s.raw(s.url, w)
