@@ -1,6 +1,8 @@
 // Package dashboard is a page that shows a queue live: its buckets and lines,
-// the progress of a fleet that starts, the budget and who has spent it, and the
-// grants of the last minutes.
+// the progress of a fleet that starts, the budget and who has spent it, pods, and
+// the grants of the last minutes. It shows what its last look at the queue says, and
+// says so when that is old: what is shown at a moment is a pure function of the two
+// (page/picture.js).
 //
 // It needs no build step and loads nothing from elsewhere. All viewers share one
 // poll of the queue's status; they hear of changes by server-sent events.

@@ -76,9 +76,11 @@ func TestItOnlyReads(t *testing.T) {
 
 // event is what a stream brings, as far as tests look at it.
 type event struct {
-	State *struct {
+	About, Page string
+	State       *struct {
 		App      string
 		Waiting  int
+		Up       *int
 		Progress struct {
 			Up, Of int
 			Eta    int64
@@ -175,6 +177,64 @@ func TestViewersHearOfChangesAndAllShareOnePoll(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	most := int64(time.Since(start)/(20*time.Millisecond)) + 2
 	assert.LessOrEqual(t, queue.count.Load()-before, most, "however many view, one looks")
+}
+
+func TestStream_TheFirstEventSaysWhatServesAndWhoIsUp(t *testing.T) {
+	queue := &looks{}
+	queue.show(gatewayqueue.Status{App: "1"}, nil)
+	up := atomic.Int64{}
+	up.Store(-1)
+	board := dashboard.New(queue, dashboard.WithInterval(20*time.Millisecond), dashboard.WithAbout("gatewayqueue, in memory"),
+		dashboard.WithUp(func() int { return int(up.Load()) }))
+	server := httptest.NewServer(board)
+	defer server.Close()
+	defer board.Close()
+	events := stream(t, server.URL)
+	first := next(t, events)
+	assert.Equal(t, "gatewayqueue, in memory", first.About)
+	assert.NotEmpty(t, first.Page)
+	assert.Nil(t, first.State.Up, "it does not know yet")
+	up.Store(0)
+	second := next(t, events)
+	require.NotNil(t, second.State.Up)
+	assert.Zero(t, *second.State.Up, "0 is known")
+	assert.Empty(t, second.About+second.Page)
+}
+
+// A window that runs out between two looks, with somebody waiting for it, is looked at
+// as soon as its next grant is made; and a page hears each second that its picture is
+// fresh, though nothing changes.
+func TestPoll_LooksWhenAWindowHasRunOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := &looks{}
+		start := time.Now()
+		queue.show(gatewayqueue.Status{Time: start, Buckets: []gatewayqueue.BucketStatus{{Closed: 300 * time.Millisecond, Waiting: 1, Shards: []int{7}}}}, nil)
+		board := dashboard.New(queue)
+		client := newPipeServer(t, board)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://queue/events", http.NoBody)
+		require.NoError(t, err)
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		seen := make(chan string, 100)
+		go func() {
+			for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+				if strings.HasPrefix(lines.Text(), "event: seen") {
+					seen <- lines.Text()
+				}
+			}
+		}()
+		time.Sleep(340 * time.Millisecond)
+		synctest.Wait()
+		assert.EqualValues(t, 1, queue.count.Load())
+		time.Sleep(20 * time.Millisecond)
+		synctest.Wait()
+		assert.EqualValues(t, 2, queue.count.Load(), "50 ms after the window")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		assert.InDelta(t, 10, len(seen), 1)
+		resp.Body.Close()
+		require.NoError(t, board.Close())
+	})
 }
 
 func TestAQuietQueueSendsNothingAndNobodyLooksWhenNobodyViews(t *testing.T) {

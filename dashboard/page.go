@@ -22,8 +22,9 @@ var scripts = []string{"words.js", "picture.js", "detail.js", "dom.js", "cards.j
 var page = newPage()
 
 type document struct {
-	html   []byte
-	policy string
+	html    []byte
+	policy  string
+	version string // differs from that of any other page
 }
 
 func newPage() document {
@@ -31,8 +32,9 @@ func newPage() document {
 	for _, name := range scripts {
 		script += read(name)
 	}
+	html := strings.NewReplacer("/*style*/", style, "/*script*/", script).Replace(read("page.html"))
 	return document{
-		html: []byte(strings.NewReplacer("/*style*/", style, "/*script*/", script).Replace(read("page.html"))),
+		html: []byte(html), version: hash(html),
 		policy: strings.Join([]string{
 			"default-src 'none'", "script-src " + hash(script), "style-src " + hash(style), "connect-src 'self'",
 			"img-src data:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",

@@ -34,7 +34,8 @@ func (v *viewer) wake() {
 // message is one event: the state if it has changed, and the grants that are
 // new or have changed.
 type message struct {
-	About   string          `json:"about,omitempty"` // of the first event
+	About   string          `json:"about,omitempty"` // this and the next of the first event only
+	Page    string          `json:"page,omitempty"`  // which page this server has: another one is loaded
 	Now     int64           `json:"now"`             // ms, of the last good look, on the queue's clock
 	Age     int64           `json:"age"`             // ms since that look
 	State   json.RawMessage `json:"state,omitempty"`
@@ -70,17 +71,19 @@ func (b *Dashboard) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	quiet := time.NewTimer(pulse)
 	defer quiet.Stop()
-	sent, sentGrants, about := 0, 0, b.about
+	sent, sentGrants := 0, 0
+	about, version := b.about, page.version
 	for {
 		text := ""
 		b.mu.Lock()
 		if b.rev != sent {
-			m := message{About: about, Now: b.tracker.now, Age: time.Since(b.seen).Milliseconds(), State: b.board, Trouble: b.trouble}
+			m := message{About: about, Page: version, Now: b.tracker.now, Age: time.Since(b.seen).Milliseconds(), State: b.board, Trouble: b.trouble}
 			m.Grants = b.tracker.since(sentGrants)
 			if data, err := json.Marshal(m); err == nil {
 				text = "data: " + string(data) + "\n\n"
 			}
-			sent, sentGrants, about = b.rev, b.tracker.rev, ""
+			sent, sentGrants = b.rev, b.tracker.rev
+			about, version = "", ""
 		}
 		wait := b.pulse()
 		b.mu.Unlock()

@@ -4,6 +4,7 @@ const still = matchMedia('(prefers-reduced-motion: reduce)');
 const picture = { state: null, seen: 0, offset: 0, link: 'connecting' }; // see picture.js
 let grants = new Map(); // by number
 const PAST = 5 * 60e3; // for so long the server keeps grants, too
+let version = ''; // of the page, by the server
 let said = 0;
 
 // now is the moment on the queue's clock.
@@ -14,6 +15,8 @@ function listen() {
   stream.onopen = () => setLink(picture.state ? picture.link : 'connecting');
   stream.onmessage = event => {
     const m = JSON.parse(event.data);
+    if (m.page && version && m.page !== version) location.reload(); // another server: it tells what its own page understands
+    version = m.page || version;
     confirmed(m);
     if (m.about) put($('about'), m.about);
     if (m.state) picture.state = m.state;
