@@ -28,10 +28,10 @@ func quick(args ...string) []string {
 	return append([]string{"demo", "--window", "300ms", "--margin", "60ms"}, args...)
 }
 
-// figure is a line of the table.
+// figure is a line of the summary.
 func figure(t *testing.T, r result, name string) string {
 	t.Helper()
-	found := regexp.MustCompile(`(?m)^│ ` + name + ` +│ (.*?) +│$`).FindStringSubmatch(r.out)
+	found := regexp.MustCompile(`(?m)^ +` + name + `  (.*)$`).FindStringSubmatch(r.out)
 	require.NotNil(t, found, "no %q in:\n%s%s", name, r.out, r.err)
 	return found[1]
 }
@@ -54,16 +54,17 @@ func TestDemoBringsAllShardsUp(t *testing.T) {
 	t.Parallel()
 	got := run(t, quick()...)
 	assertAllUp(t, got)
-	assert.Equal(t, "1000 before, 984 after", figure(t, got, "budget"))
+	assert.Equal(t, "1000 before, 984 after, reserve 0", figure(t, got, "budget"))
 	assert.Equal(t, "pod-1 4, pod-2 4, pod-3 4, pod-4 4", figure(t, got, "grants per pod"))
-	assert.Contains(t, got.out, "Redis is embedded")
+	assert.Contains(t, got.out, "gatewayqueue status --watch --redis redis://127.0.0.1:")
+	assert.NotRegexp(t, `[│─█░╭]`, got.out, "plain where there is no terminal")
 }
 
 func TestDemoOfProcesses(t *testing.T) {
 	t.Parallel()
 	got := run(t, quick("--processes")...)
 	assertAllUp(t, got)
-	assert.Equal(t, "1000 before, 984 after", figure(t, got, "budget"))
+	assert.Equal(t, "1000 before, 984 after, reserve 0", figure(t, got, "budget"))
 	assert.Equal(t, "pod-1 4, pod-2 4, pod-3 4, pod-4 4", figure(t, got, "grants per pod"))
 }
 
@@ -102,7 +103,7 @@ func TestBudgetThatDoesNotLastIsKept(t *testing.T) {
 	got := run(t, quick("--remaining", "6", "--total", "10")...)
 	assert.Zero(t, got.code, got.err)
 	var up, waiting, after int
-	_, err := fmt.Sscanf(figure(t, got, "shards up"), "%d of 16; %d must wait for the budget's reset", &up, &waiting)
+	_, err := fmt.Sscanf(figure(t, got, "shards up"), "%d of 16, %d must wait for the budget's reset", &up, &waiting)
 	require.NoError(t, err)
 	_, err = fmt.Sscanf(figure(t, got, "budget"), "6 before, %d after", &after)
 	require.NoError(t, err)
@@ -110,7 +111,8 @@ func TestBudgetThatDoesNotLastIsKept(t *testing.T) {
 	assert.Equal(t, 6, up+after, "each unit was spent on one shard, or not at all")
 	assert.Equal(t, 16, up+waiting)
 	assert.Equal(t, "0", figure(t, got, "over budget"))
-	assert.Contains(t, got.out, "gave up: gatewayqueue: the budget is exhausted")
+	assert.Contains(t, got.out, "must wait for the reset: the budget is exhausted")
+	assert.Contains(t, got.out, "The budget is short: 6 left for 16 shards: 10 will wait until the reset.")
 }
 
 func TestPlots(t *testing.T) {
@@ -211,5 +213,5 @@ func TestDemoOutlivesItsRedis(t *testing.T) {
 	assertAllUp(t, got)
 	assert.Contains(t, got.out, "Redis is away: ")
 	assert.Contains(t, got.out, "Redis is back")
-	assert.Equal(t, "1000 before, 984 after", figure(t, got, "budget"), "the state was lost, the count was not")
+	assert.Equal(t, "1000 before, 984 after, reserve 0", figure(t, got, "budget"), "the state was lost, the count was not")
 }

@@ -8,6 +8,8 @@
 //	gatewayqueue status        looks at a running queue
 //	gatewayqueue demo          shows pods at work under a judge
 //	gatewayqueue fake-discord  is Discord for bots of any language, and judges them
+//	gatewayqueue version       which commit it was built from
+//	gatewayqueue completion    makes a shell complete its commands and flags
 package main
 
 import (

@@ -12,6 +12,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/proxy"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/status"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/version"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/wait"
 )
 
@@ -29,8 +30,9 @@ that no shard identifies before Discord lets it.`,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SetFlagErrorFunc(cli.FlagError)
-	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(demo.Command(), fakediscord.Command(), pod.Command(), proxy.Command(), serve.Command(), status.Command(), wait.Command())
+	cmd.Version = version.Text()
+	cmd.SetVersionTemplate("{{.Version}}\n")
+	cmd.AddCommand(demo.Command(), fakediscord.Command(), pod.Command(), proxy.Command(), serve.Command(), status.Command(), version.Command(), wait.Command())
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -51,15 +52,16 @@ func TestStatusShowsARunningQueue(t *testing.T) {
 
 	got := run(t, "status", "--redis", "redis://"+server.Addr, "--app", "1234")
 	assert.Zero(t, got.code, got.err)
-	assert.Contains(t, got.out, "queue  1234  max_concurrency 2, 1 pod, at ")
+	assert.Contains(t, got.out, " queue 1234, max_concurrency 2, at ")
+	assert.Contains(t, got.out, "    pods  1: pod-1\n")
 	assert.Contains(t, got.out, "2 in line")
-	assert.Contains(t, got.out, "699 of 1000 left, resets in ")
-	assert.Regexp(t, `(?m)^ +0  closed .* s  \d@pod-1 +2: \d@pod-1 \d@pod-1$`, got.out)
-	assert.Regexp(t, `(?m)^ +1  open +-$`, got.out)
+	assert.Contains(t, got.out, "699 of 1000 left, reserve 10 by default, resets in ")
+	assert.Regexp(t, `(?m)^ +0  closed .* s  \d@pod-1 +2  \d@pod-1 \d@pod-1$`, got.out)
+	assert.Regexp(t, `(?m)^ +1  open +- +-$`, got.out)
 	assert.NotContains(t, got.out, "\x1b")
 
 	again := run(t, "status", "--redis", "redis://"+server.Addr)
-	assert.Contains(t, again.out, "queue  1234 ", "the only queue needs no --app")
+	assert.Contains(t, again.out, " queue 1234,", "the only queue needs no --app")
 }
 
 func TestStatusAsJSON(t *testing.T) {
@@ -160,12 +162,89 @@ func TestStatus_SaysWhatKeepsAQueueFromGranting(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return client.HExists(t.Context(), "identify:{limited}:limits", "source_error").Val()
 	}, time.Minute, 20*time.Millisecond)
-	assert.Regexp(t, `(?m)^ +source  failed, asked again in (1 h 0 min|59 min \d+ s): rate limited$`, shown("limited"))
-	assert.Contains(t, shown("limited"), "nothing is granted until a pod has seeded it")
+	assert.Regexp(t, `(?m)^ +source  the limits could not be asked for: rate limited, asked again in (1 h 0 min|59 min \d+ s)$`, shown("limited"))
+	assert.Contains(t, shown("limited"), "no limits yet, so nothing is granted")
 
 	none, err := redisqueue.New(client, redisqueue.WithApp("none"), redisqueue.WithFreshStart())
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, none.Close()) })
 	require.NoError(t, none.Update(t.Context(), gatewayqueue.SessionStartLimit{MaxConcurrency: 1}))
 	assert.Contains(t, shown("none"), "under these limits nothing is ever granted: the total is 0")
+}
+
+func TestStatus_OfAServer(t *testing.T) {
+	t.Parallel()
+	s := serve(t, []string{"GATEWAYQUEUE_AUTH_TOKEN=" + authToken}, "--fresh-start", "--max-concurrency", "2")
+	look := func(token string, args ...string) result {
+		cmd := command(t, append([]string{"status"}, args...)...)
+		cmd.Env = append(cmd.Env, "GATEWAYQUEUE_URL="+s.URL, "REDIS_URL=redis://127.0.0.1:1")
+		if token != "" {
+			cmd.Env = append(cmd.Env, "GATEWAYQUEUE_AUTH_TOKEN="+token)
+		}
+		return finish(t, cmd, func() {})
+	}
+	got := look(authToken)
+	require.Zero(t, got.code, got.err)
+	assert.Contains(t, got.out, " queue in memory, max_concurrency 2, at ")
+	assert.Contains(t, got.out, s.URL)
+	assert.Contains(t, got.out, "1000 of 1000 left, reserve 0, ")
+	assert.Contains(t, got.out, "waiting  nobody, every bucket is open: the queue is at rest")
+	assert.NotContains(t, got.out, "pods")
+	got = look(authToken, "--json")
+	var status gatewayqueue.Status
+	require.NoError(t, json.Unmarshal([]byte(got.out), &status))
+	assert.Len(t, status.Buckets, 2)
+
+	assert.Equal(t, result{"", "gatewayqueue status: server at " + s.URL + ": the server asks for a token (401): put it into $GATEWAYQUEUE_AUTH_TOKEN, or type --auth-token-file FILE\n", 1}, look(""))
+	assert.Contains(t, look("another-token-of-24-bytes").err, "the server refuses the token")
+	for url, want := range map[string]string{
+		"http://127.0.0.1:1":                       "nothing listens there: start gatewayqueue serve, or correct --url",
+		"http://x.invalid":                         "there is no such host",
+		strings.Replace(s.URL, "http", "https", 1): "is it http:// or https://?",
+	} {
+		got := run(t, "status", "--url", url)
+		assert.Equal(t, 1, got.code, url)
+		assert.Contains(t, got.err, want, url)
+		assert.Equal(t, 1, strings.Count(got.err, "\n"), got.err)
+	}
+}
+
+func TestStatus_NamesTheValueThatIsWrongAndWhatToType(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := server.Client(t)
+	queueOf(t, server, "a")
+	queueOf(t, server, "a", 0)
+	url := "redis://" + server.Addr
+	typed := regexp.MustCompile(`type redis-cli -u ` + url + ` (\S+) '(\S+)'(?: (\S+))?`)
+	for _, c := range []struct{ command, is string }{
+		{"HSET limits total banana", `identify:{a}:limits total is "banana"`},
+		{"HSET limits max_concurrency 99999", `identify:{a}:limits max_concurrency is "99999"`},
+		{"HSET limits closed_until soon", `identify:{a}:limits closed_until is "soon"`},
+		{"SET remaining banana", `identify:{a}:remaining is "banana"`},
+	} {
+		words := strings.Fields(c.command)
+		words[1] = "identify:{a}:" + words[1]
+		before := client.Dump(t.Context(), words[1]).Val()
+		args := make([]any, len(words))
+		for i, word := range words {
+			args[i] = word
+		}
+		require.NoError(t, client.Do(t.Context(), args...).Err())
+		for _, command := range []string{"status", "wait --shard 1 --timeout 30s"} {
+			got := run(t, append(strings.Fields(command), "--redis", url, "--app", "a")...)
+			assert.NotZero(t, got.code, c.command)
+			assert.Contains(t, got.err, c.is, command)
+			assert.Equal(t, 1, strings.Count(got.err, "\n"), got.err)
+			assert.NotContains(t, got.err, "redisqueue:")
+			cure := typed.FindStringSubmatch(got.err)
+			require.NotNil(t, cure, got.err)
+			assert.Equal(t, words[1], cure[2])
+			if words[0] == "HSET" {
+				assert.Equal(t, map[string]string{"closed_until": "HDEL"}[words[2]] == "HDEL", cure[1] == "HDEL", got.err)
+			}
+		}
+		require.NoError(t, client.RestoreReplace(t.Context(), words[1], 0, before).Err())
+		assert.Zero(t, run(t, "status", "--redis", url).code)
+	}
 }

@@ -74,6 +74,10 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"wait --shard 1 --url x --redis y":    "gatewayqueue wait: --url and --redis do not go together: the queue is behind one of them",
 		"status --watch 2s":                   `gatewayqueue status: argument "2s" is not wanted: a time for --watch is written as --watch=2s`,
 		"status --watch=1ms":                  `gatewayqueue status: --watch is "1ms": want a time with its unit from 100ms to 1h, such as 1s`,
+		"status --url x --redis y":            "gatewayqueue status: --url and --redis do not go together: the queue is behind one of them",
+		"status --url x":                      "gatewayqueue status: --url is no address of a server: want one such as http://queue:8080",
+		"status --auth-token-file x":          "gatewayqueue status: --auth-token-file needs --url",
+		"version now":                         `gatewayqueue version: argument "now" is not wanted: gatewayqueue version takes only flags`,
 		"status now":                          `gatewayqueue status: argument "now" is not wanted: gatewayqueue status takes only flags`,
 		"fake-discord --remaining 1001":       "gatewayqueue fake-discord: --remaining is 1001: want 0 to --total, which is 1000",
 		"fake-discord --latency soon":         `gatewayqueue fake-discord: --latency is "soon": want a time with its unit such as 300ms, a range such as 100ms-2s, or never`,
@@ -159,4 +163,11 @@ func TestProgramsDocNamesEveryCommand(t *testing.T) {
 			assert.Contains(t, doc, "gatewayqueue "+name[1]+" ", "main.go begins with what the program is")
 		}
 	}
+}
+
+func TestVersion_NamesTheCommit(t *testing.T) {
+	t.Parallel()
+	want := `^gatewayqueue \S+ \(commit ([0-9a-f]{40}|unknown: ).*\), go1\S* \S+/\S+\n$`
+	assert.Regexp(t, want, run(t, "version").out)
+	assert.Equal(t, run(t, "version"), run(t, "--version"))
 }

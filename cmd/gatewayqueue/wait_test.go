@@ -280,3 +280,17 @@ func TestWait_ReplicasThatAreAskedFor(t *testing.T) {
 		assert.Contains(t, got.err, row.err)
 	}
 }
+
+func TestWait_SaysInWordsOfAShellWhyItIsTooLate(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, "--fresh-start", "--max-concurrency", "4", "--window", "50s")
+	code, _ := s.get("/?shard=3")
+	require.Equal(t, 200, code)
+	got := run(t, "wait", "--shard", "3", "--url", s.URL, "--timeout", "1s")
+	assert.Equal(t, 124, got.code)
+	assert.Regexp(t, `^gatewayqueue wait: not within 1s: bucket 3 opens in \d+\.\d s \(nothing was spent; without --timeout it waits for its turn\)\n$`, got.err)
+	assert.NotContains(t, got.err, "context")
+	got = run(t, "wait", "--shard", "0", "--url", "http://127.0.0.1:1", "--timeout", "300ms")
+	assert.Equal(t, 124, got.code)
+	assert.Contains(t, got.err, "not within 300ms: server at http://127.0.0.1:1: nothing listens there: start gatewayqueue serve, or correct --url")
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -41,8 +42,15 @@ type Signalled struct{ Signal os.Signal }
 
 func (e Signalled) Error() string { return "stopped (" + e.Signal.String() + ")" }
 
-// OneLine is the text of an error, also of one that joins several.
-func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+// packages begin errors of the library, which tells their callers in Go where to
+// look. A user of the program has no use for them.
+var packages = regexp.MustCompile(`(^|[:;(] ?)(?:(?:redisqueue|gatewayqueue|httpqueue): )+`)
+
+// OneLine is the text of an error, also of one that joins several, in words of a
+// user of the program.
+func OneLine(err error) string {
+	return packages.ReplaceAllString(strings.ReplaceAll(err.Error(), "\n", "; "), "$1")
+}
 
 // ExitCode is what the program exits with after err.
 func ExitCode(err error) int {

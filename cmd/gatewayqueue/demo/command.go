@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
-	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
@@ -30,7 +29,8 @@ strict judge counts what Discord would punish: two identifies of one bucket
 (shard ID % max_concurrency) within a window, and more identifies than the
 daily budget allows. Nothing is sent to Discord.
 
-It takes about 16 s as it is. It exits with 0 if the judge has nothing to
+On a terminal it fills the screen: ? shows the keys, q ends it with the summary so
+far. It takes about 16 s as it is. It exits with 0 if the judge has nothing to
 punish, with 1 if it has or if something fails, with 2 if a flag is refused.`,
 		Example: `  gatewayqueue demo                                   16 shards, 4 pods, an embedded Redis
   gatewayqueue demo --processes --kill-pod            pods are processes, and one is killed
@@ -70,11 +70,8 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 		return err
 	}
 	defer watch.close()
-	for _, line := range c.intro(redis) {
-		fmt.Fprintln(out, line)
-	}
-	screen := newScreen(c, out, judge, watch, cancel)
-	f.note, watch.note = screen.note, screen.note
+	screen := newScreen(c, out, judge, watch, redis, cancel)
+	f.note, f.moment, watch.note = screen.note, screen.moment, screen.note
 	f.ledger = newLedger(c.Shards, c.MaxConcurrency, screen.shard)
 	screen.begin(f.ledger)
 	closeJudge, err := f.hire(redis)
@@ -88,15 +85,24 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 	calls := f.stop()
 	stopWatching()
 	screen.end()
-	if runErr != nil {
+	stopped := errors.As(runErr, new(cli.Signalled))
+	if runErr != nil && !stopped && !errors.Is(runErr, errEnough) {
 		return runErr
 	}
 	r := newReport(f, watch.now().status, calls, f.ledger.started.Sub(judged))
+	r.cut = runErr != nil
 	if err := r.nothing(redis.Explain); err != nil {
 		return err
 	}
-	if _, err := picture.Fprintln(out, r.table()); err != nil {
+	follow := 0
+	if c.Plot != "" || c.Keep {
+		follow = 1
+	}
+	if err := screen.summary(r.screen(), follow); err != nil {
 		return err
+	}
+	if stopped {
+		return runErr
 	}
 	if c.Plot != "" {
 		if err := r.timeline().Save(c.Plot); err != nil {

@@ -29,6 +29,7 @@ type fleet struct {
 	template spec // what all pods have in common
 	recruit  func(context.Context, spec) (member, error)
 	note     func(string)
+	moment   func(string)
 	orphans  sync.WaitGroup // the goroutine that kills
 
 	// Written by run, and then by killOne only, which stop waits for.
@@ -41,7 +42,7 @@ type fleet struct {
 // are still there then: end them with stop.
 func (f *fleet) run(ctx context.Context) error {
 	for i := range f.Pods {
-		if _, err := f.enlist(ctx, fmt.Sprintf("pod-%d", i+1), f.share(i)); err != nil {
+		if _, err := f.enlist(ctx, podName(i), f.share(i)); err != nil {
 			return err
 		}
 	}
@@ -59,6 +60,8 @@ func (f *fleet) run(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 }
+
+func podName(i int) string { return fmt.Sprintf("pod-%d", i+1) }
 
 // share is what pod i of a StatefulSet would run: neighbouring shards. So each
 // pod has shards in many buckets, and each bucket has shards of many pods.
@@ -103,7 +106,9 @@ func (f *fleet) killOne(ctx context.Context) {
 	at := f.ledger.now().Elapsed
 	f.ledger.saw(f.judge.Record())
 	left := f.ledger.missing(f.specs[victim].Shards)
+	f.ledger.lost(left)
 	all := len(f.specs[victim].Shards)
+	f.moment(name + " killed")
 	f.note(fmt.Sprintf("killed %s%s with %d of its %d shards up", name, f.how(), all-len(left), all))
 	heir := name + "b"
 	if len(left) == 0 || sleep(ctx, f.restart()) != nil {
@@ -118,6 +123,7 @@ func (f *fleet) killOne(ctx context.Context) {
 	}
 	f.deaths = append(f.deaths, death{Pod: name, Heir: heir, At: at, Back: f.ledger.now().Elapsed, Shards: left})
 	m.start()
+	f.moment(heir + " takes over")
 	f.note(fmt.Sprintf("%s has taken over, and queues for shards %s", heir, list(left)))
 }
 

@@ -7,19 +7,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
-func plainRows(r *report) [][]string {
-	rows := r.rows()
-	for _, row := range rows {
-		for i := range row {
-			row[i] = ansi.Strip(row[i])
-		}
+func plainRows(r *report) (rows [][]string) {
+	for _, row := range r.rows() {
+		rows = append(rows, []string{row.Label, plainText(row.Fields)})
 	}
 	return rows
 }
@@ -55,7 +51,7 @@ func (p *fakePod) calls() int64 { return int64(len(p.Shards)) }
 
 func newTestFleet(c config, silent string) *fleet {
 	c.Remaining, c.Total = 100, 100
-	f := &fleet{config: c, judge: gatewaytest.NewJudge(c.limit(), 0), note: func(string) {}}
+	f := &fleet{config: c, judge: gatewaytest.NewJudge(c.limit(), 0), note: func(string) {}, moment: func(string) {}}
 	f.ledger = newLedger(c.Shards, c.MaxConcurrency, func(event, progress) {})
 	f.recruit = func(ctx context.Context, s spec) (member, error) {
 		p := &fakePod{spec: s, judge: f.judge, tell: f.ledger.hear, silent: s.Pod == silent}

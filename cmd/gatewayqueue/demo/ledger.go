@@ -20,7 +20,10 @@ type grant struct {
 type progress struct {
 	Up      int
 	Refused int // identified, but not accepted by the judge
-	Failed  int // gave up before they identified
+	Failed  int // gave up before they identified, but not because of the budget
+	Left    int // gave up because the budget was used up
+	Owed    int // have neither had a unit of the budget nor given up
+	Spent   int // units that were granted
 	Elapsed time.Duration
 	Missing []int // by bucket: shards that are none of these
 }
@@ -37,6 +40,7 @@ type ledger struct {
 	grants   []grant
 	accepted map[int]bool // by the judge, of shards that have identified
 	failures map[int]event
+	paid     map[int]bool // shards that were granted, and whose pod lives
 	halved   sync.Once
 	finished sync.Once
 }
@@ -47,7 +51,7 @@ func newLedger(shards, buckets int, onEnd func(event, progress)) *ledger {
 	return &ledger{
 		shards: shards, buckets: buckets, onEnd: onEnd, started: time.Now(),
 		half: make(chan struct{}), done: make(chan struct{}),
-		accepted: map[int]bool{}, failures: map[int]event{},
+		accepted: map[int]bool{}, failures: map[int]event{}, paid: map[int]bool{},
 	}
 }
 
@@ -65,6 +69,7 @@ func (l *ledger) hear(e event) {
 	switch e.Kind {
 	case granted:
 		l.grants = append(l.grants, grant{e.Shard, e.Pod, e.At.Sub(l.started)})
+		l.paid[e.Shard] = true
 	case identified:
 		l.identified(e.Shard, e.Ruling.Accepted)
 		l.onEnd(e, l.progress())
@@ -100,6 +105,15 @@ func (l *ledger) check() {
 	}
 }
 
+// lost takes down that shards have to be granted again: their pod is dead.
+func (l *ledger) lost(shards []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, shard := range shards {
+		delete(l.paid, shard)
+	}
+}
+
 // missing returns those of shards that have not identified.
 func (l *ledger) missing(shards []int) []int {
 	l.mu.Lock()
@@ -121,17 +135,24 @@ func (l *ledger) now() progress {
 }
 
 func (l *ledger) progress() progress {
-	p := progress{Failed: len(l.failures), Elapsed: time.Since(l.started), Missing: make([]int, l.buckets)}
+	p := progress{Spent: len(l.grants), Elapsed: time.Since(l.started), Missing: make([]int, l.buckets)}
 	for shard := range l.shards {
 		accepted, known := l.accepted[shard]
-		_, gaveUp := l.failures[shard]
+		failure, gaveUp := l.failures[shard]
 		switch {
 		case accepted:
 			p.Up++
 		case known:
 			p.Refused++
-		case !gaveUp:
+		case gaveUp && failure.Exhausted:
+			p.Left++
+		case gaveUp:
+			p.Failed++
+		default:
 			p.Missing[shard%l.buckets]++
+			if !l.paid[shard] {
+				p.Owed++
+			}
 		}
 	}
 	return p

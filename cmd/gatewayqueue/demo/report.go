@@ -27,6 +27,7 @@ type report struct {
 	failed  map[int]event
 	pods    []string // in the order of their start
 	handoff []time.Duration
+	cut     bool // it was ended before all shards had their turn
 }
 
 // mark is an identify as the judge has recorded it, with At since the start,

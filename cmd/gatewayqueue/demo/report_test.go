@@ -40,13 +40,13 @@ func sampleReport() *report {
 
 func TestTableHasEveryFigure(t *testing.T) {
 	assert.Equal(t, [][]string{
-		{"shards up", "4 of 6; 1 refused; 1 must wait for the budget's reset"},
+		{"shards up", "4 of 6, 1 refused, 1 must wait for the budget's reset"},
 		{"bring-up time", "10.21 s"},
-		{"least possible", "10.00 s by Discord's rule (ratio 1.021)\n10.50 s with margin (ratio 0.973)"},
+		{"least possible", "10.00 s by Discord's rule (ratio 1.021), 10.50 s with margin (ratio 0.973)"},
 		{"violations", "1, the worst 40ms too early"},
 		{"least gap", "4.96 s (window 5.00 s)"},
 		{"over budget", "0"},
-		{"budget", "100 before, 95 after"},
+		{"budget", "100 before, 95 after, reserve 0"},
 		{"Redis calls per grant", "2.4 (12 scripts, 5 grants)"},
 		{"handoff p50 / p99", "3.0 ms / 10.0 ms after the bucket had opened"},
 		{"grants per pod", "pod-1 3, pod-2 2, pod-2b 0"},

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
@@ -21,15 +20,20 @@ type screen interface {
 	begin(*ledger)
 	shard(event, progress) // it has identified, or failed
 	note(string)           // something worth a line
-	end()                  // shows the last state
+	moment(string)         // something that the timeline shows
+	end()                  // before the summary
+	// summary shows what stays; so many lines are to follow.
+	summary(s picture.Screen, follow int) error
 }
 
-func newScreen(c config, out io.Writer, judge *gatewaytest.Judge, w *watch, cancel context.CancelCauseFunc) screen {
+func newScreen(c config, out io.Writer, judge *gatewaytest.Judge, w *watch, redis *store.Store, cancel context.CancelCauseFunc) screen {
+	look := c.look(redis)
 	if c.Plain || !picture.IsTerminal(out) {
-		return &lines{config: c, out: out}
+		return &lines{config: c, out: out, look: look}
 	}
-	v := &view{config: c, judge: judge, watch: w, ended: make(chan struct{})}
-	v.live = picture.NewLive(out, picture.Below, v.draw, func(bool) { cancel(cli.Interrupted) })
+	v := &view{config: c, judge: judge, watch: w, look: look, ended: make(chan struct{})}
+	v.notes = append(v.notes, "look: "+look[len(look)-1])
+	v.live = picture.NewLive(out, v.screen, stopper(cancel))
 	return v
 }
 
@@ -39,15 +43,27 @@ type lines struct {
 	mu     sync.Mutex
 	out    io.Writer
 	ledger *ledger
+	look   []string // commands for another terminal
 }
 
 func (l *lines) begin(ledger *ledger) {
 	l.ledger = ledger
+	l.print("gatewayqueue " + plainText(l.title()))
+	l.print("Meanwhile, look with:")
+	for _, command := range l.look {
+		l.print("  " + command)
+	}
+	if l.Remaining < l.Shards {
+		l.print("The budget is short: " + plainText(picture.Short(l.Remaining, l.Shards, time.Time{}, time.Time{})) + ".")
+	}
+	l.print("")
 }
 
 func (l *lines) shard(e event, p progress) {
 	what := fmt.Sprintf("identified, %d of %d up", p.Up, l.Shards)
 	switch {
+	case e.Kind == failed && e.Exhausted:
+		what = "must wait for the reset: " + e.Error
 	case e.Kind == failed:
 		what = "gave up: " + e.Error
 	case !e.Ruling.Accepted:
@@ -61,7 +77,16 @@ func (l *lines) note(text string) {
 	l.print(fmt.Sprintf("%8.3f s  %s", l.ledger.now().Elapsed.Seconds(), text))
 }
 
-func (l *lines) end() {}
+func (*lines) moment(string) {} // a note says it
+
+func (*lines) end() {}
+
+func (l *lines) summary(s picture.Screen, _ int) error {
+	width, _ := picture.Size(l.out)
+	lines, _ := picture.Draw(s, picture.View{}, width, 0)
+	_, err := picture.Fprintln(l.out, "\n"+strings.Join(lines, "\n"))
+	return err
+}
 
 func (l *lines) print(text string) {
 	l.mu.Lock()
@@ -77,32 +102,19 @@ func refusal(r gatewaytest.Ruling) string {
 	return fmt.Sprintf("only %v after the one before", r.Gap.Round(time.Millisecond))
 }
 
-// title says what runs.
-func (c *config) title() string {
-	what := []string{
-		picture.Count(c.Shards, "shard"), picture.Count(c.Pods, "pod"),
-		fmt.Sprintf("max_concurrency %d", c.MaxConcurrency),
-		fmt.Sprintf("window %v + %v", cli.Short(c.Window), cli.Short(c.Margin)),
-		c.Mode,
+// look are commands that show the same from another terminal; the last is the
+// program's own.
+func (c *config) look(redis *store.Store) []string {
+	look := []string{"redis-cli -u " + redis.String() + " --scan"}
+	if !redis.Embedded() { // others may use it, too
+		look = []string{
+			"redis-cli -u " + redis.String() + " --scan --pattern '" + store.Pattern(c.App) + "'",
+			"scripts/inspect --app " + c.App + " -u " + redis.String(),
+		}
 	}
-	if c.Dial > 0 {
-		what[4] += " + dial of " + cli.Short(c.Dial)
+	status := "gatewayqueue status --watch --redis " + redis.String()
+	if !redis.Embedded() {
+		status += " --app " + c.App
 	}
-	return strings.Join(what, ", ")
-}
-
-// intro is what runs, and how to look at it from another terminal.
-func (c *config) intro(redis *store.Store) []string {
-	lines := []string{"gatewayqueue demo: " + c.title()}
-	if redis.Embedded() { // it has this one application only
-		lines = append(lines,
-			"Redis is embedded, application "+c.App+". Meanwhile, look with:",
-			"  redis-cli -u "+redis.String()+" --scan")
-	} else {
-		lines = append(lines,
-			"Redis at "+redis.String()+", application "+c.App+". Meanwhile, look with:",
-			"  redis-cli -u "+redis.String()+" --scan --pattern '"+store.Pattern(c.App)+"'",
-			"  scripts/inspect --app "+c.App+" -u "+redis.String())
-	}
-	return append(lines, "  gatewayqueue status --redis "+redis.String()+" --app "+c.App+" --watch", "")
+	return append(look, status)
 }

@@ -1,16 +1,22 @@
-// The live view.
+// The live view: what has been seen so far, and when it ends.
 
 package demo
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"time"
+	"slices"
+	"sync"
 
-	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
+
+// errEnough ends a run of which the user has seen enough: the summary is of what
+// was until then.
+var errEnough = errors.New("the user has seen enough")
 
 // view is a screen that moves.
 type view struct {
@@ -19,7 +25,14 @@ type view struct {
 	ledger *ledger
 	judge  *gatewaytest.Judge
 	watch  *watch
+	look   []string // commands for another terminal
 	ended  chan struct{}
+
+	mu      sync.Mutex
+	marks   []picture.Mark
+	moments []picture.Moment
+	pods    []string
+	notes   []string
 }
 
 func (v *view) begin(l *ledger) {
@@ -30,10 +43,36 @@ func (v *view) begin(l *ledger) {
 	}()
 }
 
-func (v *view) shard(event, progress) {} // the next frame shows it
+// shard may be called with the ledger locked.
+func (v *view) shard(e event, p progress) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if e.Kind != identified {
+		return
+	}
+	if !slices.Contains(v.pods, e.Pod) {
+		v.pods = append(v.pods, e.Pod)
+	}
+	v.marks = append(v.marks, picture.Mark{
+		Shard: e.Shard, Bucket: e.Shard % v.MaxConcurrency, Pod: e.Pod, At: p.Elapsed, Until: p.Elapsed + v.closes(), Bad: !e.Ruling.Accepted,
+	})
+	if !e.Ruling.Accepted {
+		v.notes = append(v.notes, fmt.Sprintf("%s  shard %d of %s was refused: %s", picture.Seconds(p.Elapsed), e.Shard, e.Pod, refusal(*e.Ruling)))
+	}
+}
 
 func (v *view) note(text string) {
-	v.live.Println(fmt.Sprintf(" %s  %s", picture.Dim(picture.Seconds(v.ledger.now().Elapsed)), text))
+	at := v.ledger.now().Elapsed
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.notes = append(v.notes, fmt.Sprintf("%s  %s", picture.Seconds(at), text))
+}
+
+func (v *view) moment(text string) {
+	at := v.ledger.now().Elapsed
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.moments = append(v.moments, picture.Moment{At: at, Text: text})
 }
 
 func (v *view) end() {
@@ -41,70 +80,41 @@ func (v *view) end() {
 	<-v.ended
 }
 
-// draw is one frame.
-func (v *view) draw(width, height int) []string {
-	p, seen := v.ledger.now(), v.watch.now()
-	frame := picture.Frame{Width: width, Window: v.closes()}
-	lines := []string{
-		picture.Row("shards", picture.Bar(float64(p.Up)/float64(v.Shards), width)+"  "+v.upText(p), width),
-		picture.Row("time", v.timeText(p, seen.status), width),
-		picture.Row("judge", v.judgeText(), width),
-	}
-	if seen.err != nil {
-		lines = append(lines, picture.Row("Redis", picture.Bad(cli.OneLine(seen.err)), width))
-	}
-	frame.Lines = height - len(lines) - 2 // the budget, and a blank line
-	return append(lines, picture.Queue(seen.status, frame)...)
+func (v *view) summary(s picture.Screen, follow int) error {
+	return v.live.Leave(s, picture.View{}, follow)
 }
 
-func (v *view) upText(p progress) string {
-	text := fmt.Sprintf("%d of %d up", p.Up, v.Shards)
-	if p.Refused > 0 {
-		text += picture.Bad(fmt.Sprintf(", %d refused", p.Refused))
-	}
-	if p.Failed > 0 {
-		text += picture.Bad(fmt.Sprintf(", %d gave up", p.Failed))
-	}
-	return text
+// screen is the picture of this moment.
+func (v *view) screen() picture.Screen {
+	progress, seen, verdict := v.ledger.now(), v.watch.now(), v.judge.Verdict()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return state{
+		config: v.config, progress: progress, queue: seen.status, trouble: seen.err, verdict: verdict,
+		marks: slices.Clone(v.marks), moments: slices.Clone(v.moments), pods: v.allPods(), notes: slices.Clone(v.notes), look: v.look,
+	}.screen()
 }
 
-// timeText is how long it takes: so far, as it looks now, and at best.
-func (v *view) timeText(p progress, s gatewayqueue.Status) string {
-	text := picture.Seconds(p.Elapsed)
-	if p.Up+p.Refused+p.Failed < v.Shards {
-		text += picture.Bold.Render(" of about " + picture.Seconds(p.Elapsed+v.toGo(p, s)))
+// allPods are those that are there from the start, and then those that came later.
+func (v *view) allPods() (pods []string) {
+	for i := range v.Pods {
+		pods = append(pods, podName(i))
 	}
-	return text + picture.Dim(", "+picture.Seconds(v.ideal())+" is the least that Discord allows")
-}
-
-// toGo estimates when the last shard will be up.
-func (v *view) toGo(p progress, s gatewayqueue.Status) time.Duration {
-	return picture.Drained(s, v.step(), func(b gatewayqueue.BucketStatus) int {
-		if b.Bucket >= len(p.Missing) {
-			return 0
+	for _, pod := range v.pods {
+		if !slices.Contains(pods, pod) {
+			pods = append(pods, pod)
 		}
-		missing := p.Missing[b.Bucket]
-		if b.Permit { // one of them has the slot
-			missing--
+	}
+	return pods
+}
+
+// stopper is what the view calls when the user asks to end.
+func stopper(cancel context.CancelCauseFunc) func(enough bool) {
+	return func(enough bool) {
+		if enough {
+			cancel(errEnough)
+		} else {
+			cancel(cli.Interrupted)
 		}
-		return missing
-	})
-}
-
-// ideal is the time of a bring-up with nothing between the windows.
-func (c *config) ideal() time.Duration {
-	deepest := (c.Shards + c.MaxConcurrency - 1) / c.MaxConcurrency
-	return time.Duration(deepest-1) * c.Window
-}
-
-func (v *view) judgeText() string {
-	verdict := v.judge.Verdict()
-	text := picture.Good("no violations")
-	if !verdict.OK() {
-		text = picture.Bad(fmt.Sprintf("%s, %d over budget", picture.Count(verdict.Violations, "violation"), verdict.OverBudget))
 	}
-	if verdict.LeastGap > 0 {
-		text += picture.Dim(fmt.Sprintf(", least gap %.3f s", verdict.LeastGap.Seconds()))
-	}
-	return text
 }

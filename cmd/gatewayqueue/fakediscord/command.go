@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
@@ -88,15 +89,16 @@ func run(parent context.Context, c *config, out, errs io.Writer) error {
 	if c.JSON {
 		intro = errs
 	}
-	for _, line := range c.intro(server, ca) {
+	lines := c.intro(server, ca)
+	for _, line := range lines {
 		fmt.Fprintln(intro, line)
 	}
-	screen := newScreen(c, out, server, cancel)
+	screen := newScreen(c, out, lines, server, cancel)
 	stop := follow(ctx, server, screen)
 	short := c.wait(ctx, server)
 	stop()
-	screen.end()
 	r := c.report(server, short)
+	screen.end(picture.Height(r.text(), out))
 	if err := r.print(out, c.JSON); err != nil {
 		return err
 	}

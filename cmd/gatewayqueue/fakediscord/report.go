@@ -70,6 +70,12 @@ func (r report) print(out io.Writer, asJSON bool) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(r)
 	}
+	_, err := io.WriteString(out, picture.Wrapped(r.text(), out))
+	return err
+}
+
+// text is the report for people.
+func (r report) text() string {
 	text := "\n" + r.Verdict.String() + "\n"
 	for n, one := range r.Wrong {
 		if n == shown {
@@ -81,6 +87,5 @@ func (r report) print(out io.Writer, asJSON bool) error {
 	s := r.Stats
 	text += fmt.Sprintf("%d READY, %d RESUMED, %d RESUME refused, op 7 %d times, op 9 %d times, %s; ready at the end: %d\n",
 		s.Readies, s.Resumes, s.RefusedResumes, s.Reconnects, s.InvalidSessions, picture.Count(s.Connections, "connection"), len(r.Ready))
-	_, err := io.WriteString(out, text)
-	return err
+	return text
 }

@@ -12,21 +12,18 @@ import (
 	"github.com/charmbracelet/x/term"
 )
 
-// frameEvery is how often a live picture is drawn anew. Only what changed is
+// frameEvery is how often a live picture is drawn again. Only what changed is
 // sent to the terminal.
 const frameEvery = 100 * time.Millisecond
 
-// Live is a picture that is drawn anew ten times a second.
+// Live is a picture that is drawn ten times a second, on the terminal's alternate
+// screen: a terminal that is resized breaks the lines of its normal one anew, and
+// remains of old frames would stand there.
 type Live struct {
 	program *tea.Program
+	model   *live
 	out     io.Writer
 }
-
-// Where a live picture is.
-const (
-	Below         = false // what was printed before; its last frame stays
-	WholeTerminal = true  // it gives way to what was there before
-)
 
 // IsTerminal reports whether w is a terminal on which a picture can move, and this
 // program the one that its user looks at: another is stopped as it draws.
@@ -35,14 +32,16 @@ func IsTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(file.Fd()) && os.Getenv("TERM") != "dumb" && inForeground(file.Fd())
 }
 
-// NewLive makes a live picture, Below or on the WholeTerminal. draw is called for each frame with the size of
-// the terminal; interrupt when the user asks to end, with q (enough is true) or Ctrl-C.
-func NewLive(out io.Writer, whole bool, draw func(width, height int) []string, interrupt func(enough bool)) *Live {
+// NewLive makes a live picture of what look returns. end is called when the user
+// asks to end, with q (enough is true) or Ctrl-C.
+func NewLive(out io.Writer, look func() Screen, end func(enough bool)) *Live {
 	options := []tea.ProgramOption{tea.WithOutput(out), tea.WithoutSignalHandler()}
+	model := &live{look: look, end: end}
 	if !term.IsTerminal(os.Stdin.Fd()) {
+		model.view.Mute = true
 		options = append(options, tea.WithInput(nil))
 	}
-	return &Live{tea.NewProgram(&live{whole: whole, draw: draw, interrupt: interrupt}, options...), out}
+	return &Live{tea.NewProgram(model, options...), model, out}
 }
 
 // Run draws until Stop is called, and leaves the terminal as it was.
@@ -51,18 +50,29 @@ func (l *Live) Run() error {
 	return err
 }
 
-// Stop draws a last frame and ends Run.
+// Stop ends Run. It does nothing before Run.
 func (l *Live) Stop() { l.program.Quit() }
 
-// Println prints a line above the picture, where it stays. What is wider than the
-// terminal is cut off: a second line would move the picture.
-func (l *Live) Println(line string) { l.program.Println(clip(line, Width(l.out))) }
+// View is what the user has chosen last. Ask for it once Run has returned.
+func (l *Live) View() View { return l.model.view }
+
+// Leave prints a picture that stays, below what was on the terminal before, as
+// high as the terminal at most, less the lines that are to follow. It is for after
+// Run.
+func (l *Live) Leave(s Screen, v View, follow int) error {
+	width, height := Size(l.out)
+	v.Final, v.Help, v.Typing = true, false, false
+	lines, _ := Draw(s, v, width, max(1, height-1-follow)) // the prompt has a line
+	_, err := Fprintln(l.out, strings.Join(lines, "\n"))
+	return err
+}
 
 // live is Bubble Tea's model of it.
 type live struct {
-	whole         bool
-	draw          func(width, height int) []string
-	interrupt     func(enough bool)
+	look          func() Screen
+	end           func(enough bool)
+	view          View
+	screen        Screen // what was shown last
 	width, height int
 }
 
@@ -77,8 +87,16 @@ func (m *live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyPressMsg:
-		if key := msg.String(); key == "ctrl+c" || key == "q" {
-			m.interrupt(key == "q")
+		sorts := 0
+		if m.screen.Table != nil {
+			sorts = len(m.screen.Table.Sorts)
+		}
+		var act Act
+		switch m.view, act = m.view.Key(msg.String(), msg.Text, sorts); act {
+		case Quit, Interrupt:
+			m.end(act == Quit)
+		case Suspend:
+			return m, tea.Suspend
 		}
 	case frame:
 		return m, next()
@@ -87,28 +105,31 @@ func (m *live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 func (m *live) View() tea.View {
-	if m.width == 0 { // not yet told
-		return tea.View{AltScreen: m.whole}
+	if m.width == 0 || m.height == 0 { // not yet told
+		return tea.View{AltScreen: true}
 	}
-	// A picture as high as the terminal would scroll at its last line. The
-	// empty one at the end is where printing goes on after it.
-	room := max(0, m.height-2)
-	lines := m.draw(m.width, room)
-	lines = append(lines[:min(len(lines), room)], "")
+	if !m.view.Paused || m.screen.Title == nil {
+		m.screen = m.look()
+	}
+	var lines []string
+	lines, m.view = Draw(m.screen, m.view, m.width, m.height)
 	for i, line := range lines {
 		lines[i] = clip(line, m.width)
 	}
 	view := tea.NewView(strings.Join(lines, "\n"))
-	view.AltScreen = m.whole
+	view.AltScreen = true
 	return view
 }
 
-// Width is how many columns out has, or 100 where it is no terminal.
-func Width(out io.Writer) int {
-	if file, ok := out.(*os.File); ok {
-		if width, _, err := term.GetSize(file.Fd()); err == nil && width > 0 {
-			return width
-		}
+// Size is how many columns and lines out has: 80 and 24 of a terminal that does
+// not say, any number, which is 0, where it is none.
+func Size(out io.Writer) (width, height int) {
+	file, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(file.Fd()) {
+		return 0, 0
 	}
-	return 100
+	if width, height, err := term.GetSize(file.Fd()); err == nil && width > 0 && height > 0 {
+		return width, height
+	}
+	return 80, 24
 }

@@ -1,4 +1,4 @@
-// Bars, colours, padding, and how times are written.
+// Colours, bars, widths, and how times are written.
 
 package picture
 
@@ -8,58 +8,57 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/bubbles/v2/progress"
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 )
 
-// The terminal's own sixteen colours, so that they fit its theme. Nothing is
-// told by colour alone: NO_COLOR loses no information.
+// Styles of text, in the terminal's own sixteen colours, so that they fit its
+// theme, light or dark: none is yellow or white. Nothing is told by colour alone:
+// NO_COLOR loses no information.
 var (
-	Bold = lipgloss.NewStyle().Bold(true)
-	dim  = lipgloss.NewStyle().Faint(true)
-	open = lipgloss.NewStyle().Foreground(lipgloss.Green)
-	shut = lipgloss.NewStyle().Foreground(lipgloss.Yellow)
-	held = lipgloss.NewStyle().Foreground(lipgloss.Cyan)
-	warn = lipgloss.NewStyle().Foreground(lipgloss.Red)
+	Plain = lipgloss.NewStyle()
+	Bold  = lipgloss.NewStyle().Bold(true)
+	Dim   = lipgloss.NewStyle().Faint(true)                // of little interest
+	Good  = lipgloss.NewStyle().Foreground(lipgloss.Green) // as it should be
+	Bad   = lipgloss.NewStyle().Foreground(lipgloss.Red)
+	held  = lipgloss.NewStyle().Foreground(lipgloss.Cyan)
+	blue  = lipgloss.NewStyle().Foreground(lipgloss.Blue)
+	turn  = lipgloss.NewStyle().Reverse(true) // what is typed
 )
 
-// Dim styles what is of little interest.
-func Dim(s string) string { return dim.Render(s) }
-
-// Good styles what is as it should be.
-func Good(s string) string { return open.Render(s) }
-
-// Bad styles what is not.
-func Bad(s string) string { return warn.Render(s) }
-
-const labelColumn = 7
-
-// Row is a line that begins with a label.
-func Row(label, text string, width int) string {
-	return clip(" "+dim.Render(padLeft(label, labelColumn))+"  "+text, width)
+// gauge is a bar that is full at 1. What is not quite empty shows something.
+func gauge(full float64, width int, style lipgloss.Style) string {
+	full = min(1, max(0, full))
+	n := int(full*float64(width) + 0.5)
+	if n == 0 && full > 0 {
+		n = 1
+	}
+	return style.Render(strings.Repeat("█", n)) + Dim.Render(strings.Repeat("░", width-n))
 }
 
-// Bar is a bar of a third of the width, full at 1.
-func Bar(full float64, width int) string {
-	return gauge(full, min(40, max(8, width/3)))
+// clip cuts off what is wider than the width; 0 is any width.
+func clip(s string, width int) string {
+	if width == 0 {
+		return s
+	}
+	return ansi.Truncate(s, width, "…")
 }
-
-func gauge(full float64, width int) string {
-	return progress.New(
-		progress.WithWidth(width), progress.WithoutPercentage(),
-		progress.WithFillCharacters('█', '░'), progress.WithColors(lipgloss.Blue),
-	).ViewAs(full)
-}
-
-func clip(s string, width int) string { return ansi.Truncate(s, width, "…") }
 
 func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(0, width-lipgloss.Width(s)))
+	return s + strings.Repeat(" ", max(0, width-ansi.StringWidth(s)))
 }
 
 func padLeft(s string, width int) string {
-	return strings.Repeat(" ", max(0, width-lipgloss.Width(s))) + s
+	return strings.Repeat(" ", max(0, width-ansi.StringWidth(s))) + s
+}
+
+// wrap breaks a text without styles between words, and words that are wider than
+// the width anywhere.
+func wrap(text string, width int) []string {
+	if width == 0 {
+		return []string{text}
+	}
+	return strings.Split(ansi.Wrap(text, max(1, width), " "), "\n")
 }
 
 // Count is a number of things, such as 2 pods.
@@ -85,6 +84,26 @@ func Seconds(d time.Duration) string {
 	}
 }
 
+// Names are the first of many names, and how many more there are.
+func Names(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
 // Fprintln prints styled text, with the colours that out can show: none where
 // it is no terminal, or NO_COLOR is set.
 func Fprintln(out io.Writer, text string) (int, error) { return lipgloss.Fprintln(out, text) }
+
+// Wrapped breaks a text between words, to the width of a terminal. Elsewhere its
+// lines stay as they are.
+func Wrapped(text string, out io.Writer) string {
+	if width, _ := Size(out); width > 0 {
+		return ansi.Wrap(text, width, " ")
+	}
+	return text
+}
+
+// Height is how many lines a text takes there.
+func Height(text string, out io.Writer) int { return strings.Count(Wrapped(text, out), "\n") }

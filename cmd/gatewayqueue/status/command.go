@@ -1,20 +1,18 @@
-// Package status looks at a running queue, from one snapshot at a time.
+// Package status looks at a running queue, from one snapshot at a time: in Redis,
+// or through a server.
 package status
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
@@ -25,10 +23,12 @@ const defaultURL = "redis://127.0.0.1:6379"
 
 type config struct {
 	store.Flags
-	App      string
-	Watch    time.Duration
-	JSON     bool
-	appGiven bool
+	URL, AuthFile string
+	App           string
+	Watch         time.Duration
+	JSON          bool
+	appGiven      bool
+	auth          string
 }
 
 // Command is gatewayqueue status.
@@ -42,14 +42,19 @@ how long it is closed and by whom, and who waits. It only reads.
 
 A bucket is closed for a window after an IDENTIFY; "permit" means that its holder
 is still dialling, "held" that all buckets are closed: after a change of limits
-until the old windows are over, after a loss of state for 10 s. A place in a line
-is written as shard@pod, without the tail that makes the pod's name unique;
---json has whole tickets. A replica can be looked at, too: then it says so, in
---json with "replica": true.
+until the old windows are over, after a loss of state for 10 s, or by hand. A place
+in a line is written as shard@pod, without the tail that makes the pod's name
+unique; --json has whole tickets. A pod is dead once its lease is over, and counts
+no more. A replica can be looked at, too: then it says so, in --json with
+"replica": true.
+
+With --watch on a terminal it fills the screen: ? shows the keys, q quits, and the
+last picture stays. Into a file or a pipe it writes plain lines.
 
 Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 		Example: `  gatewayqueue status --redis redis://127.0.0.1:6379 --app 1234567890
-  gatewayqueue status --watch            anew every second, until q or Ctrl-C
+  gatewayqueue status --url http://127.0.0.1:8080    a server's queue, in memory too
+  gatewayqueue status --watch                        again every second, until q
   gatewayqueue status --json | jq .budget.remaining`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && cmd.Flags().Changed("watch") {
@@ -63,93 +68,58 @@ Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 	c.Define(flags, "`URL` of the Redis, redis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket, redis-sentinel://host:port/mymaster,\nredis-cluster://host:port (default: $REDIS_URL, or\n"+defaultURL+")")
 	cli.App(flags, &c.App, "application ID; may be left out where Redis has one queue only")
 	flags.Lookup("app").DefValue = ""
+	cli.Text(flags, &c.URL, "url", "`URL` of a server (gatewayqueue serve) rather than of its Redis")
+	cli.Text(flags, &c.AuthFile, "auth-token-file", "with --url: `FILE` with the server's token (or the token in\n$GATEWAYQUEUE_AUTH_TOKEN)")
 	cli.Every(flags, &c.Watch, "watch", 100*time.Millisecond, time.Hour, "go on looking, every second or as told: --watch=5s")
 	flags.BoolVar(&c.JSON, "json", false, "print the snapshot as JSON; with --watch, one a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := cli.FromEnv(flags, nil); err != nil {
+		if err := c.settle(flags); err != nil {
 			return err
 		}
-		if err := c.Settle(flags, true); err != nil {
-			return err
-		}
-		if c.Redis == "" {
-			c.Redis = defaultURL
-		}
-		c.appGiven = flags.Changed("app")
 		return run(cmd.Context(), c, cmd.OutOrStdout())
 	}
 	return cmd
 }
 
-// snapshot is a status, and where it is from.
-type snapshot struct {
-	gatewayqueue.Status
-	// Replica says that it was read from a replica, which may lag and grants
-	// nothing. It is left out for a primary, and where the user may not ask (INFO).
-	Replica bool `json:"replica,omitempty"`
+// settle fills in what depends on other flags and the environment, and refuses
+// what does not go together.
+func (c *config) settle(flags *pflag.FlagSet) (err error) {
+	if err := cli.FromEnv(flags, nil); err != nil {
+		return err
+	}
+	// The machine's REDIS_URL is the bot's business where there is a --url.
+	if err := c.Settle(flags, c.URL == ""); err != nil {
+		return err
+	}
+	c.appGiven = flags.Changed("app")
+	switch {
+	case c.URL != "" && c.Redis != "":
+		return cli.Usage("--url and --redis do not go together: the queue is behind one of them")
+	case c.URL != "":
+		c.auth, err = cli.Secret("auth-token-file", c.AuthFile, cli.EnvName("auth-token"))
+		return err
+	case c.AuthFile != "":
+		return cli.Usage("--auth-token-file needs --url")
+	case c.Redis == "":
+		c.Redis = defaultURL
+	}
+	return nil
 }
 
 func run(ctx context.Context, c config, out io.Writer) (err error) {
-	redis, err := store.Open(ctx, c.Redis)
+	from, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, redis.Close()) }()
-	if c.App, err = choose(ctx, c, redis); err != nil {
-		return err
-	}
-	client := redis.Impatient()
-	defer client.Close()
-	queue, err := redisqueue.New(client, redisqueue.WithApp(c.App), redisqueue.WithLogger(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, queue.Close()) }()
-	look := func() (snapshot, error) {
-		s, err := queue.Status(ctx)
-		if err != nil {
-			return snapshot{}, redis.Explain(err)
-		}
-		return snapshot{s, redis.IsReplica(ctx, client)}, nil
-	}
+	defer func() { err = errors.Join(err, from.close()) }()
 	switch {
 	case c.JSON:
-		return printJSON(ctx, out, c.Watch, look)
+		return printJSON(ctx, out, c.Watch, from.look)
 	case c.Watch > 0 && picture.IsTerminal(out):
-		return watch(ctx, out, c, look)
+		return watch(ctx, out, c, from.look)
 	default:
-		return printPicture(ctx, out, c.Watch, look)
+		return printPicture(ctx, out, c.Watch, from.look)
 	}
-}
-
-// choose settles on an application that has a queue.
-func choose(ctx context.Context, c config, redis *store.Store) (string, error) {
-	if exists, err := redis.HasQueue(ctx, c.App); exists || err != nil {
-		return c.App, err
-	}
-	apps, err := redis.Apps(ctx)
-	switch {
-	case err != nil:
-		return "", err
-	case len(apps) == 0:
-		return "", fmt.Errorf("there is no queue in Redis at %s: is it the right server and database? "+
-			"A queue is there from the first Wait of a pod", redis)
-	case len(apps) == 1 && !c.appGiven:
-		return apps[0], nil
-	}
-	if !c.appGiven {
-		return "", fmt.Errorf("Redis at %s has %d queues: choose one with --app: %s", redis, len(apps), some(apps)) //nolint:staticcheck // A name.
-	}
-	return "", fmt.Errorf("application %s has no queue in Redis at %s: --app may be %s", c.App, redis, some(apps))
-}
-
-// some are the first of many names.
-func some(names []string) string {
-	const most = 10
-	if len(names) > most {
-		names = append(slices.Clone(names[:most]), fmt.Sprintf("... (%d more)", len(names)-most))
-	}
-	return strings.Join(names, ", ")
 }
 
 // repeat calls show once, or at intervals until ctx ends.
@@ -166,13 +136,13 @@ func repeat(ctx context.Context, every time.Duration, show func() error) error {
 	}
 }
 
-func printJSON(ctx context.Context, out io.Writer, every time.Duration, look func() (snapshot, error)) error {
+func printJSON(ctx context.Context, out io.Writer, every time.Duration, look looker) error {
 	to := json.NewEncoder(out)
 	if every == 0 {
 		to.SetIndent("", "  ")
 	}
 	return repeat(ctx, every, func() error {
-		s, err := look()
+		s, err := look(ctx)
 		if err != nil {
 			return err
 		}
@@ -180,13 +150,21 @@ func printJSON(ctx context.Context, out io.Writer, every time.Duration, look fun
 	})
 }
 
-func printPicture(ctx context.Context, out io.Writer, every time.Duration, look func() (snapshot, error)) error {
+// printPicture prints one picture, or one after the other, each as long as it is.
+func printPicture(ctx context.Context, out io.Writer, every time.Duration, look looker) error {
+	again := false
 	return repeat(ctx, every, func() error {
-		s, err := look()
+		s, err := look(ctx)
 		if err != nil {
 			return err
 		}
-		_, err = picture.Fprintln(out, strings.Join(draw(s, picture.Width(out), 0), "\n"))
+		width, _ := picture.Size(out)
+		lines, _ := picture.Draw(s.screen(), picture.View{}, width, 0)
+		if again {
+			lines = append([]string{""}, lines...)
+		}
+		again = true
+		_, err = picture.Fprintln(out, strings.Join(lines, "\n"))
 		return err
 	})
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/remote"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
@@ -198,6 +199,7 @@ func run(parent context.Context, c *config) error {
 	if granted { // the queue is left open, because to close it takes time: its lease ends by itself
 		return err
 	}
+	err = told(parent, q.queue, c.Shard, err)
 	return verdict(parent, c, q.explain(errors.Join(err, q.Close())))
 }
 
@@ -223,17 +225,13 @@ func (c *config) noteBlocked(e gatewayqueue.Event) {
 	}
 }
 
-// verdict is the error that ends the program.
+// verdict is the error that ends the program, in words of those who have typed it.
 func verdict(parent context.Context, c *config, err error) error {
 	if cause := context.Cause(parent); cause != nil {
 		return cause // a signal
 	}
-	var known *gatewayqueue.DeadlineError
-	switch {
-	case errors.As(err, &known):
-		return cli.WithCode(exitTimeout, fmt.Errorf("not within %s: %w", cli.Short(c.Timeout), err))
-	case errors.Is(err, context.DeadlineExceeded):
-		return cli.WithCode(exitTimeout, fmt.Errorf("not granted within %s: %w", cli.Short(c.Timeout), err))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return cli.WithCode(exitTimeout, late(c, err))
 	}
 	return cli.WithCode(exitFailed, err)
 }
@@ -251,7 +249,7 @@ type opened struct {
 }
 
 func (c *config) open(ctx context.Context) (opened, error) {
-	o := opened{explain: func(err error) error { return err }}
+	o := opened{explain: func(err error) error { return remote.Explain(err, c.URL, c.auth != "") }}
 	var err error
 	switch {
 	case c.Redis != "":
@@ -261,7 +259,7 @@ func (c *config) open(ctx context.Context) (opened, error) {
 	default:
 		o.queue, err = httpqueue.NewClient(c.URL, append(c.options(), httpqueue.WithWaitMargin(c.Margin))...)
 	}
-	return o, err
+	return o, o.explain(err)
 }
 
 func (c *config) openRedis(ctx context.Context) (opened, error) {
@@ -285,7 +283,7 @@ func (c *config) openRedis(ctx context.Context) (opened, error) {
 	if err != nil {
 		return opened{}, errors.Join(err, redis.Close())
 	}
-	return opened{queue: q, explain: redis.Explain}, nil
+	return opened{queue: q, explain: func(err error) error { return redis.ExplainValue(context.WithoutCancel(ctx), err) }}, nil
 }
 
 func (c *config) options() []httpqueue.ClientOption {

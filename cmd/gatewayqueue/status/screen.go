@@ -1,0 +1,52 @@
+// The picture of a snapshot, and what came before it.
+
+package status
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+)
+
+// window is what a full bar stands for: that of a queue with defaults.
+const window = gatewayqueue.IdentifyDelay + gatewayqueue.GrantMargin
+
+// screen is the picture of one snapshot.
+func (s snapshot) screen() picture.Screen {
+	screen := picture.Screen{Title: s.title(), About: append(picture.BucketsAbout(),
+		picture.Entry{Word: "reserve", Text: "units of the budget that are never granted; in Redis only the default is known, not that of the pods"},
+		picture.Entry{Word: "pods", Text: "those that take part now; dead: the lease is over, and its places in line are passed over; gone: the lease is over, and it waits for nothing: it was ended, or all its shards had their turn"},
+		picture.Entry{Word: "timeline", Text: "who has identified since this was started; the line is where now is"})}
+	if s.Replica {
+		screen.Rows = append(screen.Rows, picture.Row{Label: "Redis", Fields: []picture.Field{
+			{Text: "a replica: it grants nothing, and what it shows may be late", Style: picture.Bad}}})
+	}
+	screen.Rows = append(screen.Rows, picture.LineRow(s.Status), picture.BudgetRow(s.Status, !s.server))
+	screen.Rows = append(screen.Rows, picture.Trouble(s.Status)...)
+	if !s.inMemory() {
+		screen.Rows = append(screen.Rows, picture.PodsRow(s.Status, "none takes part"))
+	}
+	if len(s.Buckets) > 0 {
+		screen.Table = picture.Buckets(s.Status, window)
+	}
+	return screen
+}
+
+// inMemory says that the queue is in one process, and has no pods.
+func (s snapshot) inMemory() bool { return s.server && s.Epoch == "" && s.App == "" }
+
+func (s snapshot) title() []picture.Field {
+	name := s.App
+	if s.inMemory() {
+		name = "in memory"
+	}
+	fields := []picture.Field{{Text: "queue " + name, Style: picture.Bold}}
+	if n := s.Budget.MaxConcurrency; n > 0 {
+		fields = append(fields, picture.Field{Text: fmt.Sprintf("max_concurrency %d", n), Rank: 1})
+	}
+	return append(fields,
+		picture.Field{Text: "at " + s.Time.Local().Format(time.TimeOnly), Style: picture.Dim, Rank: 2},
+		picture.Field{Text: s.from, Style: picture.Dim, Rank: 3})
+}

@@ -1,0 +1,96 @@
+// The live picture, and how it is kept fresh.
+
+package status
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+)
+
+// seen is what the last look has shown, and when that was.
+type seen struct {
+	mu     sync.Mutex
+	status snapshot
+	at     time.Time
+	err    error // why there is nothing newer
+	past   history
+}
+
+func (l *seen) take(s snapshot, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err = err; err == nil {
+		l.status, l.at = s, time.Now()
+		l.past.see(s.Status)
+	}
+}
+
+// screen is the picture of the moment: between two looks windows go on.
+func (l *seen) screen() picture.Screen {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.status
+	age := time.Since(l.at)
+	now.Status = picture.Later(now.Status, age)
+	screen := now.screen()
+	screen.Below = l.past.below(now.Time)
+	if l.err != nil {
+		screen.Rows = append(screen.Rows, picture.Row{Label: "trouble", Fields: []picture.Field{
+			{Text: cli.OneLine(l.err), Style: picture.Bad},
+			{Text: "this picture is " + picture.Seconds(age) + " old", Style: picture.Bad},
+		}})
+	}
+	return screen
+}
+
+var errEnough = errors.New("the user has seen enough")
+
+// watch shows a live picture until ctx ends or the user has seen enough. The last
+// one stays.
+func watch(parent context.Context, out io.Writer, c config, look looker) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	first, err := look(ctx) // an error that is there from the start ends the command
+	if err != nil {
+		return err
+	}
+	var last seen
+	last.take(first, nil)
+	live := picture.NewLive(out, last.screen, func(enough bool) {
+		if enough {
+			cancel(errEnough)
+		} else {
+			cancel(cli.Interrupted)
+		}
+	})
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		_ = repeat(ctx, c.Watch, func() error { // It ends with ctx.
+			s, err := look(ctx)
+			if ctx.Err() == nil {
+				last.take(s, err)
+			}
+			return nil
+		})
+		live.Stop()
+	}()
+	if err := live.Run(); err != nil {
+		return err
+	}
+	cancel(errEnough) // whatever has ended it
+	<-looked
+	if err := live.Leave(last.screen(), live.View(), 0); err != nil {
+		return err
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, errEnough) {
+		return cause
+	}
+	return nil
+}
