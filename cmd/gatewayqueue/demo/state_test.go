@@ -82,6 +82,9 @@ func TestScreen(t *testing.T) {
 		},
 		"killed": func(s *state) {
 			s.queue.Pods[2].Lease = now.Add(-1200 * time.Millisecond)
+			for i := range s.queue.Buckets { // a Status names nobody in line in the place of a dead pod
+				s.queue.Buckets[i].Waiting, s.queue.Buckets[i].Line = 1, s.queue.Buckets[i].Line[1:]
+			}
 			s.moments = []picture.Moment{{At: 6700 * time.Millisecond, Text: "pod-3 killed"}}
 			s.notes = append(s.notes, "6.7 s  killed pod-3 (SIGKILL) with 2 of its 4 shards up")
 		},

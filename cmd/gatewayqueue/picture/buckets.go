@@ -40,7 +40,7 @@ func Buckets(s gatewayqueue.Status, window time.Duration) *Table {
 		Sorts: []Sort{
 			{"bucket", cmp.Compare[int]},
 			{"waiting", func(x, y int) int { // the longest line first
-				return cmp.Compare(waiting(s.Buckets[y], b.dead), waiting(s.Buckets[x], b.dead))
+				return cmp.Compare(s.Buckets[y].Waiting, s.Buckets[x].Waiting)
 			}},
 			{"opens", func(x, y int) int { return cmp.Compare(b.closed(x), b.closed(y)) }}, // the next first
 		},
@@ -93,7 +93,7 @@ func (b buckets) holder(i int) string {
 }
 
 func (b buckets) count(i int) string {
-	if n := waiting(b.Buckets[i], b.dead); n > 0 {
+	if n := b.Buckets[i].Waiting; n > 0 {
 		return strconv.Itoa(n)
 	}
 	return Dim.Render("-")
@@ -129,7 +129,7 @@ func (b buckets) line(i, width int) string {
 	return line.String()
 }
 
-// place is a ticket; that of a pod that is dead is grey, and has a dagger.
+// place is a ticket; that of a pod whose lease is over is grey, and has a dagger.
 func (b buckets) place(ticket string) string {
 	if _, pod, _ := Ticket(ticket); b.dead[pod] > 0 {
 		return Dim.Render(Place(ticket) + "†")
@@ -172,7 +172,7 @@ func (b buckets) sum(rows []int) string {
 		if b.closed(i) <= 0 {
 			open++
 		}
-		waits += waiting(b.Buckets[i], b.dead)
+		waits += b.Buckets[i].Waiting
 	}
 	return fmt.Sprintf("%d open, %d closed, %d waiting", open, len(rows)-open, waits)
 }
@@ -183,6 +183,6 @@ func BucketsAbout() []Entry {
 		{"slot", "open: the next in line is granted at once; closed: for a window after an IDENTIFY; next: that is over, and the first in line is about to have its turn; permit: its holder still dials; held: all buckets are closed, nobody's ticket has done it"},
 		{"opens in", "how long it stays closed at most; the bar is the same, full at a whole window"},
 		{"closed by", "shard@pod: who identified last, or what was written there by hand"},
-		{"line", "who waits, the first first, shard@pod; … for more. Grey, with †: the pod is dead, and passed over"},
+		{"line", "who waits, the first first, shard@pod; … for more. Nobody stands in it for a pod whose lease is over; as who has closed a bucket it is grey, with †"},
 	}
 }

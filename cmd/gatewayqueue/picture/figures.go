@@ -31,7 +31,7 @@ func BudgetRow(s gatewayqueue.Status, usual bool) Row {
 	case b.Never != "":
 		return Row{Label: "budget", Fields: []Field{{Text: bare(b.Never), Style: Bad}}}
 	}
-	short := Waiting(s) > Grantable(s)
+	short := s.Waiting() > Grantable(s)
 	bar := NewBar(0)
 	if b.Total > 0 {
 		bar = NewBar(float64(b.Remaining) / float64(b.Total))
@@ -63,8 +63,7 @@ func Short(left, wanted int, reset, now time.Time) []Field {
 
 // LineRow says how many wait, and when the last of them will have its turn.
 func LineRow(s gatewayqueue.Status) Row {
-	n, left := Waiting(s), Grantable(s)
-	dead := Ended(s)
+	n, left := s.Waiting(), Grantable(s)
 	row := Row{Label: "waiting"}
 	switch {
 	case n == 0:
@@ -77,7 +76,7 @@ func LineRow(s gatewayqueue.Status) Row {
 	case left < n:
 		row.Fields = Short(left, n, s.Budget.Reset, s.Time)
 	default:
-		last := Drained(s, step, func(b gatewayqueue.BucketStatus) int { return waiting(b, dead) })
+		last := Drained(s, step, func(b gatewayqueue.BucketStatus) int { return b.Waiting })
 		row.Fields = []Field{{Text: fmt.Sprintf("%d in line", n)}, {Text: "the last one gets its turn in about " + Seconds(last), Style: Dim, Rank: 2}}
 	}
 	return row
@@ -88,30 +87,17 @@ func atRest(s gatewayqueue.Status) bool {
 		!slices.ContainsFunc(s.Buckets, func(b gatewayqueue.BucketStatus) bool { return b.Closed > 0 || b.Waiting > 0 })
 }
 
-// lined are the pods that have a place in a line, as far as the places show it.
-func lined(s gatewayqueue.Status) map[string]bool {
-	pods := map[string]bool{}
-	for _, b := range s.Buckets {
-		for _, place := range b.Line {
-			_, pod, _ := Ticket(place.Ticket)
-			pods[pod] = true
-		}
-	}
-	return pods
-}
-
 // How many pods are named in a row: of those that live, and of those that do not.
 const (
 	mostNames = 6
 	mostGone  = 3
 )
 
-// PodsRow counts the pods that live. It names those whose lease is over, and for how
-// long: they are dead where somebody of them stands in line, and gone, or without
-// anything to wait for, where nobody does. none is what is said where no pod takes part.
+// PodsRow counts the pods that live, and names those whose lease is over, and since
+// when: they have died or were ended, or have nothing to wait for. none is what is said where no pod takes part.
 func PodsRow(s gatewayqueue.Status, none string) Row {
-	var living, gone, left []string
-	dead, lined := Ended(s), lined(s)
+	var living, gone []string
+	dead := Ended(s)
 	pods := slices.Clone(s.Pods)
 	slices.SortStableFunc(pods, func(a, b gatewayqueue.PodStatus) int { return b.Lease.Compare(a.Lease) }) // the latest first
 	named := map[string]bool{}                                                                             // a pod that was started again goes by its last start
@@ -121,10 +107,8 @@ func PodsRow(s gatewayqueue.Status, none string) Row {
 		switch {
 		case !over:
 			living = append(living, name)
-		case lined[p.Pod]:
-			gone = append(gone, name+" for "+Seconds(age))
 		case !named[name]:
-			left = append(left, name+" "+Seconds(age)+" ago")
+			gone = append(gone, name+" "+Seconds(age)+" ago")
 		}
 		named[name] = true
 	}
@@ -136,10 +120,7 @@ func PodsRow(s gatewayqueue.Status, none string) Row {
 		row.Fields = []Field{{Text: fmt.Sprint(len(living))}, {Text: Names(living, mostNames), Rank: 2, Glue: ": "}}
 	}
 	if len(gone) > 0 {
-		row.Fields = append(row.Fields, Field{Text: "dead: " + Names(gone, mostGone), Style: Dim, Rank: 1, Glue: "; "})
-	}
-	if len(left) > 0 {
-		row.Fields = append(row.Fields, Field{Text: "gone: " + Names(left, mostGone), Style: Dim, Rank: 3, Glue: "; "})
+		row.Fields = append(row.Fields, Field{Text: "gone: " + Names(gone, mostGone), Style: Dim, Rank: 1, Glue: "; "})
 	}
 	return row
 }

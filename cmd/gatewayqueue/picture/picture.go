@@ -46,8 +46,8 @@ func Place(ticket string) string {
 	return strconv.Itoa(shard) + "@" + Pod(pod)
 }
 
-// Ended says for how long the leases of pods that are dead have been over, by the
-// full names of the pods. A pod that Redis has forgotten is not among them.
+// Ended says for how long the leases have been over of pods whose are, by the full
+// names of the pods. A pod that Redis has forgotten is not among them.
 func Ended(s gatewayqueue.Status) map[string]time.Duration {
 	dead := map[string]time.Duration{}
 	for _, p := range s.Pods {
@@ -56,27 +56,6 @@ func Ended(s gatewayqueue.Status) map[string]time.Duration {
 		}
 	}
 	return dead
-}
-
-// waiting is how many wait in a bucket's line, without those of the dead as far as
-// the places show them: they are passed over.
-func waiting(b gatewayqueue.BucketStatus, dead map[string]time.Duration) int {
-	n := b.Waiting
-	for _, place := range b.Line {
-		if _, pod, _ := Ticket(place.Ticket); dead[pod] > 0 {
-			n--
-		}
-	}
-	return max(0, n)
-}
-
-// Waiting is how many wait in all lines, the dead not counted.
-func Waiting(s gatewayqueue.Status) int {
-	dead, n := Ended(s), 0
-	for _, b := range s.Buckets {
-		n += waiting(b, dead)
-	}
-	return n
 }
 
 // Grantable is how many of the units that are left can be granted: those beyond

@@ -17,7 +17,7 @@ const window = gatewayqueue.IdentifyDelay + gatewayqueue.GrantMargin
 func (s snapshot) screen() picture.Screen {
 	screen := picture.Screen{Title: s.title(), About: append(picture.BucketsAbout(),
 		picture.Entry{Word: "reserve", Text: "units of the budget that are never granted; in Redis only the default is known, not that of the pods"},
-		picture.Entry{Word: "pods", Text: "those that take part now; dead: the lease is over, and its places in line are passed over; gone: the lease is over, and it waits for nothing: it was ended, or all its shards had their turn"},
+		picture.Entry{Word: "pods", Text: "those that take part now; gone: the lease is over, since then: it has died or was ended, or all its shards had their turn"},
 		picture.Entry{Word: "timeline", Text: "who has identified since this was started; the line is where now is"})}
 	if s.Replica {
 		screen.Rows = append(screen.Rows, picture.Row{Label: "Redis", Fields: []picture.Field{

@@ -75,7 +75,13 @@ func TestScreen(t *testing.T) {
 			s.Buckets[3].Waiting, s.Buckets[3].Line = 16, places("00008@web-2-00000002#2")
 		},
 		"held": func(s *snapshot) { s.Hold = 29500 * time.Millisecond },
-		"dead": func(s *snapshot) { s.Pods = pods(dead) },
+		"dead": func(s *snapshot) { // a Status names nobody in line in the place of a dead pod
+			s.Pods = pods(dead)
+			s.Buckets[1].Holder = "00001@web-2-00000002#7"
+			s.Buckets[1].Waiting, s.Buckets[1].Line = 1, places("00011@web-3-00000003#2")
+			s.Buckets[2].Waiting, s.Buckets[2].Line = 0, nil
+			s.Buckets[3].Waiting, s.Buckets[3].Line = 1, places("00023@web-3-00000003#5")
+		},
 		"unknown": func(s *snapshot) {
 			*s = snapshot{from: s.from, Status: gatewayqueue.Status{App: s.App, Time: now, Budget: gatewayqueue.BudgetStatus{Unknown: true}}}
 		},
