@@ -56,7 +56,7 @@ func TestProgram_TheLeastRightsSuffice(t *testing.T) {
 			grant(append(more, "+ping", "+exists", "+scan")...)
 			got = run(t, "status", "--redis", url)
 			assert.Zero(t, got.code, got.err)
-			assert.Contains(t, got.out, "queue  default  max_concurrency 1")
+			assert.Contains(t, got.out, " queue default, max_concurrency 1")
 		})
 	}
 }

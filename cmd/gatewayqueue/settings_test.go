@@ -288,7 +288,7 @@ func TestSettings_FormsOfAnAddress(t *testing.T) {
 	for _, url := range []string{"queue:8080", "127.0.0.1:8080", "[::1]:8080", ":8080", "http://", "ftp://queue", "http://[::1", "http://::1:8080", "redis://queue"} {
 		got := run(t, "wait", "--shard", "0", "--timeout", "1s", "--url", url)
 		assert.Equal(t, 125, got.code, url)
-		assert.Contains(t, got.err, "address is none of a server: want one such as http://queue:8080", url)
+		assert.Contains(t, got.err, "--url is no address of a server: want one such as http://queue:8080", url)
 	}
 }
 
