@@ -32,8 +32,13 @@ var (
 	errWithdrawn = errors.New("the bot does not wait any more")
 	errAlready   = errors.New("the connection has a session by then")
 	errMoved     = errors.New("the connection to Discord was another one by then")
+	errNoDiscord = errors.New("there was no connection to Discord in time")
 	errTooLong   = errors.New("it was held for as long as it may be")
 )
+
+// dialWithin is for how long a permit is kept for a connection to Discord, which others
+// could use meanwhile: a dial may take as long.
+const dialWithin = handshakeTimeout + 2*time.Second
 
 // identify holds an IDENTIFY, or puts it in the place of the one that is held.
 func (c *conn) identify(p payload.Payload, frames []byte) error {
@@ -95,6 +100,9 @@ func (c *conn) hold(app string, p payload.Payload, frames []byte) {
 	h := &held{payload: p, frames: frames, since: time.Now(), cancel: cancel, done: make(chan struct{})}
 	c.mu.Lock()
 	c.held = h
+	if c.p.late == 0 {
+		c.dials()
+	}
 	c.mu.Unlock()
 	c.sight.holds(app, p.Shard)
 	if most := c.p.mostHeld; most > 0 {
@@ -223,6 +231,10 @@ func (c *conn) await(ctx context.Context, h *held) error {
 			return errClosing
 		case errors.Is(err, errAlready):
 			return err
+		case errors.Is(err, errNoDiscord): // it asks once there is one
+			if _, err := c.upstream(ctx); err != nil {
+				return err
+			}
 		case errors.Is(err, gatewayconn.ErrLost):
 			_ = c.upNow().close() // The pump sees to another one.
 		}
@@ -249,7 +261,9 @@ func (c *conn) bot(ctx context.Context, token string) (*bot, func(), error) {
 // send sends an IDENTIFY under its permit, and what has come behind it. The permit is
 // reported if it was sent, or perhaps was.
 func (c *conn) send(ctx context.Context, h *held, permit gatewayqueue.Permit) (sent bool, err error) {
-	u, err := c.upstream(ctx)
+	dialled, cancel := context.WithTimeoutCause(ctx, dialWithin, errNoDiscord)
+	defer cancel()
+	u, err := c.upstream(dialled)
 	if err != nil {
 		return false, err
 	}

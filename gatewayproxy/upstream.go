@@ -99,10 +99,7 @@ func (c *conn) upstream(ctx context.Context) (*upstream, error) {
 	for {
 		c.mu.Lock()
 		u, changed := c.up, c.changed
-		if u == nil && !c.dialling {
-			c.dialling = true
-			go c.dial()
-		}
+		c.dials()
 		c.mu.Unlock()
 		if u != nil {
 			return u, nil
@@ -115,13 +112,24 @@ func (c *conn) upstream(ctx context.Context) (*upstream, error) {
 	}
 }
 
-// dial connects to the bot's gateway until that works, or the connection is over.
+// dials has an upstream dialled if there is none. The caller holds mu.
+func (c *conn) dials() {
+	if c.up == nil && !c.dialling {
+		c.dialling = true
+		go c.dial()
+	}
+}
+
+// dial connects to the bot's gateway until that works, or the connection is over. For
+// an IDENTIFY any gateway will do: every other time that is the one where bots begin,
+// since the other may be gone for good.
 func (c *conn) dial() {
 	if !c.paces() {
 		return
 	}
+	to := c.way.to
 	for wait := firstRedial; ; wait = min(2*wait, mostRedial) {
-		up, err := c.p.dial(c.ctx, c.way.to, c.wishes.query, c.header)
+		up, err := c.p.dial(c.ctx, to, c.wishes.query, c.header)
 		if err == nil {
 			u := c.newUpstream(up)
 			u.joins = true
@@ -132,11 +140,16 @@ func (c *conn) dial() {
 			return
 		}
 		c.p.count(func(s *Stats) { s.FailedDials++ })
-		c.log.Warn("Discord's gateway cannot be reached: tried again while the bot waits", "gateway", c.way.to.host, "error", err, "again_in", wait)
+		c.log.Warn("Discord's gateway cannot be reached: tried again while the bot waits", "gateway", to.host, "error", err, "again_in", wait)
 		select {
 		case <-time.After(wait):
 		case <-c.ctx.Done():
 			return
+		}
+		if to != c.p.hosts.front && c.holds() {
+			to = c.p.hosts.front
+		} else {
+			to = c.way.to
 		}
 	}
 }
@@ -165,7 +178,7 @@ func (c *conn) paces() bool {
 func (c *conn) replace() {
 	c.mu.Lock()
 	u := c.up
-	c.up = nil
+	c.up, c.pause = nil, 0 // the queue paces it
 	c.tellChange()
 	c.mu.Unlock()
 	if u != nil {
@@ -187,9 +200,8 @@ func (c *conn) lose(u *upstream, code int) bool {
 	}
 	c.up = nil
 	c.tellChange()
-	if c.held != nil && !c.dialling {
-		c.dialling = true
-		go c.dial()
+	if c.held != nil {
+		c.dials()
 	}
 	return true
 }
