@@ -33,6 +33,7 @@ const (
 	codeToken    = 4004
 	codeAlready  = 4005
 	codeTooMuch  = 4008
+	codeTimedOut = 4009
 )
 
 const badToken = "token: no bot's: want one as Discord's developer portal shows it" //nolint:gosec // It is none.
@@ -136,7 +137,11 @@ func (c *conn) serve(first *upgraded) {
 // read takes what the bot sends, until it closes or is refused.
 func (c *conn) read() error {
 	for {
+		c.expects()
 		m, err := c.from.next()
+		if timedOut(err) && c.silent() {
+			return &payload.Refusal{Code: codeTimedOut, Reason: "no heartbeat for two intervals"}
+		}
 		if err != nil {
 			return err
 		}
@@ -157,6 +162,29 @@ func (c *conn) read() error {
 			}
 		}
 	}
+}
+
+// expects bounds the silence of a bot for which nobody is there but the proxy: of one
+// that is connected to Discord, Discord does, and one whose IDENTIFY is held may be
+// silent.
+func (c *conn) expects() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.p.late == 0 || c.ending {
+		return
+	}
+	until := time.Time{}
+	if c.up == nil && c.held == nil {
+		until = time.Now().Add(2 * c.p.late)
+	}
+	_ = c.client.SetReadDeadline(until) //nolint:errcheck // It is closed, then.
+}
+
+// silent says that a bot has been silent for too long, and not that its connection ends.
+func (c *conn) silent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.p.late > 0 && !c.ending
 }
 
 // control passes a ping or a pong on. Where Discord is not there a ping is answered.
