@@ -273,10 +273,10 @@ func TestIdentify_HeartbeatsAreSentForASilentBotAndNoneBeforeREADY(t *testing.T)
 			s, g, q := behind(t)
 			bot := s.raw(s.url, w)
 			discord := g.accepts()
-			greeting, ack := []byte(`{"t":null,"s":null,"op":10,"d":{"heartbeat_interval":200}}`), []byte(`{"t":null,"s":null,"op":11,"d":null}`)
+			greeting, ack := []byte(`{"t":null,"s":null,"op":10,"d":{"heartbeat_interval":700}}`), []byte(`{"t":null,"s":null,"op":11,"d":null}`)
 			kind := byte(0x81)
 			if w.etf() {
-				greeting, kind = sentTerm(t, 10, etf.Map{{Key: "heartbeat_interval", Value: 200}}, ""), 0x82
+				greeting, kind = sentTerm(t, 10, etf.Map{{Key: "heartbeat_interval", Value: 700}}, ""), 0x82
 				ack = sentTerm(t, 11, nil, "")
 			}
 			discord.put(discord.frame(kind, greeting))
@@ -299,7 +299,7 @@ func TestIdentify_HeartbeatsAreSentForASilentBotAndNoneBeforeREADY(t *testing.T)
 				}
 				discord.put(discord.frame(kind, ack))
 			}
-			discord.nothing(800 * time.Millisecond) // four intervals
+			discord.nothing(1400 * time.Millisecond) // two intervals
 		})
 	}
 }

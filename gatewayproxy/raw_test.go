@@ -56,9 +56,25 @@ func connect(t *testing.T, address string) *line {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	return newLine(t, conn)
+}
+
+// newLine is a bot's end of a connection.
+func newLine(t *testing.T, conn net.Conn) *line {
 	l := &line{T: t, Conn: conn, masks: true}
 	l.in = bufio.NewReader(io.TeeReader(conn, &l.got))
 	return l
+}
+
+// upgrade makes a connection a WebSocket.
+func (l *line) upgrade(target string) {
+	l.Helper()
+	_, err := io.WriteString(l.Conn, upgradeRequest(target, l.RemoteAddr().String()))
+	require.NoError(l, err)
+	answer, err := http.ReadResponse(l.in, nil)
+	require.NoError(l, err)
+	_ = answer.Body.Close()
+	require.Equal(l, http.StatusSwitchingProtocols, answer.StatusCode)
 }
 
 // raw connects a bot to address.
@@ -68,12 +84,7 @@ func (s *stage) raw(address string, w wire) *line {
 	require.NoError(s, err)
 	l := connect(s.T, address)
 	l.r.w = w
-	_, err = io.WriteString(l.Conn, upgradeRequest(strings.TrimSuffix(u.Path, "/")+"/?v=10&"+w.query, u.Host))
-	require.NoError(s, err)
-	answer, err := http.ReadResponse(l.in, nil)
-	require.NoError(s, err)
-	_ = answer.Body.Close()
-	require.Equal(s, http.StatusSwitchingProtocols, answer.StatusCode)
+	l.upgrade(strings.TrimSuffix(u.Path, "/") + "/?v=10&" + w.query)
 	return l
 }
 
@@ -205,8 +216,9 @@ func (l *line) reset() {
 // fakeGateway is a gateway whose connections the test plays.
 type fakeGateway struct {
 	*testing.T
-	url   string
-	lines chan *line // connections that were opened
+	listener net.Listener
+	url      string
+	lines    chan *line // connections that were opened
 }
 
 func newGateway(t *testing.T) *fakeGateway {
@@ -214,7 +226,7 @@ func newGateway(t *testing.T) *fakeGateway {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
-	g := &fakeGateway{T: t, url: "ws://" + listener.Addr().String(), lines: make(chan *line, 1000)}
+	g := &fakeGateway{T: t, listener: listener, url: "ws://" + listener.Addr().String(), lines: make(chan *line, 1000)}
 	go func() {
 		for {
 			conn, err := listener.Accept()

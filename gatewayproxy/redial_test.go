@@ -4,8 +4,12 @@ package gatewayproxy_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -300,4 +304,95 @@ func TestQueues_FailForAWhile(t *testing.T) {
 	bot.wantText("READY")
 	s.judged(1)
 	q.settled(t, 1, 0)
+}
+
+// A gateway host that is gone for good: an IDENTIFY that is held there goes to where
+// bots begin, and no permit is kept from others meanwhile.
+func TestRedial_ToWhereBotsBegin(t *testing.T) {
+	t.Parallel()
+	other := newGateway(t)
+	s, g, q := behind(t, gatewayproxy.WithHosts(other.url))
+	bot := s.raw(s.url+"/resume/"+strings.TrimPrefix(other.url, "ws://")+"/0", wire{})
+	discord := other.accepts()
+	bot.send(identify(0, 1, ""))
+	q.waits(t, 1)
+	_ = other.listener.Close()
+	_ = discord.Close()
+	front := g.accepts()
+	front.put(front.frame(0x81, []byte(hello)))
+	q.grant()
+	front.wantText(`"op":2`)
+	q.settled(t, 1, 0)
+}
+
+func TestRedial_APermitIsNotKeptForLong(t *testing.T) {
+	t.Parallel()
+	q, road := newGate(), &barrier{}
+	s := newStage(t, settings{queues: q.queues(), proxy: []gatewayproxy.Option{road.option(), gatewayproxy.WithLateDial(time.Minute)}})
+	road.closed.Store(true)
+	bot := s.raw(s.url, wire{})
+	bot.send(identify(0, 1, ""))
+	q.grant()
+	q.settled(t, 0, 1) // after ten seconds
+	q.grant()
+	require.Len(t, q.calls(), 1, "it does not ask again as long as Discord is away")
+	road.closed.Store(false)
+	bot.wantText("READY")
+	calls := q.calls()
+	require.True(t, calls[1].since.Equal(calls[0].told), "and stands where it stood")
+	q.settled(t, 1, 1)
+}
+
+// A bot that nobody but the proxy hears, and that is silent, is closed as Discord does.
+func TestLateDial_ASilentBotIsClosed(t *testing.T) {
+	t.Parallel()
+	q := newGate()
+	s := newStage(t, settings{queues: q.queues(), proxy: []gatewayproxy.Option{gatewayproxy.WithLateDial(time.Second)}})
+	silent, held := s.raw(s.url, wire{}), s.raw(s.url, wire{})
+	held.wantText("heartbeat_interval")
+	held.send(identify(0, 1, ""))
+	require.Equal(t, 4009, silent.closes())
+	q.grant()
+	held.wantText("READY") // which may be silent
+	s.judged(1)
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	for name, w := range wires {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			certificates := httptest.NewUnstartedServer(nil)
+			certificates.StartTLS()
+			t.Cleanup(certificates.Close)
+			roots := certificates.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+			discord := gatewaytest.NewServer(gatewaytest.WithTLS(&tls.Config{Certificates: certificates.TLS.Certificates}), gatewaytest.WithGuilds(1, 50_000), gatewaytest.WithResumeHost("127.0.0.1"))
+			t.Cleanup(discord.Close)
+			q := newGate()
+			s := newStage(t, settings{queues: q.queues(), proxy: []gatewayproxy.Option{gatewayproxy.WithGateway(discord.GatewayURL()), gatewayproxy.WithTLSConfig(&tls.Config{RootCAs: roots})}})
+			front := httptest.NewTLSServer(s.proxy)
+			t.Cleanup(front.Close)
+			conn, err := tls.Dial("tcp", front.Listener.Addr().String(), &tls.Config{RootCAs: roots})
+			require.NoError(t, err)
+			bot := newLine(t, conn)
+			bot.r.w = w
+			bot.upgrade("/?v=10&" + w.query)
+			bot.wantText("heartbeat_interval")
+			bot.says(w.identify(t, 2, 3))
+			q.waits(t, 1)
+			discord.Drop(false)
+			eventually(t, func() bool { return s.proxy.Stats().Redials == 1 }, "another connection")
+			q.grant()
+			ready := bot.wantText("READY")
+			require.Contains(t, string(ready), "wss://"+front.Listener.Addr().String()+"/resume/"+strings.TrimPrefix(discord.GatewayURL(), "wss://")+"/2")
+			bot.wantText("GUILD_CREATE")
+			q.settled(t, 1, 0)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			go func() { _ = s.proxy.Shutdown(ctx) }()
+			require.Equal(t, 4000, bot.closes())
+			eventually(t, func() bool { return s.proxy.Stats().Connections == 0 }, "the end")
+			eventually(t, func() bool { sessions := discord.Sessions(); return len(sessions) == 1 && !sessions[0].Connected }, "a session that can be resumed")
+		})
+	}
 }
