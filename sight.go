@@ -17,6 +17,37 @@ type Sight struct {
 	Heartbeat  time.Duration `json:"heartbeat_ns,omitempty"` // how long the last one took; 0 where that is not known
 }
 
+// Standing is what a [Sight] comes to, in a word.
+type Standing string
+
+// What shards come to.
+const (
+	StandingUp     Standing = "up"     // it has a session, and is connected
+	StandingComing Standing = "coming" // it waits for its turn, or for READY or RESUMED
+	StandingDown   Standing = "down"   // its connection has ended, or Discord has refused its session
+	StandingSilent Standing = "silent" // its proxy tells no more
+)
+
+// SightLasts is how old what a proxy has told may be: it repeats what stays within a
+// minute.
+const SightLasts = 2 * time.Minute
+
+// Standing is what the sight comes to at a moment of a clock that is not far from the
+// proxy's.
+func (s Sight) Standing(now time.Time) Standing {
+	switch s.State {
+	case "gone", "refused": // of one that is gone a proxy tells once
+		return StandingDown
+	}
+	switch {
+	case now.Sub(s.Told) > SightLasts:
+		return StandingSilent
+	case s.State == "ready":
+		return StandingUp
+	}
+	return StandingComing
+}
+
 // SightNews is what a proxy tells at once.
 type SightNews struct {
 	Shards     map[int]Sight // that have changed

@@ -16,9 +16,6 @@ const (
 	// sightsEvery is how often proxies' sights are asked for.
 	sightsEvery = 2 * time.Second
 
-	// silentAfter is how old a sight may be: proxies repeat what stays within a minute.
-	silentAfter = 2 * time.Minute
-
 	// sightsShown is how many shards are listed. Those that are not up come first.
 	sightsShown = 200
 )
@@ -47,32 +44,20 @@ type storm struct {
 }
 
 type sighted struct {
-	Shard      int    `json:"shard"`
-	State      string `json:"state"`
-	Since      int64  `json:"since,omitempty"`
-	By         string `json:"by,omitempty"`
-	Identifies int    `json:"identifies"`
-	Resumes    int    `json:"resumes"`
-	Invalid    int    `json:"invalid,omitempty"`
-	LastClose  int    `json:"last_close,omitempty"`
-	Heartbeat  int64  `json:"heartbeat,omitempty"` // ms
+	Shard      int                   `json:"shard"`
+	State      string                `json:"state"`
+	Standing   gatewayqueue.Standing `json:"standing"`
+	Since      int64                 `json:"since,omitempty"`
+	By         string                `json:"by,omitempty"`
+	Identifies int                   `json:"identifies"`
+	Resumes    int                   `json:"resumes"`
+	Invalid    int                   `json:"invalid,omitempty"`
+	LastClose  int                   `json:"last_close,omitempty"`
+	Heartbeat  int64                 `json:"heartbeat,omitempty"` // ms
 }
 
-// silent is the state of a shard whose proxy tells no more.
-const silent = "not known"
-
-// rank orders states: what wants a look comes first.
-func rank(state string) int {
-	switch state {
-	case "ready":
-		return 3
-	case "held", "identifying", "resuming":
-		return 1
-	case silent:
-		return 2
-	}
-	return 0
-}
+// ranks order standings: what wants a look comes first.
+var ranks = map[gatewayqueue.Standing]int{gatewayqueue.StandingDown: 0, gatewayqueue.StandingComing: 1, gatewayqueue.StandingSilent: 2, gatewayqueue.StandingUp: 3}
 
 // sightsOf is what the page gets. now is this machine's clock, which proxies' should
 // not be far from.
@@ -89,23 +74,20 @@ func sightsOf(seen map[int]gatewayqueue.Sight, weather gatewayqueue.Storm, now t
 		if !s.Since.IsZero() {
 			one.Since = s.Since.UnixMilli()
 		}
-		if s.State != "gone" && now.Sub(s.Told) > silentAfter { // one that is gone is told of once
-			one.State = silent
-		}
-		switch rank(one.State) {
-		case 3:
+		switch one.Standing = s.Standing(now); one.Standing {
+		case gatewayqueue.StandingUp:
 			out.Up++
-		case 2:
-			out.Silent++
-		case 1:
+		case gatewayqueue.StandingComing:
 			out.Coming++
+		case gatewayqueue.StandingSilent:
+			out.Silent++
 		default:
 			out.Down++
 		}
 		out.Shards = append(out.Shards, one)
 	}
 	slices.SortFunc(out.Shards, func(a, b sighted) int {
-		return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), cmp.Compare(a.Shard, b.Shard))
+		return cmp.Or(cmp.Compare(ranks[a.Standing], ranks[b.Standing]), cmp.Compare(a.Shard, b.Shard))
 	})
 	out.Shards = out.Shards[:min(len(out.Shards), sightsShown)]
 	return out

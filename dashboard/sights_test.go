@@ -25,6 +25,6 @@ func TestSights_AreCountedAndWhatWantsALookComesFirst(t *testing.T) {
 		order = append(order, one.Shard)
 	}
 	assert.Equal(t, []int{3, 4, 2, 6, 5, 0, 1}, order)
-	assert.Equal(t, silent, s.Shards[4].State, "a proxy that tells no more")
+	assert.Equal(t, gatewayqueue.StandingSilent, s.Shards[4].Standing, "a proxy that tells no more")
 	assert.EqualValues(t, 41, s.Shards[5].Heartbeat)
 }

@@ -14,8 +14,8 @@ function shardsView(sights, t) {
       ' in the last minute, and ' + many(sights.storm.identified, 'shard') + ' identified.' : '',
     rows: sights.shards.map(s => ({
       shard: String(s.shard),
-      kind: { ready: 'up', held: 'coming', identifying: 'coming', resuming: 'coming', 'not known': 'silent' }[s.state] || 'down',
-      state: s.state,
+      dead: s.standing === 'down' || s.standing === 'silent',
+      state: s.standing === 'silent' ? s.state + '?' : s.state,
       since: s.since ? span(t - s.since) : '–',
       identifies: String(s.identifies),
       resumes: String(s.resumes),
@@ -38,7 +38,7 @@ function drawShards(shown) {
     make('th', '', row).scope = 'row';
     for (let i = 0; i < 8; i++) make('td', '', row);
   }, (row, s) => {
-    attr(row, 'class', s.kind === 'down' || s.kind === 'silent' ? 'dead' : '');
+    attr(row, 'class', s.dead ? 'dead' : '');
     [s.shard, s.state, s.since, s.identifies, s.resumes, s.invalid, s.close, s.heartbeat, s.by].forEach((text, i) => put(row.cells[i], text));
   });
 }

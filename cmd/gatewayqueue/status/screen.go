@@ -24,6 +24,7 @@ func (s snapshot) screen() picture.Screen {
 			{Text: "a replica: it grants nothing, and what it shows may be late", Style: picture.Bad}}})
 	}
 	screen.Rows = append(screen.Rows, picture.LineRow(s.Status), picture.BudgetRow(s.Status, !s.server))
+	screen.Rows = append(screen.Rows, picture.SightsRows(s.Sights, s.storm(), time.Now())...)
 	screen.Rows = append(screen.Rows, picture.Trouble(s.Status)...)
 	if !s.inMemory() {
 		screen.Rows = append(screen.Rows, picture.PodsRow(s.Status, "none takes part"))
@@ -32,6 +33,14 @@ func (s snapshot) screen() picture.Screen {
 		screen.Table = picture.Buckets(s.Status, window)
 	}
 	return screen
+}
+
+// storm is the one that proxies have told of, or none.
+func (s snapshot) storm() (storm gatewayqueue.Storm) {
+	if s.Storm != nil {
+		storm = *s.Storm
+	}
+	return storm
 }
 
 // inMemory says that the queue is in one process, and has no pods.

@@ -24,6 +24,10 @@ type snapshot struct {
 	// Replica says that it was read from a replica, which may lag and grants
 	// nothing. It is left out for a primary, and where the user may not ask (INFO).
 	Replica bool `json:"replica,omitempty"`
+	// Sights is what proxies see of shards, and Storm whether Discord refuses their
+	// sessions in numbers; both are left out where no proxy has told of any.
+	Sights map[int]gatewayqueue.Sight `json:"sights,omitempty"`
+	Storm  *gatewayqueue.Storm        `json:"storm,omitempty"`
 
 	from   string // what was asked, without secrets
 	server bool   // it is a server of ours, and knows its reserve
@@ -90,7 +94,12 @@ func (c *config) openRedis(ctx context.Context) (source, error) {
 			if err != nil {
 				return snapshot{}, redis.ExplainValue(ctx, err)
 			}
-			return snapshot{Status: s, Replica: redis.IsReplica(ctx, client), from: redis.String()}, nil
+			shot := snapshot{Status: s, Replica: redis.IsReplica(ctx, client), from: redis.String()}
+			// It is kept for people: a user who may not read it sees the rest.
+			if sights, storm, err := queue.Sights(ctx); err == nil && !shot.Replica && len(sights) > 0 {
+				shot.Sights, shot.Storm = sights, &storm
+			}
+			return shot, nil
 		},
 		close: func() error { return errors.Join(queue.Close(), client.Close(), redis.Close()) },
 	}, nil
