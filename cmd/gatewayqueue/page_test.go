@@ -183,14 +183,16 @@ func sample(ctx context.Context, t *testing.T, client *redis.Client) (all []gate
 }
 
 // around are the samples on both sides of a moment, two each: what was true at it lies
-// between them. ok is false where the machine was too slow to tell.
+// between them. ok is false where the machine was too slow to tell, and where there was
+// no queue yet, which has no buckets before its first pod.
 func around(all []gatewayqueue.Status, at int64) (_ []gatewayqueue.Status, ok bool) {
 	i, _ := slices.BinarySearchFunc(all, at, func(s gatewayqueue.Status, at int64) int { return int(s.Time.UnixMilli() - at) })
 	if i < 2 || i+2 > len(all) {
 		return nil, false
 	}
 	near := all[i-2 : i+2]
-	return near, near[3].Time.Sub(near[0].Time) < 500*time.Millisecond
+	unborn := slices.ContainsFunc(near, func(s gatewayqueue.Status) bool { return len(s.Buckets) != pageBuckets })
+	return near, !unborn && near[3].Time.Sub(near[0].Time) < 500*time.Millisecond
 }
 
 var (
