@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -197,9 +199,13 @@ func TestStatus_OfAServer(t *testing.T) {
 
 	assert.Equal(t, result{"", "gatewayqueue status: server at " + s.URL + ": the server asks for a token (401): put it into $GATEWAYQUEUE_AUTH_TOKEN, or type --auth-token-file FILE\n", 1}, look(""))
 	assert.Contains(t, look("another-token-of-24-bytes").err, "the server refuses the token")
+	fake := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(fake.Close)
 	for url, want := range map[string]string{
-		"http://127.0.0.1:1":                       "nothing listens there: start gatewayqueue serve, or correct --url",
-		"http://x.invalid":                         "there is no such host",
+		fake.URL:             "what answers there is not gatewayqueue serve: correct --url",
+		s.URL + "/x":         "there is no queue at this path: --url is the address without one (404)",
+		"http://127.0.0.1:1": "nothing listens there: start gatewayqueue serve, or correct --url",
+		"http://x.invalid":   "there is no such host",
 		strings.Replace(s.URL, "http", "https", 1): "is it http:// or https://?",
 	} {
 		got := run(t, "status", "--url", url)

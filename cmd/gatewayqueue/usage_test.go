@@ -76,6 +76,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"status --watch=1ms":                  `gatewayqueue status: --watch is "1ms": want a time with its unit from 100ms to 1h, such as 1s`,
 		"status --url x --redis y":            "gatewayqueue status: --url and --redis do not go together: the queue is behind one of them",
 		"status --url x":                      "gatewayqueue status: --url is no address of a server: want one such as http://queue:8080",
+		"status --url http://a --app x":       "gatewayqueue status: --app needs --redis: a server has one queue",
 		"status --auth-token-file x":          "gatewayqueue status: --auth-token-file needs --url",
 		"version now":                         `gatewayqueue version: argument "now" is not wanted: gatewayqueue version takes only flags`,
 		"status now":                          `gatewayqueue status: argument "now" is not wanted: gatewayqueue status takes only flags`,

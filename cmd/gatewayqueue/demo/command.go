@@ -82,6 +82,9 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 
 	stopWatching := watch.start(ctx, c.pollEvery())
 	runErr := f.run(ctx)
+	if runErr != nil {
+		screen.end() // at once: a pod that was killed takes seconds to close
+	}
 	calls := f.stop()
 	stopWatching()
 	screen.end()

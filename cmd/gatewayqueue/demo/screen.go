@@ -21,7 +21,7 @@ type screen interface {
 	shard(event, progress) // it has identified, or failed
 	note(string)           // something worth a line
 	moment(string)         // something that the timeline shows
-	end()                  // before the summary
+	end()                  // before the summary; more than once is harmless
 	// summary shows what stays; so many lines are to follow.
 	summary(s picture.Screen, follow int) error
 }

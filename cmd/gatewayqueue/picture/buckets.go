@@ -159,11 +159,10 @@ func (b buckets) slotWord(i int) string {
 		return "next"
 	case one.Permit:
 		return "permit"
-	case one.Holder != "":
-		return "closed"
+	case one.Holder == "" && b.Hold > 0: // not by a ticket
+		return "held"
 	}
-	// By a change of limits or a loss of state, not by a ticket.
-	return "held"
+	return "closed"
 }
 
 func (b buckets) sum(rows []int) string {

@@ -134,8 +134,9 @@ func titleLines(fields []Field, width int) []string {
 func (s Screen) whole(v View, width int) ([]string, View) {
 	lines := titleLines(s.Title, width)
 	label := labelWidth(s.Rows)
+	bar := barWidth(s.Rows, label, width)
 	for _, r := range s.Rows {
-		lines = append(lines, r.lines(label, 0, width)...)
+		lines = append(lines, r.lines(label, bar, width)...)
 	}
 	if s.Table != nil {
 		var drawn []string

@@ -264,6 +264,9 @@ func tick(d, step time.Duration) string {
 func (t Timeline) legend(width int, what string, dots bool) string {
 	words := []string{}
 	for i, pod := range t.Pods {
+		if pod == "" { // a queue in memory has none
+			continue
+		}
 		glyph := glyphs[i%len(glyphs)]
 		if dots {
 			glyph = '⠿'

@@ -49,12 +49,21 @@ func Explain(err error, address string, token bool) error {
 	case errors.Is(err, context.DeadlineExceeded) && strings.Contains(text, "no answer"):
 		do = "no answer in time: is it the right address, and no firewall between?"
 	case strings.Contains(text, "tls: "), strings.HasSuffix(text, "EOF"), strings.Contains(text, "malformed HTTP"), strings.Contains(text, "HTTP response to HTTPS"):
-		do = "is it http:// or https://? " + strings.TrimPrefix(text, "httpqueue: ")
-	default:
+		do = "is it http:// or https://? " + bare(text)
+	case strings.Contains(text, "not the server but something"), strings.Contains(text, "the answer is not that of"):
+		do = "what answers there is not gatewayqueue serve: correct --url (" + bare(text) + ")"
+	case strings.Contains(text, "answers 404"):
+		do = "there is no queue at this path: --url is the address without one (404)"
+	case strings.HasPrefix(text, "httpqueue: "):
+		do = bare(text)
+	default: // the end of a wait, or a signal
 		return err
 	}
 	return &explained{fmt.Sprintf("server at %s: %s", Shown(address), do), err}
 }
+
+// bare is the text of an error without the name of the package that it is of.
+func bare(text string) string { return strings.TrimPrefix(text, "httpqueue: ") }
 
 type explained struct {
 	text string

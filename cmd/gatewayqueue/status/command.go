@@ -84,6 +84,7 @@ Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 // settle fills in what depends on other flags and the environment, and refuses
 // what does not go together.
 func (c *config) settle(flags *pflag.FlagSet) (err error) {
+	typed := flags.Changed("app") // the environment may have one for other commands
 	if err := cli.FromEnv(flags, nil); err != nil {
 		return err
 	}
@@ -95,6 +96,8 @@ func (c *config) settle(flags *pflag.FlagSet) (err error) {
 	switch {
 	case c.URL != "" && c.Redis != "":
 		return cli.Usage("--url and --redis do not go together: the queue is behind one of them")
+	case c.URL != "" && typed:
+		return cli.Usage("--app needs --redis: a server has one queue")
 	case c.URL != "":
 		c.auth, err = cli.Secret("auth-token-file", c.AuthFile, cli.EnvName("auth-token"))
 		return err

@@ -20,7 +20,8 @@ type history struct {
 	looked  time.Duration  // when the last one was taken
 	holders map[int]string // by bucket: the ticket that was seen last
 	marks   []picture.Mark
-	pods    []string // in the order in which they were seen
+	pods    []string    // in the order in which they were seen
+	spent   map[int]int // what each shard had spent
 	buckets int
 }
 
@@ -32,11 +33,14 @@ func (h *history) see(s gatewayqueue.Status) {
 	now := s.Time.Sub(h.began)
 	for _, b := range s.Buckets {
 		shard, pod, ok := picture.Ticket(b.Holder)
+		if !ok {
+			shard, ok = h.spender(s, b.Bucket), b.Holder == "" && s.Hold == 0
+		}
 		if !ok || b.Closed <= 0 {
 			continue
 		}
 		until := now + b.Closed
-		if h.holders[b.Bucket] == b.Holder {
+		if same := b.Holder != "" && h.holders[b.Bucket] == b.Holder; same || shard < 0 {
 			h.extend(b.Bucket, until)
 			continue
 		}
@@ -48,8 +52,19 @@ func (h *history) see(s gatewayqueue.Status) {
 		at := min(now, max(until-window, h.looked))
 		h.marks = append(h.marks, picture.Mark{Shard: shard, Bucket: b.Bucket, Pod: pod, At: at, Until: until})
 	}
-	h.looked = now
+	h.looked, h.spent = now, s.Spent
 	h.marks = slices.DeleteFunc(h.marks, func(m picture.Mark) bool { return m.Until < now-kept })
+}
+
+// spender is the shard of a bucket that has spent a unit since the last look, or -1: a
+// queue in memory does not keep who has closed a bucket.
+func (h *history) spender(s gatewayqueue.Status, bucket int) int {
+	for shard, n := range s.Spent {
+		if shard%len(s.Buckets) == bucket && h.spent != nil && n > h.spent[shard] {
+			return shard
+		}
+	}
+	return -1
 }
 
 // extend moves the end of a bucket's last window: a permit is renewed, and its

@@ -149,3 +149,14 @@ func TestHistory_MarksWhoHasIdentified(t *testing.T) {
 	h.see(s)
 	assert.Len(t, h.marks, 1, "other buckets: what was seen before is of others")
 }
+
+func TestHistory_NamesWhoHasSpentAUnitWhereNobodyHoldsTheBucket(t *testing.T) {
+	var h history
+	s := gatewayqueue.Status{Time: now, Buckets: []gatewayqueue.BucketStatus{{Bucket: 0}, {Bucket: 1}}, Spent: map[int]int{3: 1}}
+	h.see(s)
+	s.Time, s.Spent = now.Add(time.Second), map[int]int{3: 1, 5: 1}
+	s.Buckets = []gatewayqueue.BucketStatus{{Bucket: 0}, {Bucket: 1, Closed: 4 * time.Second}}
+	h.see(s)
+	h.see(picture.Later(s, time.Second))
+	assert.Equal(t, []picture.Mark{{Shard: 5, Bucket: 1, At: 0, Until: 5 * time.Second}}, h.marks)
+}
