@@ -11,7 +11,6 @@ import (
 	"net/http/httputil"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -30,6 +29,9 @@ var gatewayRoute = regexp.MustCompile(`^(v[0-9]+/)?gateway(/bot)?$`)
 func (p *Proxy) serveAPI(w http.ResponseWriter, r *http.Request, rest string) {
 	isGateway := gatewayRoute.MatchString(rest)
 	switch {
+	case r.Header.Get("Upgrade") != "": // where nobody would hold what it carries
+		http.Error(w, "gatewayqueue proxy: the gateway is not below /api: connect to / with a WebSocket", http.StatusNotFound)
+		return
 	case isGateway && r.Method == http.MethodGet:
 	case p.wholeAPI:
 	default:
@@ -44,8 +46,7 @@ func (p *Proxy) serveAPI(w http.ResponseWriter, r *http.Request, rest string) {
 	proxy := httputil.ReverseProxy{
 		Transport: p.transport,
 		Rewrite: func(pr *httputil.ProxyRequest) {
-			pr.SetURL(p.api)
-			pr.Out.URL.Path, pr.Out.URL.RawPath = strings.TrimSuffix(p.api.Path, "/")+pr.In.URL.Path, ""
+			pr.SetURL(p.api) // with the path as it came: %2F in it is no slash
 			if isGateway {
 				pr.Out.Header.Del("Accept-Encoding") // the transport then reads what is compressed
 			}
