@@ -11,13 +11,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/gatewayproxy"
 )
 
 // TestMain finds goroutines of this module that outlive the tests: each test ends its
 // proxies, so whatever is left was leaked.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		os.Exit(m.Run())
+	}
 	_ = flag.Set("test.parallel", "16") // they mostly wait
+	gatewayproxy.SetDialWithin(4 * time.Second)
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
 	if left := leaked(); left != "" {

@@ -333,7 +333,7 @@ func TestRedial_APermitIsNotKeptForLong(t *testing.T) {
 	bot := s.raw(s.url, wire{})
 	bot.send(identify(0, 1, ""))
 	q.grant()
-	q.settled(t, 0, 1) // after ten seconds
+	q.settled(t, 0, 1) // after ten seconds, which are four here
 	q.grant()
 	require.Len(t, q.calls(), 1, "it does not ask again as long as Discord is away")
 	road.closed.Store(false)
