@@ -158,7 +158,7 @@ func (b *bot) weather(ctx context.Context, p *Proxy, storm gatewayqueue.Storm) {
 		"cause", "Discord refuses sessions that resume (op 9), as after a restart of its gateways",
 	}
 	attrs = append(attrs, b.outlook(ctx)...)
-	p.log.Log(ctx, slog.LevelWarn, "a storm: many sessions have to identify anew", attrs...)
+	p.log.Log(ctx, slog.LevelWarn, "a storm: many sessions have to identify again", attrs...)
 	p.observes(Event{Kind: EventStorm, App: b.app, Shard: -1})
 }
 
