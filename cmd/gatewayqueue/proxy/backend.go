@@ -135,7 +135,7 @@ func (q *queues) onRedis(ctx context.Context, app string, discord *server.Source
 	c := q.config
 	watched, unwatch := q.metrics.queue(app)
 	options := []redisqueue.Option{
-		redisqueue.WithApp(app), redisqueue.WithLogger(log), redisqueue.WithObserver(watched.Observe), redisqueue.WithLimitSource(discord.Limits),
+		redisqueue.WithApp(app), redisqueue.WithLogger(q.log), redisqueue.WithObserver(watched.Observe), redisqueue.WithLimitSource(discord.Limits),
 		redisqueue.WithRefresh(c.Refresh), redisqueue.WithMargin(c.grantMargin()), redisqueue.WithPermitMargin(c.Margin), redisqueue.WithWindow(c.window),
 		redisqueue.WithBreaker(c.Breaker), redisqueue.WithReplicas(c.Replicas),
 	}
