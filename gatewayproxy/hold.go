@@ -49,6 +49,7 @@ func (c *conn) identify(p payload.Payload, frames []byte) error {
 	c.writing.Lock()
 	readable := c.stream.CanRead()
 	c.writing.Unlock()
+	c.refusalSettles()
 	c.mu.Lock()
 	h := c.held
 	switch {
@@ -79,6 +80,24 @@ func (c *conn) identify(p payload.Payload, frames []byte) error {
 	c.hold(app, p, frames)
 	c.follow(p.Token)
 	return nil
+}
+
+// refusalSettles waits until the write of an IDENTIFY has returned that Discord has
+// refused already (op 9): its bot may identify again faster than that.
+func (c *conn) refusalSettles() {
+	for {
+		c.mu.Lock()
+		h := c.held
+		unsettled := h != nil && h.sent && c.phase == fresh
+		c.mu.Unlock()
+		if !unsettled {
+			return
+		}
+		select {
+		case <-h.done:
+		case <-time.After(time.Millisecond): // it may not have been sent, and wait again
+		}
+	}
 }
 
 // follow keeps a bot's queue open for as long as the bot is connected: through it the
