@@ -251,7 +251,7 @@ func (c *conn) resume(p payload.Payload, frames []byte) error {
 	if !ok {
 		return &payload.Refusal{Code: codeToken, Reason: badToken}
 	}
-	c.sight.resumes(app)
+	c.sight.resumes(app, p.Session)
 	c.follow(p.Token)
 	if u := c.upNow(); u != nil {
 		c.mu.Lock()

@@ -70,7 +70,7 @@ func New(find Queues, opts ...Option) (*Proxy, error) {
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.open, p.closing = context.WithCancelCause(context.Background())
 	p.bots = bots{p: p, find: find, ctx: p.ctx, unproven: make(chan struct{}, mostUnproven), entries: make(map[[sha256.Size]byte]*entry)}
-	p.sights = sights{p: p, shards: make(map[key]*shard), refused: make(map[string]int), identified: make(map[string]int)}
+	p.sights = sights{p: p, shards: make(map[key]*shard), refused: make(map[string]int), identified: make(map[string]int), sessions: make(map[sessionHash]key)}
 	return p, nil
 }
 

@@ -3,6 +3,7 @@ package gatewayproxy_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
@@ -33,16 +34,21 @@ func TestProxy_ResumesComeThroughIt(t *testing.T) {
 				b.want(0, "GUILD_CREATE")
 			}
 			require.NoError(t, b.conn.Close(websocket.StatusCode(4000), ""))
-			again := s.dial(at, query)
-			again.want(10, "")
-			again.send(resume(id, *b.seq))
-			again.want(0, "RESUMED")
-			s.judged(1)
-			require.Equal(t, 1, s.discord.Resumes())
-			shards := s.proxy.Shards("")
-			require.Len(t, shards, 1)
-			require.Equal(t, 7, shards[0].ID)
-			require.EqualValues(t, "ready", shards[0].State)
+			// Not all libraries go where READY has told them.
+			for i, address := range []string{at, s.url} {
+				again := s.dial(address, query)
+				again.want(10, "")
+				again.send(resume(id, *b.seq))
+				again.want(0, "RESUMED")
+				s.judged(1)
+				require.Equal(t, 1+i, s.discord.Resumes())
+				shards := s.proxy.Shards("")
+				require.Len(t, shards, 1)
+				require.Equal(t, 7, shards[0].ID)
+				require.EqualValues(t, "ready", shards[0].State)
+				require.NoError(t, again.conn.Close(websocket.StatusCode(4000), ""))
+				require.Eventually(t, func() bool { return s.proxy.Shards("")[0].State == "gone" }, time.Minute, time.Millisecond)
+			}
 		})
 	}
 }

@@ -4,6 +4,7 @@ package gatewayproxy
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"log/slog"
 	"slices"
 	"sync"
@@ -71,13 +72,20 @@ type sights struct {
 	shards map[key]*shard
 	// What the fleet has not been told yet, by application.
 	refused, identified map[string]int
+	// sessions are whose each session is, by a hash of its ID: not all libraries resume
+	// where READY has told them, where the path names the shard.
+	sessions map[sessionHash]key
 }
+
+// sessionHash is of a session's ID, which is as good as a secret.
+type sessionHash [sha256.Size]byte
 
 // shard is one, and the connection that has it now.
 type shard struct {
 	Shard
 	owner   *sight
-	version int // of what others are told; a heartbeat is none
+	session sessionHash // of the last READY
+	version int         // of what others are told; a heartbeat is none
 }
 
 // mostShards bounds what is remembered of shards that are gone.
@@ -132,8 +140,19 @@ func (s *sights) forgetOne() {
 	for k, one := range s.shards {
 		if one.State == StateGone {
 			delete(s.shards, k)
+			delete(s.sessions, one.session)
 			return
 		}
+	}
+}
+
+// has notes the session that a shard has.
+func (s *sights) has(one *shard, session string) {
+	delete(s.sessions, one.session)
+	one.session = sessionHash{}
+	if session != "" {
+		one.session = sha256.Sum256([]byte(session))
+		s.sessions[one.session] = key{one.App, one.ID}
 	}
 }
 
@@ -226,9 +245,12 @@ func (c *sight) identifies() {
 	c.tell(Event{Kind: EventIdentified, Elapsed: waited})
 }
 
-func (c *sight) resumes(app string) {
+func (c *sight) resumes(app, session string) {
 	c.locked(func() {
 		c.appID, c.began = app, time.Now()
+		if k, ok := c.all.sessions[sha256.Sum256([]byte(session))]; ok && k.app == app {
+			c.resumed = k.id
+		}
 		if c.resumed >= 0 {
 			c.take(app, c.resumed, 0)
 			c.of.Resumes++
@@ -264,7 +286,11 @@ func (c *sight) sees(seen downstream.Seen, was phase) {
 			}
 		case seen.Event == "READY":
 			e = Event{Kind: EventReady, Elapsed: time.Since(c.began)}
-			c.change(func(s *shard) { s.Ready = time.Since(c.came).Seconds(); s.become(StateReady) })
+			c.change(func(s *shard) {
+				c.all.has(s, seen.Session)
+				s.Ready = time.Since(c.came).Seconds()
+				s.become(StateReady)
+			})
 		case seen.Event == "RESUMED":
 			e = Event{Kind: EventResumed, Elapsed: time.Since(c.began)}
 			c.change(func(s *shard) { s.become(StateReady) })

@@ -123,6 +123,9 @@ func (s *Stream) ready(seen Seen, d []byte, offset int) (Seen, *edit) {
 		seen.Problem = "READY has more than 16 MiB"
 		return seen, nil
 	}
+	if at, err := s.format.member(d, "session_id"); err == nil {
+		seen.Session, _ = s.format.string(d[at.start:at.end])
+	}
 	at, err := s.format.member(d, resumeURL)
 	if err != nil {
 		seen.Problem = "READY has no resume_gateway_url, or cannot be read"

@@ -19,6 +19,7 @@ type Seen struct {
 	Interval  time.Duration // of HELLO: between heartbeats
 	Resumable bool          // of an invalid session (opcode 9): whether a RESUME may help
 	ResumeURL string        // of READY: Discord's own
+	Session   string        // of READY: session_id, or empty if it has none
 	Rewritten bool          // of READY: the client gets another URL
 	Problem   string        // why READY passed with Discord's own URL though it should have had another, or empty
 }

@@ -171,6 +171,7 @@ func TestStream_WhatIsSeen(t *testing.T) {
 		`{"t":"READY","s":5,"op":0,"d":null}`:                                          {Readable: true, Event: "READY", Problem: "READY has no resume_gateway_url, or cannot be read"},
 		`{"t":"READY","s":5,"op":0,"d":{"resume_gateway_url":null}}`:                   {Readable: true, Event: "READY", Problem: "READY's resume_gateway_url is not a string"},
 		`{"t":"READY","op":0,"d":{"resume_gateway_url":"a","resume_gateway_url":"a"}}`: {Readable: true, Event: "READY", Problem: "READY has no resume_gateway_url, or cannot be read"},
+		`{"op":0,"t":"READY","d":{"session_id":"5","resume_gateway_url":"same"}}`:      {Readable: true, Event: "READY", ResumeURL: "same", Session: "5"},
 		`{"t":"READY","op":0,"d":{"resume_gateway_url":"same"}}`:                       {Readable: true, Event: "READY", ResumeURL: "same"},
 		`{"t":"READY","op":0,"d":{"resume_gateway_url":"w\u0073s:\/\/x"}}`:             {Readable: true, Event: "READY", ResumeURL: "wss://x", Rewritten: true},
 		`{"t":"READY","op":0,"d":{"resume_gateway_url":"x"}`:                           {},

@@ -15,7 +15,7 @@ const version = 131
 // names, 4002), and more of what could be read in two ways: names that come twice,
 // compressed terms, tuples, and bytes behind the term.
 func readETF(message []byte) (fields, *Refusal) {
-	f := fields{op: missing{}, d: missing{}, token: missing{}, shard: missing{}}
+	f := noFields()
 	term, err := etf.Decode(message)
 	if err != nil {
 		// What stands in quotes is the client's.
@@ -41,7 +41,11 @@ func readETF(message []byte) (fields, *Refusal) {
 	if refusal != nil || op != OpIdentify && op != OpResume {
 		return f, refusal
 	}
-	return f, readMap(data, "token", "shard", &f.token, &f.shard)
+	to := &f.shard
+	if op == OpResume {
+		to = &f.session
+	}
+	return f, readMap(data, "token", second(op), &f.token, to)
 }
 
 // readMap reads the values of two names. A map has no order, so the refusal of a

@@ -15,7 +15,7 @@ const maxShard = 256
 
 // readJSON validates the whole message, and builds nothing but the fields.
 func readJSON(message []byte) (fields, *Refusal) {
-	f := fields{op: missing{}, d: missing{}, token: missing{}, shard: missing{}}
+	f := noFields()
 	if !utf8.Valid(message) {
 		return f, refuse(decodeError, "JSON: not UTF-8")
 	}
@@ -33,13 +33,16 @@ func readJSON(message []byte) (fields, *Refusal) {
 	if _, isObject := f.d.(object); refusal != nil || !isObject || op != OpIdentify && op != OpResume {
 		return f, refusal
 	}
-	return f, readObject(data, "token", "shard", func(name string, raw []byte) {
-		if name == "token" {
+	return f, readObject(data, "token", second(op), func(name string, raw []byte) {
+		switch {
+		case name == "token":
 			f.token = valueOf(raw)
-			return
-		}
-		if f.shard = valueOf(raw); raw[0] == '[' && len(raw) <= maxShard {
+		case op == OpResume:
+			f.session = valueOf(raw)
+		case raw[0] == '[' && len(raw) <= maxShard:
 			f.shard = listOf(raw)
+		default:
+			f.shard = valueOf(raw)
 		}
 	})
 }

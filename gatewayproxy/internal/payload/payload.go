@@ -33,10 +33,11 @@ const maxOp = math.MaxUint8
 
 // Payload is as much as matters of one message of a client.
 type Payload struct {
-	Op    int
-	ETF   bool   // else JSON
-	Shard [2]int // of an IDENTIFY: [id, count]; [0, 1] if it names none
-	Token string // of an IDENTIFY or a RESUME, without "Bot "; never log it
+	Op      int
+	ETF     bool   // else JSON
+	Shard   [2]int // of an IDENTIFY: [id, count]; [0, 1] if it names none
+	Token   string // of an IDENTIFY or a RESUME, without "Bot "; never log it
+	Session string // of a RESUME: its session_id, or empty if that is no string
 }
 
 // Read reads a whole message, text or binary. What it is written in is seen from
@@ -64,10 +65,24 @@ func Read(message []byte) (Payload, error) {
 // int64, uint64, float64, json.Number, []any and map[string]any. A field that is
 // absent is missing{}. Of d only an IDENTIFY's and a RESUME's fields are there.
 type fields struct {
-	op    any
-	d     any // an object is object{}
-	token any
-	shard any
+	op      any
+	d       any // an object is object{}
+	token   any
+	shard   any
+	session any
+}
+
+// noFields are those of a message that has none.
+func noFields() fields {
+	return fields{op: missing{}, d: missing{}, token: missing{}, shard: missing{}, session: missing{}}
+}
+
+// second is the field of d that matters beside the token.
+func second(op int) string {
+	if op == OpResume {
+		return "session_id"
+	}
+	return "shard"
 }
 
 type (
@@ -87,8 +102,12 @@ func (p *Payload) judge(f fields) *Refusal {
 	if _, ok := f.d.(object); !ok {
 		return refuse(decodeError, "d of opcode %d: %s: want an object", op, show(f.d))
 	}
-	if p.Token, refusal = tokenOf(f.token); refusal != nil || op == OpResume {
+	if p.Token, refusal = tokenOf(f.token); refusal != nil {
 		return refusal
+	}
+	if op == OpResume {
+		p.Session, _ = f.session.(string) // Discord judges it.
+		return nil
 	}
 	p.Shard, refusal = shardOf(f.shard)
 	return refusal
