@@ -14,6 +14,7 @@ const runsAtOnce = 9
 
 func TestMain(m *testing.M) {
 	PodMain()
+	ProxyMain()
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set(strconv.Itoa(runsAtOnce))
