@@ -41,6 +41,13 @@ func Start(t testing.TB, targets ...string) *Balancer {
 	return b
 }
 
+// Add adds a target.
+func (b *Balancer) Add(target string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.targets = append(b.targets, target)
+}
+
 // Replace puts another target in the place of the i-th.
 func (b *Balancer) Replace(i int, target string) {
 	b.mu.Lock()

@@ -59,6 +59,15 @@ func (s *sendsOf) Write(p []byte) (int, error) {
 	}
 }
 
+// note is saySent for a queue of the test's own process.
+func (s *sends) note(e gatewayqueue.Event) {
+	if e.Kind == gatewayqueue.EventIdentified {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.at[e.ShardID] = append(s.at[e.ShardID], time.Now())
+	}
+}
+
 // nearest is when the IDENTIFY was sent that arrived at a time. A shard's are
 // seconds apart.
 func (s *sends) nearest(shard int, arrived time.Time) (time.Time, bool) {

@@ -36,6 +36,7 @@ type plan struct {
 	pods    int
 	shards  int
 	limit   gatewayqueue.SessionStartLimit
+	front   *proxies // that the pods connect to, if any
 }
 
 func (p plan) at(ms float64) time.Duration {
@@ -83,6 +84,9 @@ func newFleet(t *testing.T, p plan, opts ...gatewaytest.Option) *fleet {
 		redisqueue.WithWindow(p.window), redisqueue.WithLimit(p.limit))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.queue.Close() })
+	if p.front != nil {
+		p.front.start(t, f)
+	}
 	for i := range p.pods {
 		f.pods = append(f.pods, f.start(t, f.share(i)))
 	}
@@ -107,6 +111,9 @@ func (f *fleet) start(t *testing.T, shards []int) *pod {
 		Name: fmt.Sprintf("pod-%d", f.started), Library: f.library, Limiter: f.limiter,
 		Redis: f.redis.Addr, URL: f.gateway.URL(), Token: f.gateway.Token(),
 		Shards: shards, ShardCount: f.shards, Window: f.window, Limit: f.limit, FreshStart: true,
+	}
+	if f.front != nil {
+		config.URL = "http://" + f.front.addrs[(f.started-1)%len(f.front.addrs)]
 	}
 	encoded, err := json.Marshal(config)
 	require.NoError(t, err)

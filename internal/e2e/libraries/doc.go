@@ -3,6 +3,10 @@
 // Redis, and the strict fake gateway of package gatewaytest. What a bot consists
 // of is read from docs/libraries.md, so that the page cannot be wrong.
 //
+// The same programs, less what the queue adds, also run through two proxies
+// (gatewayqueue proxy), with nothing but another address.
+//
 // go test runs a selection, in windows shorter than Discord's; scripts/e2e
-// libraries runs all of it at Discord's pace and writes its tables into docs.
+// libraries and scripts/e2e proxy run all of it at Discord's pace and write their
+// tables into docs.
 package libraries

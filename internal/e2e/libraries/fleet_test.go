@@ -5,6 +5,7 @@ package libraries
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -25,15 +26,13 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/internal/balancetest"
 )
 
-const (
-	processes = 2
-	servers   = 2
-	buckets   = 2 // max_concurrency
-)
+const servers = 2 // of gatewayqueue serve, or proxies
 
 // plan is what a fleet is to go through.
 type plan struct {
 	shards    int
+	processes int // of the bot
+	buckets   int // max_concurrency
 	window    time.Duration
 	slack     time.Duration // that the queue adds to it, for a machine that reads an IDENTIFY late
 	heartbeat time.Duration
@@ -41,6 +40,7 @@ type plan struct {
 	transit   time.Duration // of what the bot sends, at most
 	line      time.Duration // how long all stand in line
 	alone     bool          // without the queue
+	proxied   bool          // through proxies, without a line of ours in the bot
 }
 
 type fleet struct {
@@ -53,18 +53,31 @@ type fleet struct {
 	discord  *gatewaytest.Server
 	servers  []*process
 	balancer *balancetest.Balancer
-	queue    *httpqueue.Client // the test's own
+	proxies  []*process // behind the balancer, in the place of servers
+	started  atomic.Int64
+	tlsPort  string    // where TLS ends in front of the balancer
+	queue    testQueue // the test's own
 	bots     []*process
 }
+
+// testQueue is what the test does and sees in the queue of the fleet.
+type testQueue interface {
+	gatewayqueue.PermitQueue
+	gatewayqueue.Statuser
+}
+
+// firstApp is below the application IDs of the fleets, which share one Redis.
+const firstApp = 123456789012345678
 
 var apps atomic.Int64
 
 // newFleet starts servers and the fake Discord, not yet the bots.
 func newFleet(t *testing.T, s *stage, l library, p plan) *fleet {
 	t.Helper()
-	f := &fleet{library: l, plan: p, stage: s, app: fmt.Sprintf("app-%d", apps.Add(1))}
-	f.limit = gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, ResetAfter: 24 * time.Hour, MaxConcurrency: buckets}
+	f := &fleet{library: l, plan: p, stage: s, app: strconv.FormatInt(firstApp+apps.Add(1), 10)}
+	f.limit = gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, ResetAfter: 24 * time.Hour, MaxConcurrency: f.buckets}
 	f.discord = gatewaytest.NewServer(
+		gatewaytest.WithToken(base64.RawStdEncoding.EncodeToString([]byte(f.app))+".gateway.test"),
 		gatewaytest.WithLimit(f.limit), gatewaytest.WithShards(p.shards), gatewaytest.WithWindow(p.window),
 		gatewaytest.WithHeartbeat(p.heartbeat), gatewaytest.WithTLS(s.tls), gatewaytest.WithZstd(zstdstream.New),
 		gatewaytest.WithLatency(gatewaytest.Between(p.latency/30, p.latency, 1)),
@@ -72,7 +85,11 @@ func newFleet(t *testing.T, s *stage, l library, p plan) *fleet {
 		gatewaytest.WithReadyDelay(gatewaytest.Between(p.latency/30, p.latency/3, 2)),
 	)
 	t.Cleanup(f.discord.Close)
-	if p.alone {
+	switch {
+	case p.alone:
+		return f
+	case p.proxied:
+		f.startProxies(t)
 		return f
 	}
 	targets := make([]string, servers)
@@ -84,10 +101,10 @@ func newFleet(t *testing.T, s *stage, l library, p plan) *fleet {
 		targets[i] = server.address(t)
 	}
 	f.balancer = balancetest.Start(t, targets...)
-	var err error
-	f.queue, err = httpqueue.NewClient("http://" + f.balancer.Addr)
+	queue, err := httpqueue.NewClient("http://" + f.balancer.Addr)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = f.queue.Close() })
+	t.Cleanup(func() { _ = queue.Close() })
+	f.queue = queue
 	return f
 }
 
@@ -95,7 +112,7 @@ func (f *fleet) startServer(t *testing.T, i int) *process {
 	t.Helper()
 	return start(t, f.stage.dir, nil, f.stage.program, "serve", "--port", "0", "--fresh-start",
 		"--redis", "redis://"+f.stage.redis.Addr, "--app", f.app, "--pod", fmt.Sprintf("server-%d", i),
-		"--max-concurrency", strconv.Itoa(buckets), "--total", strconv.Itoa(f.limit.Total), "--window", (f.window + f.slack).String())
+		"--max-concurrency", strconv.Itoa(f.buckets), "--total", strconv.Itoa(f.limit.Total), "--window", (f.window + f.slack).String())
 }
 
 // replaceServer ends a server and starts another in its place.
@@ -109,11 +126,11 @@ func (f *fleet) replaceServer(t *testing.T, i int, signal syscall.Signal) {
 // startBots starts the library's processes, each with its share of the shards.
 func (f *fleet) startBots(t *testing.T) {
 	t.Helper()
-	each := f.shards / processes
-	for first := 0; first < f.shards; first += each {
+	each := f.shards / f.processes
+	for i := range f.processes {
 		own := make([]int, each)
-		for i := range own {
-			own[i] = first + i
+		for j := range own {
+			own[j] = i*each + j
 		}
 		f.bots = append(f.bots, f.startBot(t, own))
 	}
@@ -127,9 +144,12 @@ func (f *fleet) program(t *testing.T, shards []int) string {
 		require.Contains(t, text, e.from)
 		text = strings.ReplaceAll(text, e.from, e.to)
 	}
-	if f.alone {
+	switch {
+	case f.alone:
 		text = without(text)
-	} else {
+	case f.proxied:
+		text = f.throughProxy(t, without(text))
+	default:
 		text = strings.ReplaceAll(text, queueURL, "http://"+f.balancer.Addr)
 	}
 	list, err := json.Marshal(shards)
@@ -161,8 +181,11 @@ func (f *fleet) startBot(t *testing.T, shards []int) *process {
 		return start(t, dir, []string{"PYTHONPATH=" + source, "SSL_CERT_FILE=" + f.stage.roots}, f.stage.python, "-B", file.Name())
 	}
 	env := []string{"FAKE_DISCORD=" + port, "NODE_EXTRA_CA_CERTS=" + f.stage.roots, "NODE_OPTIONS=--import=" + world}
+	if f.proxied {
+		env = append(env, "FAKE_PROXY="+f.tlsPort)
+	}
 	command := "node bot.mjs"
-	if f.gate && !f.alone {
+	if f.gate && !f.alone && !f.proxied {
 		command = strings.ReplaceAll(f.stage.page.block(t, gateSection, "sh"), queueURL, "http://"+f.balancer.Addr)
 	}
 	require.Contains(t, command, "bot.mjs")
@@ -205,6 +228,9 @@ func (f *fleet) describe(t *testing.T) {
 	for i, server := range f.servers {
 		t.Logf("server %d said: %s", i, server.said())
 	}
+	for i, p := range f.proxies {
+		t.Logf("proxy %d said: %s", i, p.said())
+	}
 }
 
 // status is the queue's, from whichever server answers.
@@ -242,8 +268,8 @@ type hold struct {
 
 func (f *fleet) hold(t *testing.T) *hold {
 	t.Helper()
-	h := &hold{f: f, next: make(chan gatewayqueue.Permit, buckets)}
-	for bucket := range buckets {
+	h := &hold{f: f, next: make(chan gatewayqueue.Permit, f.buckets)}
+	for bucket := range f.buckets {
 		permit, err := f.queue.Acquire(t.Context(), bucket)
 		require.NoError(t, err)
 		h.permits = append(h.permits, permit)
@@ -255,13 +281,13 @@ func (f *fleet) hold(t *testing.T) *hold {
 // longer than 2 minutes: see renew.
 func (h *hold) twice(t *testing.T) {
 	t.Helper()
-	for bucket := range buckets {
+	for bucket := range h.f.buckets {
 		go func() {
 			permit, _ := h.f.queue.Acquire(t.Context(), bucket) // nil shows in renew
 			h.next <- permit
 		}()
 	}
-	h.f.until(t, "the second holders stand in line", func() bool { return h.f.waiting(t) == buckets })
+	h.f.until(t, "the second holders stand in line", func() bool { return h.f.waiting(t) == h.f.buckets })
 }
 
 // renew passes the buckets on to the second holders.

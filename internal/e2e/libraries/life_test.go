@@ -137,7 +137,7 @@ func (f *fleet) standInLine(t *testing.T) {
 	held := f.hold(t)
 	held.twice(t)
 	f.discord.Restart()
-	f.until(t, "all stand in line", func() bool { return f.waiting(t) >= f.shards+buckets })
+	f.until(t, "all stand in line", func() bool { return f.waiting(t) >= f.shards+f.buckets })
 	stats := f.discord.Stats()
 	time.Sleep(f.plan.line)
 	lasted := f.discord.Stats()

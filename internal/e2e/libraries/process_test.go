@@ -70,7 +70,7 @@ func (p *process) end(signal syscall.Signal) {
 // address waits until a gatewayqueue serve says where it serves.
 func (p *process) address(t *testing.T) string {
 	t.Helper()
-	serving := regexp.MustCompile(`msg=serving.*url=http://([^ ]+)`)
+	serving := regexp.MustCompile(`msg=serving.*url=http://([^ \n]+)`)
 	for deadline := time.After(time.Minute); ; {
 		if found := serving.FindStringSubmatch(p.said()); found != nil {
 			return found[1]

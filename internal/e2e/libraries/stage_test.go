@@ -111,7 +111,7 @@ func (s *stage) makeCertificate(t *testing.T) {
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		DNSNames:  []string{"localhost", "discord.com", "*.discord.gg"},
+		DNSNames:  []string{"localhost", "discord.com", "*.discord.gg", tls443Host},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
@@ -120,4 +120,14 @@ func (s *stage) makeCertificate(t *testing.T) {
 	s.roots = filepath.Join(s.dir, "roots.pem")
 	require.NoError(t, os.WriteFile(s.roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
 	s.tls = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
+}
+
+// trust is for a client of the fake Discord.
+func (s *stage) trust(t *testing.T) *tls.Config {
+	t.Helper()
+	roots, err := os.ReadFile(s.roots)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(roots))
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }
