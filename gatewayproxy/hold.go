@@ -51,9 +51,18 @@ func (c *conn) identify(p payload.Payload, frames []byte) error {
 	c.writing.Unlock()
 	c.refusalSettles()
 	c.mu.Lock()
+	for c.held != nil && c.held.sent { // whether it has left is known soon; its op 9 may have come before
+		c.mu.Unlock()
+		select {
+		case <-time.After(time.Millisecond):
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
+		}
+		c.mu.Lock()
+	}
 	h := c.held
 	switch {
-	case h != nil && h.sent, h == nil && readable && (c.phase == identifying || c.phase == ready):
+	case h == nil && readable && (c.phase == identifying || c.phase == ready):
 		c.mu.Unlock()
 		return &payload.Refusal{Code: codeAlready, Reason: "IDENTIFY was sent on this connection before"}
 	case h != nil && h.payload == p:

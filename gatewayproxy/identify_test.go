@@ -220,6 +220,28 @@ func TestIdentify_OneThatHasLeftIsNotSentTwice(t *testing.T) {
 	q.settled(t, 1, 0)
 }
 
+// An op 9 may be answered before the proxy has noted that its IDENTIFY had left.
+func TestIdentify_AfterAnOp9ThatIsFast(t *testing.T) {
+	t.Parallel()
+	s, g, q := behind(t)
+	bot, discord := holding(s, g, q, wire{})
+	go func() {
+		for {
+			if m, err := discord.next(); err != nil || m.opcode == wsframe.Close {
+				return
+			}
+			_, _ = discord.Write(discord.frame(0x81, []byte(`{"t":null,"s":null,"op":9,"d":false}`)))
+		}
+	}()
+	again := bot.frame(0x81, []byte(identify(0, 1, "")))
+	for range 300 {
+		q.grant()
+		bot.wantText(`"op":9`)
+		bot.put(again)
+	}
+	q.settled(t, 300, 0)
+}
+
 func TestIdentify_ResumeWithdrawsIt(t *testing.T) {
 	t.Parallel()
 	s, g, q := behind(t)
@@ -273,10 +295,10 @@ func TestIdentify_HeartbeatsAreSentForASilentBotAndNoneBeforeREADY(t *testing.T)
 			s, g, q := behind(t)
 			bot := s.raw(s.url, w)
 			discord := g.accepts()
-			greeting, ack := []byte(`{"t":null,"s":null,"op":10,"d":{"heartbeat_interval":700}}`), []byte(`{"t":null,"s":null,"op":11,"d":null}`)
+			greeting, ack := []byte(`{"t":null,"s":null,"op":10,"d":{"heartbeat_interval":1000}}`), []byte(`{"t":null,"s":null,"op":11,"d":null}`)
 			kind := byte(0x81)
 			if w.etf() {
-				greeting, kind = sentTerm(t, 10, etf.Map{{Key: "heartbeat_interval", Value: 700}}, ""), 0x82
+				greeting, kind = sentTerm(t, 10, etf.Map{{Key: "heartbeat_interval", Value: 1000}}, ""), 0x82
 				ack = sentTerm(t, 11, nil, "")
 			}
 			discord.put(discord.frame(kind, greeting))
@@ -299,7 +321,7 @@ func TestIdentify_HeartbeatsAreSentForASilentBotAndNoneBeforeREADY(t *testing.T)
 				}
 				discord.put(discord.frame(kind, ack))
 			}
-			discord.nothing(1400 * time.Millisecond) // two intervals
+			discord.nothing(1500 * time.Millisecond)
 		})
 	}
 }
