@@ -26,8 +26,13 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
-// window is Discord's in these tests.
-const window = 300 * time.Millisecond
+// window is Discord's in these tests, and late how much later than it was sent a fake
+// Discord may see an IDENTIFY on a machine that is busy: the queue's window is as much
+// longer.
+const (
+	window = 300 * time.Millisecond
+	late   = 400 * time.Millisecond
+)
 
 // stage is a fake Discord and a proxy.
 type stage struct {
@@ -59,7 +64,7 @@ func newStage(t *testing.T, set settings) *stage {
 	s.discord = gatewaytest.NewServer(append([]gatewaytest.Option{gatewaytest.WithLimit(set.limit), gatewaytest.WithWindow(window)}, set.discord...)...)
 	t.Cleanup(s.discord.Close)
 	var err error
-	s.queue, err = gatewayqueue.NewInMemory(set.limit, gatewayqueue.WithWindow(window), gatewayqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	s.queue, err = gatewayqueue.NewInMemory(set.limit, gatewayqueue.WithWindow(window+late), gatewayqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.queue.Close() })
 	at := s.discord.GatewayURL()

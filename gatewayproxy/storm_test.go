@@ -168,25 +168,25 @@ func tryConnect(t *testing.T, address string, w wire) (*line, error) {
 }
 
 func TestStorm(t *testing.T) { // not beside others: they would make it late
-	const bots, window = 16, 200 * time.Millisecond
+	const bots, window = 16, 50 * time.Millisecond
 	limit := gatewayqueue.SessionStartLimit{Total: 5000, Remaining: 5000, ResetAfter: 24 * time.Hour, MaxConcurrency: bots}
 	discord := gatewaytest.NewServer(gatewaytest.WithLimit(limit), gatewaytest.WithWindow(window), gatewaytest.WithGuilds(1, 40_000), gatewaytest.WithMessages(20*time.Millisecond, 500),
 		gatewaytest.WithHosts(2), gatewaytest.WithPayloads(0, 0), gatewaytest.WithFailure(gatewaytest.DropAfterHello, gatewaytest.Chance(0.05, 1)),
 		gatewaytest.WithFailure(gatewaytest.RefuseConnection, gatewaytest.Chance(0.05, 2)), gatewaytest.WithFailure(gatewaytest.DropBeforeHello, gatewaytest.Chance(0.05, 3)))
 	defer discord.Close()
-	queue, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(window+300*time.Millisecond), gatewayqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	queue, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(window+late), gatewayqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	defer queue.Close()
 	left := 0 // IDENTIFYs, of all proxies
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	for name, late := range map[string][]gatewayproxy.Option{"dialled at once": nil, "dialled late": {gatewayproxy.WithLateDial(5 * time.Second)}} {
+	for name, options := range map[string][]gatewayproxy.Option{"dialled at once": nil, "dialled late": {gatewayproxy.WithLateDial(5 * time.Second)}} {
 		t.Run(name, func(t *testing.T) {
 			hosts := append(discord.Hosts(), discord.GatewayURL(), strings.Replace(discord.GatewayURL(), "127.0.0.1", "localhost", 1))
 			road := &rolled{}
 			var rolls []*gatewayproxy.Proxy
 			roll := func() *gatewayproxy.Proxy {
-				proxy, err := gatewayproxy.New(gatewayproxy.One(queue), append(late, gatewayproxy.WithGateway(discord.GatewayURL()), gatewayproxy.WithHosts(hosts...),
+				proxy, err := gatewayproxy.New(gatewayproxy.One(queue), append(options, gatewayproxy.WithGateway(discord.GatewayURL()), gatewayproxy.WithHosts(hosts...),
 					gatewayproxy.WithLogger(slog.New(slog.DiscardHandler)), gatewayproxy.WithLinger(time.Second))...)
 				require.NoError(t, err)
 				rolls = append(rolls, proxy)
