@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatewayqueue/gatewayqueue/bench/contest"
+	"github.com/gatewayqueue/gatewayqueue/bench/proxy"
 	"github.com/gatewayqueue/gatewayqueue/bench/report"
 	"github.com/gatewayqueue/gatewayqueue/bench/suite"
 	"github.com/gatewayqueue/gatewayqueue/bench/workload"
@@ -57,6 +58,9 @@ func run(args []string) error {
 	flags.IntVar(&spec.Settle, "settle", 0, "one: with -windows, the windows until all have arrived; 0 is one and a half")
 	flags.DurationVar(&spec.PodLease, "pod-lease", 0, "one: lease of our pods; 0 is the default")
 	what := "core"
+	if len(args) > 0 && args[0] == proxy.Role {
+		return proxy.Serve(args[1:])
+	}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		what, args = args[0], args[1:]
 	}
@@ -78,6 +82,9 @@ func run(args []string) error {
 		defer os.RemoveAll(temp) //nolint:errcheck // only pictures that nobody wants
 		dir = temp
 	}
+	if what == "proxy" {
+		return proxies(suite.Bare(*runs, os.Stderr), *out)
+	}
 	redis.SetLogger(silent{}) // a pod that was killed cannot dial, as it should be
 	s, err := suite.New(*runs, dir, os.Stderr)
 	if err != nil {
@@ -96,17 +103,18 @@ func run(args []string) error {
 	case "simulation":
 		return simulated(s)
 	default:
-		return fmt.Errorf("no %q here: core, all, quick, one or simulation", what)
+		return fmt.Errorf("no %q here: core, all, quick, one, proxy or simulation", what)
 	}
 }
 
 func usage(flags *flag.FlagSet) {
-	fmt.Fprint(os.Stderr, `bench [core | all | quick | one | simulation] [flags]
+	fmt.Fprint(os.Stderr, `bench [core | all | quick | one | proxy | simulation] [flags]
 
   core        the table of what the core promises, with pass or fail
   all         everything; writes docs/benchmarks.md and its pictures
   quick       a small run of everything, to see that it works
   one         one workload, given by flags
+  proxy       the proxy beside a relay and a proxy that decodes; with -out its section of benchmarks.md
   simulation  large fleets in virtual time
 
 `)
@@ -178,6 +186,31 @@ What the words mean:
 - *commands*: what clients sent, by INFO commandstats; *Redis CPU*: of the server's process, less what an idle one uses.
 
 `
+
+// proxies prints the section about the proxy, or puts it into the report.
+func proxies(s *suite.Suite, out string) error {
+	p, err := s.Proxy(suite.Full())
+	if err != nil {
+		return err
+	}
+	section := p.Section()
+	if out == "" {
+		fmt.Print(suite.Markdown([]suite.Section{section}, 2))
+	} else {
+		file := filepath.Join(out, "benchmarks.md")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(suite.Replace(string(text), section)), 0o644); err != nil {
+			return err
+		}
+	}
+	if !p.Passed() {
+		return errors.New("not every goal was reached")
+	}
+	return nil
+}
 
 func simulated(s *suite.Suite) error {
 	sections, err := s.Simulation(suite.Full())

@@ -52,6 +52,11 @@ func (f Figure) Over(runs []workload.Run) Spread {
 	for i, r := range runs {
 		values[i] = f.Of(r)
 	}
+	return SpreadOf(values)
+}
+
+// SpreadOf is that of a figure's values.
+func SpreadOf(values []float64) Spread {
 	if len(values) == 0 {
 		return Spread{math.NaN(), math.NaN(), math.NaN()}
 	}
@@ -81,6 +86,11 @@ func (f Figure) Cell(runs []workload.Run) string {
 		}
 		return Number(s.Min) + "-" + Number(s.Max)
 	}
+	return s.Cell()
+}
+
+// Cell is the spread for people.
+func (s Spread) Cell() string {
 	low, mid, high := Number(s.Min), Number(s.Median), Number(s.Max)
 	if low == high {
 		return mid

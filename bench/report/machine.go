@@ -31,8 +31,22 @@ func Versions() []string {
 	if !ok {
 		return list
 	}
+	return append(list, of(info, "go-redis/v9", "redis_rate", "redislock", "redsync", "disgo")...)
+}
+
+// ProxyVersions are those of the proxies that are compared.
+func ProxyVersions() string {
+	list := []string{runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		list = append(list, of(info, "coder/websocket")...)
+	}
+	return strings.Join(list, ", ")
+}
+
+// of names the modules of the build whose paths say so.
+func of(info *debug.BuildInfo, peers ...string) (list []string) {
 	for _, m := range info.Deps {
-		for _, peer := range []string{"go-redis/v9", "redis_rate", "redislock", "redsync", "disgo"} {
+		for _, peer := range peers {
 			if strings.HasSuffix(m.Path, peer) || strings.Contains(m.Path, "/"+peer+"/") {
 				list = append(list, m.Path+" "+m.Version)
 			}

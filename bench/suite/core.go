@@ -133,9 +133,11 @@ type check struct {
 	further         bool // not promised: what would be better still
 }
 
-func (c *Core) goals() report.Table {
+func (c *Core) goals() report.Table { return tableOf(c.checks()) }
+
+func tableOf(checks []check) report.Table {
 	t := report.Table{Head: []string{"what", "goal", "measured", ""}}
-	for _, g := range c.checks() {
+	for _, g := range checks {
 		mark := "pass"
 		switch {
 		case !g.pass && g.further:

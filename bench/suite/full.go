@@ -20,6 +20,7 @@ type Size struct {
 	look                      time.Duration // at the crowd
 	growth                    []dimension
 	simulation                []string // flags of its program
+	proxy                     proxySize
 }
 
 // Full is the size of the published figures.
@@ -40,6 +41,7 @@ func Full() Size {
 		look:        time.Second,
 		growth:      dimensions(),
 		simulation:  []string{"-full"},
+		proxy:       fullProxy(),
 	}
 }
 
@@ -52,6 +54,7 @@ func Quick() Size {
 	z.order.Shards, z.order.Stagger = 32, 200*time.Millisecond
 	z.deepWindows, z.crowd, z.look = 5, 1000, 300*time.Millisecond
 	z.simulation = nil
+	z.proxy = quickProxy()
 	for i := range z.growth {
 		d := &z.growth[i]
 		d.sizes = d.sizes[:2]
@@ -68,7 +71,7 @@ func Quick() Size {
 // Everything is the whole report.
 func (s *Suite) Everything(z Size) ([]Section, error) {
 	var sections []Section
-	for _, part := range []func(Size) ([]Section, error){s.coreAndPeers, s.realWindow, s.comeAndGo, s.overBudget, s.growth, s.footprint, s.Simulation} {
+	for _, part := range []func(Size) ([]Section, error){s.coreAndPeers, s.realWindow, s.comeAndGo, s.overBudget, s.growth, s.footprint, s.Simulation, s.proxies} {
 		more, err := part(z)
 		if err != nil {
 			return nil, err

@@ -41,3 +41,22 @@ func Markdown(sections []Section, level int) string {
 	}
 	return b.String()
 }
+
+// Replace puts a section into a report in place of the one of the same title, or
+// before the last two where there is none.
+func Replace(text string, section Section) string {
+	const heading = "\n## "
+	with := Markdown([]Section{section}, 2)
+	begin := strings.Index(text, heading+section.Title+"\n")
+	end := begin
+	if begin < 0 {
+		begin = strings.LastIndex(text[:strings.LastIndex(text, heading)], heading)
+		end = begin
+	} else if next := strings.Index(text[begin+1:], heading); next >= 0 {
+		end = begin + 1 + next
+	} else {
+		end, with = len(text), strings.TrimSpace(with)+"\n"
+		return text[:begin+1] + with
+	}
+	return text[:begin+1] + with + text[end+1:]
+}

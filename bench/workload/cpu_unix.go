@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// processCPU is what this process has used so far, user and system.
-func processCPU() time.Duration {
+// ProcessCPU is what this process has used so far, user and system.
+func ProcessCPU() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0

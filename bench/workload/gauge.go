@@ -22,7 +22,7 @@ type point struct {
 }
 
 func (g *gauge) mark() error {
-	p := point{client: processCPU()}
+	p := point{client: ProcessCPU()}
 	p.At = time.Now()
 	var err error
 	if g.meter != nil {
