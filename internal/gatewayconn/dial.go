@@ -46,7 +46,7 @@ func (d Dialer) Dial(ctx context.Context, network, addr string, encrypted bool) 
 	if err != nil || !encrypted {
 		return conn, err
 	}
-	secure := tls.Client(conn, configFor(d.TLS, hostOf(addr)))
+	secure := tls.Client(&records{Conn: conn}, configFor(d.TLS, hostOf(addr)))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, noTLS(addr, err)
@@ -83,6 +83,9 @@ func (d Dialer) connect(ctx context.Context, network, addr string, encrypted boo
 
 // configFor is given, or the default, with the server's name in it.
 func configFor(given *tls.Config, host string) *tls.Config {
+	if given != nil && given.ServerName != "" { // nothing is missing: all connections share it
+		return given
+	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if given != nil {
 		config = given.Clone()

@@ -78,6 +78,12 @@ func (l *Line) Forward(raw []byte) error {
 	return err
 }
 
+// Waiting reports whether bytes are known to have come that nobody has read yet.
+func (l *Line) Waiting() bool {
+	n, ok := unread(tcpOf(l.Conn))
+	return ok && n > 0
+}
+
 // Beat writes a heartbeat for an owner who cannot, because his IDENTIFY is held.
 // It blocks for 5 s at most.
 func (l *Line) Beat(raw []byte) error {

@@ -37,6 +37,17 @@ func unacknowledged(conn *net.TCPConn) (n int, ok bool) {
 	return n, ok
 }
 
+// unread returns how many bytes have come that nobody has read yet; !ok where that
+// cannot be known.
+func unread(conn *net.TCPConn) (n int, ok bool) {
+	control(conn, func(fd int) {
+		var bytes int32
+		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.TIOCINQ, uintptr(unsafe.Pointer(&bytes)))
+		n, ok = int(bytes), errno == 0
+	})
+	return n, ok
+}
+
 func control(conn *net.TCPConn, f func(fd int)) {
 	if conn == nil {
 		return

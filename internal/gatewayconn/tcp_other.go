@@ -9,3 +9,5 @@ import "net"
 func established(*net.TCPConn) bool { return true }
 
 func unacknowledged(*net.TCPConn) (int, bool) { return 0, false }
+
+func unread(*net.TCPConn) (n int, ok bool) { return 0, false }
