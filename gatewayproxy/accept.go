@@ -5,6 +5,7 @@ package gatewayproxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // The protocol asks for it; nothing is secured by it.
@@ -151,8 +152,8 @@ func passed(from http.Header) http.Header {
 // upgraded is a connection to a gateway that has answered the handshake.
 type upgraded struct {
 	conn   net.Conn
-	in     *bufio.Reader // may hold what came behind the answer
-	header http.Header   // of the answer, as far as it is passed on
+	rest   []byte      // what came behind the answer; up to readSize bytes
+	header http.Header // of the answer, as far as it is passed on
 }
 
 // answered is a gateway's answer that is no connection.
@@ -193,7 +194,8 @@ func (p *Proxy) dial(ctx context.Context, to gateway, query string, header http.
 	if err != nil {
 		return nil, err
 	}
-	return &upgraded{conn, in, passed(answer)}, nil
+	rest, _ := in.Peek(in.Buffered()) //nolint:errcheck // So much is there.
+	return &upgraded{conn, rest, passed(answer)}, nil
 }
 
 func handshake(conn net.Conn, in *bufio.Reader, to gateway, query string, header http.Header) (http.Header, error) {
@@ -252,7 +254,8 @@ func tcpOf(conn net.Conn) *net.TCPConn {
 	}
 }
 
-// accept answers a bot's handshake, and takes its connection over.
+// accept answers a bot's handshake, and takes its connection over. What net/http had
+// for it, a reader and two writers of 4 KiB each, is let go.
 func accept(w http.ResponseWriter, r *http.Request, header http.Header) (net.Conn, *bufio.Reader, error) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -271,5 +274,10 @@ func accept(w http.ResponseWriter, r *http.Request, header http.Header) (net.Con
 	if tcp := tcpOf(conn); tcp != nil { // a bot that is gone must not identify
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}) //nolint:errcheck // The system's is kept, then.
 	}
-	return conn, rw.Reader, nil
+	var from io.Reader = conn
+	if n := rw.Reader.Buffered(); n > 0 {
+		early, _ := rw.Reader.Peek(n) //nolint:errcheck // So much is there.
+		from = io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn)
+	}
+	return conn, bufio.NewReaderSize(from, clientSize), nil
 }

@@ -15,6 +15,10 @@ import (
 // Discord closes for more than 4,096 bytes of text, and says so itself up to here.
 const mostMessage = 64 << 10
 
+// clientSize is what is read of a bot at once: a heartbeat has 40 bytes, and what is
+// longer than this is read where it is kept.
+const clientSize = 512
+
 // clientMessage is a whole message, or a control frame.
 type clientMessage struct {
 	opcode byte   // of its first frame

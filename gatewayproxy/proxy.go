@@ -86,8 +86,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// connect connects a bot, and returns when its connection is over. After an error
-// nothing was answered.
+// connect connects a bot, and returns once it is, so that net/http lets go what it
+// keeps of the request. After an error nothing was answered.
 func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) error {
 	if err := checkUpgrade(r); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) error {
 		}
 		return nil
 	}
-	c.serve(first)
+	go c.serve(first)
 	return nil
 }
 

@@ -17,8 +17,8 @@ import (
 const (
 	// readSize is what is read at once on a connection that says little, and copySize
 	// on one that says much. Most connections are idle most of the time, and each has
-	// its buffer.
-	readSize = 4 << 10
+	// a buffer of the first size. The other one goes back as soon as nothing waits.
+	readSize = 2 << 10
 	copySize = 32 << 10
 )
 
@@ -123,8 +123,9 @@ type pump struct {
 	c *conn
 	u *upstream
 
-	buf        []byte
-	big        *[]byte // buf, where it is of copyBuffers
+	small      []byte  // of readSize
+	big        *[]byte // of copyBuffers, while much comes
+	buf        []byte  // one of the two
 	start, end int     // of what is read and not passed yet
 
 	left    uint64 // bytes of the frame that passes which are still to come
@@ -136,7 +137,10 @@ type pump struct {
 }
 
 func (p *pump) run() error {
-	p.buf = make([]byte, readSize)
+	p.small = make([]byte, readSize)
+	p.buf = p.small
+	p.end = copy(p.buf, p.u.rest)
+	p.u.rest = nil
 	defer p.letGo()
 	for {
 		n, err := p.step(p.buf[p.start:p.end])
@@ -167,21 +171,9 @@ func (p *pump) ends(err error) error {
 
 // fill reads more.
 func (p *pump) fill() error {
-	if p.start > 0 {
-		p.end = copy(p.buf, p.buf[p.start:p.end])
-		p.start = 0
-	}
-	if p.end == len(p.buf) { // it must be: a header or a control frame is always smaller
-		p.grow()
-	}
+	p.makeRoom()
 	n, err := p.more(p.buf[p.end:], p.end > 0)
 	p.end += n
-	switch {
-	case p.end == len(p.buf):
-		p.grow()
-	case p.end < readSize/2:
-		p.shrink()
-	}
 	if n > 0 {
 		return nil
 	}
@@ -194,11 +186,11 @@ func (p *pump) fill() error {
 // more reads what comes. Once the pump is to stop that ends at once, but for what has
 // begun, which has a moment to end in.
 func (p *pump) more(b []byte, begun bool) (int, error) {
-	n, err := p.u.in.Read(b)
+	n, err := p.u.line.Read(b)
 	if n == 0 && timedOut(err) && p.u.leaving.Load() && !p.late && (begun || p.left > 0 || p.open || p.reading) {
 		p.late = true
 		_ = p.u.line.SetReadDeadline(time.Now().Add(stopTimeout)) //nolint:errcheck // It is closed, then.
-		n, err = p.u.in.Read(b)
+		n, err = p.u.line.Read(b)
 	}
 	if n > 0 {
 		p.u.hear()
@@ -206,25 +198,23 @@ func (p *pump) more(b []byte, begun bool) (int, error) {
 	return n, err
 }
 
-// grow takes a large buffer for as long as much comes.
-func (p *pump) grow() {
-	if p.big != nil {
-		return
+// makeRoom moves what is not passed yet to the beginning of the buffer that fits what
+// comes. There is room behind it: a header or a control frame is always smaller.
+func (p *pump) makeRoom() {
+	rest := p.buf[p.start:p.end]
+	switch {
+	case p.big == nil && p.end == len(p.buf):
+		p.big = copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // It holds nothing else.
+		p.end = copy(*p.big, rest)
+		p.buf = *p.big
+	case p.big != nil && len(rest) < readSize && !p.u.line.Waiting():
+		p.end = copy(p.small, rest)
+		p.buf = p.small
+		p.letGo()
+	default:
+		p.end = copy(p.buf, rest)
 	}
-	p.big = copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // It holds nothing else.
-	copy(*p.big, p.buf[:p.end])
-	p.buf = *p.big
-}
-
-// shrink goes back to a small one.
-func (p *pump) shrink() {
-	if p.big == nil {
-		return
-	}
-	small := make([]byte, readSize)
-	copy(small, p.buf[:p.end])
-	p.letGo()
-	p.buf = small
+	p.start = 0
 }
 
 func (p *pump) letGo() {

@@ -4,7 +4,6 @@
 package gatewayproxy
 
 import (
-	"bufio"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -24,8 +23,8 @@ const (
 // upstream is a connection to a gateway.
 type upstream struct {
 	line  *gatewayconn.Line
-	in    *bufio.Reader
-	joins bool // the bot has had another one before, or the proxy's own HELLO
+	rest  []byte // what came before the pump read
+	joins bool   // the bot has had another one before, or the proxy's own HELLO
 
 	write   sync.Mutex  // whole frames
 	leaving atomic.Bool // its pump is to stop between two messages
@@ -35,7 +34,7 @@ type upstream struct {
 // newUpstream makes one that is closed when the bot's connection is over. Discord gets
 // no close frame then: the session can be resumed.
 func (c *conn) newUpstream(up *upgraded) *upstream {
-	u := &upstream{line: gatewayconn.NewLine(up.conn), in: up.in}
+	u := &upstream{line: gatewayconn.NewLine(up.conn), rest: up.rest}
 	u.hear()
 	context.AfterFunc(c.ctx, func() { _ = u.line.Close() })
 	return u
