@@ -210,8 +210,8 @@ func profiled(able orders, name string) {
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		fmt.Fprintf(os.Stderr, "%s: heap in use %d KiB (idle %d, released %d), stacks %d KiB, goroutines %d\n",
-			name, m.HeapInuse>>10, m.HeapIdle>>10, m.HeapReleased>>10, m.StackInuse>>10, runtime.NumGoroutine())
+		fmt.Fprintf(os.Stderr, "%s: heap %d KiB, in use %d (idle %d, released %d), stacks %d KiB, goroutines %d\n",
+			name, m.HeapAlloc>>10, m.HeapInuse>>10, m.HeapIdle>>10, m.HeapReleased>>10, m.StackInuse>>10, runtime.NumGoroutine())
 		if cpu, err = file("cpu"); err != nil {
 			return nil, err
 		}
