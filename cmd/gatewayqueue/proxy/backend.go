@@ -134,20 +134,9 @@ func (q *queues) onRedis(ctx context.Context, app string, discord *server.Source
 	}
 	c := q.config
 	watched, unwatch := q.metrics.queue(app)
-	options := []redisqueue.Option{
+	options := append(c.Options(c.Pod, c.Refresh, c.window, c.FreshStart),
 		redisqueue.WithApp(app), redisqueue.WithLogger(q.log), redisqueue.WithObserver(watched.Observe), redisqueue.WithLimitSource(discord.Limits),
-		redisqueue.WithRefresh(c.Refresh), redisqueue.WithMargin(c.grantMargin()), redisqueue.WithPermitMargin(c.Margin), redisqueue.WithWindow(c.window),
-		redisqueue.WithBreaker(c.Breaker), redisqueue.WithReplicas(c.Replicas),
-	}
-	if c.Pod != "" {
-		options = append(options, redisqueue.WithPod(c.Pod))
-	}
-	if c.Reserve != reserveByTotal {
-		options = append(options, redisqueue.WithReserve(c.Reserve))
-	}
-	if c.FreshStart {
-		options = append(options, redisqueue.WithFreshStart())
-	}
+		redisqueue.WithMargin(c.grantMargin()), redisqueue.WithPermitMargin(c.Margin))
 	queue, err := redisqueue.New(q.redis.Client, options...)
 	if err != nil {
 		unwatch()

@@ -29,14 +29,13 @@ const (
 	// defaultConnections is as many as serve has waiters: more than the files of most
 	// machines allow.
 	defaultConnections = 16384
-
-	reserveByTotal = -1
 )
 
 // config is what flags and environment say.
 type config struct {
 	store.Flags
 	server.Settings
+	server.QueueSettings
 	Host              string
 	Port              int
 	External          string
@@ -44,8 +43,6 @@ type config struct {
 	Linger, MaxHold   time.Duration
 	Dial              string
 	Refresh, Margin   time.Duration
-	Reserve, Breaker  int
-	Replicas          int
 	Storm, StormFloor int
 	FreshStart        bool
 	MaxConnections    int
@@ -60,11 +57,11 @@ type config struct {
 
 func defaultConfig() config {
 	return config{
-		Settings: server.DefaultSettings(),
-		Host:     "127.0.0.1", Port: 7777,
+		Settings: server.DefaultSettings(), QueueSettings: server.DefaultQueueSettings(),
+		Host: "127.0.0.1", Port: 7777,
 		Linger: gatewayproxy.DefaultLinger, Dial: dialEarly,
 		Refresh: redisqueue.DefaultRefresh, Margin: gatewayqueue.IdentifiedMargin,
-		Reserve: reserveByTotal, Breaker: redisqueue.DefaultBreaker, Storm: gatewayproxy.DefaultStorm,
+		Storm:          gatewayproxy.DefaultStorm,
 		MaxConnections: defaultConnections,
 		Gateway:        gatewayproxy.DefaultGateway, Discord: gatewayproxy.DefaultAPI,
 		window: gatewayqueue.IdentifyDelay,
@@ -87,9 +84,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 
 	cli.Duration(flags, &c.Refresh, "refresh", time.Second, 24*time.Hour, "how often Discord is asked for a bot's limits")
 	cli.Duration(flags, &c.Margin, "margin", gatewayqueue.IdentifiedMargin, time.Minute, "added to the 5 s after an IDENTIFY has left, for\nwhat its way to Discord may vary")
-	cli.Int(flags, &c.Reserve, "reserve", 0, 10_000_000, "with --redis: identifies a day that are never\ngranted (default: 1 % of the total, 10 at most;\nmax_concurrency if that is more)")
-	cli.Int(flags, &c.Breaker, "breaker", 0, 10_000_000, "with --redis: identifies a day from which a shard\nhas to rest, ever longer, before the next; 0 is\nnever")
-	cli.Int(flags, &c.Replicas, "replicas", 0, 100, "with --redis: a grant counts once so many replicas\nhave it; give every proxy and bot the same, the\nnumber of all replicas (default: 0)")
+	c.DefineQueue(flags, "")
 	flags.BoolVar(&c.FreshStart, "fresh-start", false, "grant at once where nothing is known of a bot: no\nshard of it has identified in the last 5 s. Without\nit a queue that starts empty stays closed for a\nwindow, one on Redis for 10 s. Risky where Redis may\nhave been emptied: an identify of just before is\nfollowed too soon")
 
 	cli.Int(flags, &c.MaxConnections, "max-connections", 1, 1_000_000, "bots' connections at a time; each needs two of the\nfiles that the process may open")
@@ -105,9 +100,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Text(flags, &c.Discord, "discord-api", "base `URL` of Discord's API, without /api, for a\nfake Discord")
 	cli.Duration(flags, &c.window, "window", 10*time.Millisecond, time.Minute, "Discord's window; shorter ones are for tests")
 	flags.Lookup("window").Hidden = true
-	for _, name := range []string{"max-hold", "reserve", "replicas"} {
-		flags.Lookup(name).DefValue = "" // said in words
-	}
+	flags.Lookup("max-hold").DefValue = "" // said in words
 }
 
 // settle reads the environment, and refuses what does not go together. HOST and PORT
@@ -124,9 +117,9 @@ func (c *config) settle(flags *pflag.FlagSet) error {
 	if err := c.SettleAuth(); err != nil {
 		return err
 	}
-	for _, name := range []string{"reserve", "breaker", "replicas", "storm-floor"} {
-		if c.Redis == "" && flags.Changed(name) {
-			return cli.Usage("--%s needs --redis", name)
+	if c.Redis == "" {
+		if err := c.NeedRedis(flags, "storm-floor"); err != nil {
+			return err
 		}
 	}
 	switch {

@@ -54,25 +54,13 @@ func onRedis(ctx context.Context, c *config, log *slog.Logger, observe func(gate
 	if err := redis.Meet(ctx, c.App, warn); err != nil {
 		return nil, errors.Join(err, redis.Close())
 	}
-	options := []redisqueue.Option{
-		redisqueue.WithApp(c.App), redisqueue.WithLogger(log), redisqueue.WithObserver(observe),
-		redisqueue.WithRefresh(c.Refresh), redisqueue.WithMargin(c.Margin), redisqueue.WithWindow(c.window),
-		redisqueue.WithBreaker(c.Breaker), redisqueue.WithReplicas(c.Replicas),
-	}
-	if c.Pod != "" {
-		options = append(options, redisqueue.WithPod(c.Pod))
-	}
+	options := append(c.Options(c.Pod, c.Refresh, c.window, c.FreshStart),
+		redisqueue.WithApp(c.App), redisqueue.WithLogger(log), redisqueue.WithObserver(observe), redisqueue.WithMargin(c.Margin))
 	discord := server.NewSource(c.token, c.discord, log)
 	if discord != nil {
 		options = append(options, redisqueue.WithLimitSource(discord.Limits))
 	} else if c.limitGiven {
 		options = append(options, redisqueue.WithLimit(c.limit()))
-	}
-	if c.Reserve != reserveByTotal {
-		options = append(options, redisqueue.WithReserve(c.Reserve))
-	}
-	if c.FreshStart {
-		options = append(options, redisqueue.WithFreshStart())
 	}
 	q, err := redisqueue.New(redis.Client, options...)
 	if err != nil {

@@ -23,14 +23,14 @@ var known = map[string]string{"host": "HOST", "port": "PORT", "discord-token-fil
 type config struct {
 	store.Flags
 	server.Settings
+	server.QueueSettings
 	Host                             string
 	Port                             int
 	App, Pod                         string
 	TokenFile                        string
 	MaxConcurrency, Total, Remaining int
 	Refresh, Margin                  time.Duration
-	Reserve, Breaker, MaxWaiters     int
-	Replicas                         int
+	MaxWaiters                       int
 	NoLegacy, Lenient, FreshStart    bool
 	AllowHosts                       []string
 	discord                          string // base address, for tests
@@ -40,15 +40,13 @@ type config struct {
 	linked                           []string // variables of flags that are a platform's
 }
 
-const reserveByTotal = -1
-
 func defaultConfig() config {
 	limit := gatewayqueue.DefaultLimit()
 	return config{
-		Settings: server.DefaultSettings(),
-		Host:     "127.0.0.1", Port: 8080, App: redisqueue.DefaultApp,
+		Settings: server.DefaultSettings(), QueueSettings: server.DefaultQueueSettings(),
+		Host: "127.0.0.1", Port: 8080, App: redisqueue.DefaultApp,
 		MaxConcurrency: limit.MaxConcurrency, Total: limit.Total, Remaining: limit.Remaining,
-		Refresh: redisqueue.DefaultRefresh, Margin: gatewayqueue.GrantMargin, Reserve: reserveByTotal, Breaker: redisqueue.DefaultBreaker,
+		Refresh: redisqueue.DefaultRefresh, Margin: gatewayqueue.GrantMargin,
 		MaxWaiters: httpqueue.DefaultMaxWaiters,
 		window:     gatewayqueue.IdentifyDelay,
 	}
@@ -68,9 +66,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.Remaining, "remaining", 0, 10_000_000, "without a bot token: how many are left today\n(default: all)")
 	cli.Duration(flags, &c.Refresh, "refresh", time.Second, 24*time.Hour, "how often Discord is asked for the limits")
 	cli.Duration(flags, &c.Margin, "margin", gatewayqueue.IdentifiedMargin, time.Minute, "added to the 5 s after a grant on the legacy\nroute, for what may pass until IDENTIFY; 1s for clients in\nscripting languages on busy machines, 1500ms for\nthose that dial then; permits of /v1 need none")
-	cli.Int(flags, &c.Reserve, "reserve", 0, 10_000_000, "with --redis: identifies a day that are never\ngranted (default: 1 % of the total, 10 at most;\nmax_concurrency if that is more)")
-	cli.Int(flags, &c.Breaker, "breaker", 0, 10_000_000, "with --redis: identifies a day from which a shard\nhas to rest, ever longer, before the next; 0 is\nnever. For clients that name no shard, which all\ncount as shard 0")
-	cli.Int(flags, &c.Replicas, "replicas", 0, 100, "with --redis: a grant counts once so many replicas\nhave it; give every server and bot the same, the\nnumber of all replicas (default: 0)")
+	c.DefineQueue(flags, ". For clients that name no shard, which all\ncount as shard 0")
 	cli.Int(flags, &c.MaxWaiters, "max-waiters", 1, 1_000_000, "requests that may wait at a time")
 	flags.BoolVar(&c.NoLegacy, "no-legacy", false, "serve /v1 only, not gateway-queue's route")
 	flags.BoolVar(&c.Lenient, "lenient", false, "take anything on gateway-queue's route for a\nclient, as the original does: any method and path,\nand shard 0 where none is named. Each probe and\ncrawler then costs an identify")
@@ -83,9 +79,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	for _, name := range []string{"discord-api", "window"} {
 		flags.Lookup(name).Hidden = true
 	}
-	for _, name := range []string{"remaining", "reserve"} {
-		flags.Lookup(name).DefValue = "" // said in words
-	}
+	flags.Lookup("remaining").DefValue = "" // said in words
 }
 
 // settle reads the environment, and refuses what does not go together.
@@ -119,14 +113,11 @@ func (c *config) settle(flags *pflag.FlagSet) (err error) {
 		return cli.BadFlag("remaining", c.Remaining, fmt.Sprintf("0 to --total, which is %d", c.Total))
 	case c.Redis != "" && c.MaxConcurrency == 0:
 		return cli.Usage("--max-concurrency 0 does not go with --redis: it would switch off every pod's limit")
-	case c.Redis == "" && c.Reserve != reserveByTotal:
-		return cli.Usage("--reserve needs --redis")
-	case c.Redis == "" && flags.Changed("replicas"):
-		return cli.Usage("--replicas needs --redis")
-	case c.Redis == "" && flags.Changed("breaker"):
-		return cli.Usage("--breaker needs --redis")
 	case c.discord != "" && !server.IsAPI(c.discord):
 		return cli.Usage("--discord-api is no base address: want one such as http://127.0.0.1:8080") // it may hold a password
+	}
+	if c.Redis == "" {
+		return c.NeedRedis(flags)
 	}
 	return nil
 }
