@@ -234,12 +234,12 @@ func TestIdentify_AfterAnOp9ThatIsFast(t *testing.T) {
 		}
 	}()
 	again := bot.frame(0x81, []byte(identify(0, 1, "")))
-	for range 300 {
+	for range 100 {
 		q.grant()
 		bot.wantText(`"op":9`)
 		bot.put(again)
 	}
-	q.settled(t, 300, 0)
+	q.settled(t, 100, 0)
 }
 
 func TestIdentify_ResumeWithdrawsIt(t *testing.T) {
