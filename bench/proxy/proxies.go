@@ -59,7 +59,7 @@ func newProxy(settings []byte) (orders, any, error) {
 	return able, listener.Addr().String(), nil
 }
 
-// relay is what TLS in front of a plain connection takes at the least.
+// relay ends TLS and copies, and does no more.
 func relay(listener net.Listener, gateway string, config *tls.Config) {
 	for {
 		bot, err := listener.Accept()
