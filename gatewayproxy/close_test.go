@@ -4,8 +4,11 @@ package gatewayproxy_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy"
@@ -172,4 +175,25 @@ func TestClose_BothAtOnce(t *testing.T) {
 		require.Equal(t, 4900, discord.closes())
 		eventually(t, func() bool { return s.proxy.Stats().Connections == 0 }, "the end")
 	}
+}
+
+func TestClose_ABotThatHangsUpHasClosedItself(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, settings{})
+	b := s.dial(s.url, "")
+	b.ready(0, 1)
+	require.NoError(t, b.conn.CloseNow())
+	require.Eventually(t, func() bool { return s.proxy.Shards("")[0].State == gatewayproxy.StateGone }, time.Minute, 10*time.Millisecond)
+	require.Equal(t, gatewayproxy.Closer("bot"), s.proxy.Shards("")[0].LastCloseBy)
+}
+
+func TestIdentify_ThatDiscordWouldNotTakeIsNotHeld(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, settings{})
+	b := s.dial(s.url, "")
+	b.want(10, "")
+	b.send(identify(0, 1, `,"x":"`+strings.Repeat("y", 4096)+`"`))
+	_, err := b.next()
+	require.Equal(t, websocket.StatusCode(4002), websocket.CloseStatus(err))
+	s.judged(0)
 }

@@ -22,6 +22,11 @@ const (
 	// as Discord takes of a connection in a minute.
 	mostBehind = 120
 
+	// mostPayload is how many bytes Discord takes in a message. It closes for more,
+	// which an IDENTIFY that is not sent need not wait for.
+	// https://discord.com/developers/docs/events/gateway#sending-events
+	mostPayload = 4096
+
 	// discordsInterval is taken for the interval of heartbeats before HELLO.
 	discordsInterval = 41250 * time.Millisecond
 )
@@ -29,6 +34,7 @@ const (
 // Close codes that the proxy gives. Discord gives all but the first for the same.
 const (
 	codeComeBack = 4000 // after it libraries resume, or come back to be held again
+	codeDecode   = 4002
 	codeNotYet   = 4003
 	codeToken    = 4004
 	codeAlready  = 4005
@@ -129,6 +135,8 @@ func (c *conn) serve(first *upgraded) {
 		case <-pumped: // Discord has answered the bot's close frame
 		case <-time.After(closeTimeout):
 		}
+	default: // unless Discord was the first to go
+		c.sight.closed(codeNone, byBot)
 	}
 	c.cut(nil)
 	<-pumped
@@ -204,6 +212,9 @@ func (c *conn) message(m clientMessage) error {
 	}
 	switch p.Op {
 	case payload.OpIdentify:
+		if len(m.text) > mostPayload {
+			return &payload.Refusal{Code: codeDecode, Reason: "IDENTIFY: more than 4096 bytes, which is what Discord takes"}
+		}
 		return c.identify(p, m.frames)
 	case payload.OpResume:
 		return c.resume(p, m.frames)
@@ -299,6 +310,7 @@ func (c *conn) write(p []byte) error {
 	n, err := c.client.Write(p)
 	c.sight.received.Add(int64(n))
 	if err != nil {
+		c.sight.closed(codeNone, byBot)
 		c.cut(err)
 	}
 	return err

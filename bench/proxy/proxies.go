@@ -105,7 +105,7 @@ func ours(listener net.Listener, s proxySettings, config *tls.Config) error {
 func reencode(listener net.Listener, gateway string, config *tls.Config) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		discord, _, err := websocket.Dial(r.Context(), "wss://"+gateway+"/?"+r.URL.RawQuery, &websocket.DialOptions{HTTPClient: client})
+		discord, _, err := websocket.Dial(r.Context(), "wss://"+gateway+"/?"+r.URL.RawQuery, &websocket.DialOptions{HTTPClient: client}) //nolint:bodyclose // A WebSocket has none.
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return

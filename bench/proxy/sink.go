@@ -145,7 +145,7 @@ func (s *sink) handshake(conn net.Conn, shard int) (*bufio.Reader, error) {
 		return nil, err
 	}
 	in := bufio.NewReaderSize(conn, 4096)
-	answer, err := http.ReadResponse(in, nil)
+	answer, err := http.ReadResponse(in, nil) //nolint:bodyclose // A WebSocket has none.
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,6 @@ func p99(r proxy.Run) float64      { return r.Small.P99 }
 func p99Long(r proxy.Run) float64  { return r.Long.P99 }
 func memory(r proxy.Run) float64   { return r.Memory }
 func machine(r proxy.Run) float64  { return 100 * max(r.Small.Machine, r.Long.Machine) }
-func late(r proxy.Run) float64     { return 100 * max(r.Small.Late, r.Long.Late) }
 
 // over is a figure of a contestant run by run divided by, or less, the same of another.
 func over(mine, theirs carried, of func(proxy.Run) float64, less bool) report.Spread {

@@ -48,15 +48,13 @@ func Replace(text string, section Section) string {
 	const heading = "\n## "
 	with := Markdown([]Section{section}, 2)
 	begin := strings.Index(text, heading+section.Title+"\n")
-	end := begin
 	if begin < 0 {
 		begin = strings.LastIndex(text[:strings.LastIndex(text, heading)], heading)
-		end = begin
-	} else if next := strings.Index(text[begin+1:], heading); next >= 0 {
-		end = begin + 1 + next
-	} else {
-		end, with = len(text), strings.TrimSpace(with)+"\n"
-		return text[:begin+1] + with
+		return text[:begin+1] + with + text[begin+1:]
 	}
-	return text[:begin+1] + with + text[end+1:]
+	next := strings.Index(text[begin+1:], heading)
+	if next < 0 { // it is the last
+		return text[:begin+1] + strings.TrimSpace(with) + "\n"
+	}
+	return text[:begin+1] + with + text[begin+1+next+1:]
 }
