@@ -255,28 +255,6 @@ func (c *conn) beats(frames []byte) {
 	u.forward(frames)
 }
 
-// resume passes a RESUME on, which nothing holds. An IDENTIFY that is held gives way.
-func (c *conn) resume(p payload.Payload, frames []byte) error {
-	c.withdraw()
-	app, ok := payload.App(p.Token)
-	if !ok {
-		return &payload.Refusal{Code: codeToken, Reason: badToken}
-	}
-	c.sight.resumes(app, p.Session)
-	c.follow(p.Token)
-	if u := c.upNow(); u != nil {
-		c.mu.Lock()
-		if c.phase == fresh {
-			c.phase = resuming
-		}
-		c.mu.Unlock()
-		u.forward(frames)
-		return nil
-	}
-	c.holdResume(p, frames)
-	return nil
-}
-
 // inject sends a payload of the proxy's own to the bot, as part of its stream. Where
 // that cannot be, for the moment in which Discord's last message still passes, it is
 // left out: libraries bear with one heartbeat that is not answered.

@@ -14,50 +14,6 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/downstream"
 )
 
-// State is what a shard has come to.
-type State string
-
-// The states of a shard.
-const (
-	StateHeld        State = "held"        // its IDENTIFY waits for its turn
-	StateIdentifying State = "identifying" // IDENTIFY has left, READY has not come
-	StateResuming    State = "resuming"    // RESUME has left, RESUMED has not come
-	StateReady       State = "ready"       // it has a session
-	StateRefused     State = "refused"     // Discord has called its session invalid
-	StateGone        State = "gone"        // its connection has ended
-)
-
-// Shard is what the proxy has seen of one shard. Times are zero, and durations 0,
-// where there was none yet.
-type Shard struct {
-	App     string    `json:"app"`
-	ID      int       `json:"shard"`
-	Count   int       `json:"shards,omitempty"` // of the bot, as IDENTIFY says; 0 where only RESUME was seen
-	State   State     `json:"state"`
-	Since   time.Time `json:"since"`               // of the state
-	Held    time.Time `json:"held_since,omitzero"` // since when IDENTIFY is held
-	Waited  float64   `json:"held_s,omitempty"`    // how long the last IDENTIFY was held
-	Ready   float64   `json:"ready_s,omitempty"`   // from the bot's connection to its last READY
-	Remote  string    `json:"remote"`              // the bot's address
-	Gateway string    `json:"gateway,omitempty"`   // Discord's host
-
-	Identifies int `json:"identifies"`
-	Resumes    int `json:"resumes"`
-	Refused    int `json:"invalid_sessions"` // op 9
-	Reconnects int `json:"reconnects"`       // op 7
-
-	LastClose   int       `json:"last_close,omitempty"` // code; 0 where there was none, or no close frame
-	LastCloseBy Closer    `json:"last_close_by,omitempty"`
-	LastCloseAt time.Time `json:"last_close_at,omitzero"`
-
-	// Heartbeat is how long Discord took to answer the last heartbeat, in seconds. It
-	// is not known of a compressed connection that is ready, which is not read.
-	Heartbeat float64 `json:"heartbeat_s,omitempty"`
-
-	BytesToBot     int64 `json:"bytes_to_bot"` // of this connection
-	BytesToDiscord int64 `json:"bytes_to_discord"`
-}
-
 // key names a shard.
 type key struct {
 	app string
