@@ -6,8 +6,10 @@
 package main_test
 
 import (
+	"io"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,10 +25,39 @@ import (
 type terminal struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	screen *vt.SafeEmulator
+	screen *screen
 	keys   interface{ Write([]byte) (int, error) }
 	resize func(width, height int)
 	ended  chan struct{} // closed when all that it wrote is on the screen
+}
+
+// screen is an emulator that one goroutine writes and another looks at. vt's own
+// SafeEmulator does not guard its text.
+type screen struct {
+	mu       sync.Mutex
+	emulator *vt.Emulator
+}
+
+func (s *screen) locked(f func(*vt.Emulator)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s.emulator)
+}
+
+func (s *screen) write(p []byte) { s.locked(func(e *vt.Emulator) { _, _ = e.Write(p) }) } // It never fails.
+
+func (s *screen) resize(width, height int) {
+	s.locked(func(e *vt.Emulator) { e.Resize(width, height) })
+}
+
+func (s *screen) text() (all string) {
+	s.locked(func(e *vt.Emulator) { all = e.String() })
+	return all
+}
+
+func (s *screen) alternate() (is bool) {
+	s.locked(func(e *vt.Emulator) { is = e.IsAltScreen() })
+	return is
 }
 
 // shell is what stands on the screen before the program starts.
@@ -38,11 +69,10 @@ func newTerminal(t *testing.T, width, height int, args ...string) *terminal {
 	cmd.Env = append(cmd.Env, "TERM=xterm-256color")
 	file, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)}) //nolint:gosec // A few hundred.
 	require.NoError(t, err)
-	s := &terminal{t: t, cmd: cmd, screen: vt.NewSafeEmulator(width, height), keys: file, ended: make(chan struct{})}
-	_, err = s.screen.WriteString(shell + "\r\n")
-	require.NoError(t, err)
+	s := &terminal{t: t, cmd: cmd, screen: &screen{emulator: vt.NewEmulator(width, height)}, keys: file, ended: make(chan struct{})}
+	s.screen.write([]byte(shell + "\r\n"))
 	s.resize = func(width, height int) {
-		s.screen.Resize(width, height)
+		s.screen.resize(width, height)
 		require.NoError(t, pty.Setsize(file, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)})) //nolint:gosec // A few hundred.
 	}
 	go func() {
@@ -50,7 +80,7 @@ func newTerminal(t *testing.T, width, height int, args ...string) *terminal {
 		buffer := make([]byte, 64<<10)
 		for {
 			n, err := file.Read(buffer) // EIO once the program has ended
-			_, _ = s.screen.Write(buffer[:n])
+			s.screen.write(buffer[:n])
 			if err != nil {
 				return
 			}
@@ -59,7 +89,7 @@ func newTerminal(t *testing.T, width, height int, args ...string) *terminal {
 	go func() { // the terminal's answers to what the program asks of it
 		buffer := make([]byte, 1024)
 		for {
-			n, err := s.screen.Read(buffer)
+			n, err := s.screen.emulator.Read(buffer)
 			if err != nil {
 				return
 			}
@@ -70,14 +100,14 @@ func newTerminal(t *testing.T, width, height int, args ...string) *terminal {
 		_ = cmd.Process.Kill() // It may have ended.
 		_ = file.Close()
 		<-s.ended
-		_ = s.screen.Close()
+		_ = s.screen.emulator.InputPipe().(io.Closer).Close() // Close itself would race with Read.
 	})
 	return s
 }
 
 // lines are what is on the screen.
 func (s *terminal) lines() []string {
-	lines := strings.Split(s.screen.String(), "\n")
+	lines := strings.Split(s.screen.text(), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " \r")
 	}
@@ -132,7 +162,7 @@ func TestTerminal_DemoIsRedrawnAtEachSizeAndEndsWithTheSummary(t *testing.T) {
 	s := newTerminal(t, 100, 30, "demo", "--remaining", "8", "--window", "20s")
 	s.awaits("8 will wait until the reset")
 	s.await("a whole frame", func(string) bool { return s.whole("demo: 16 shards") })
-	assert.True(t, s.screen.IsAltScreen())
+	assert.True(t, s.screen.alternate())
 	for _, size := range [][2]int{{60, 14}, {40, 12}, {200, 50}, {80, 24}} {
 		s.resize(size[0], size[1])
 		s.await("a whole frame after a change of size", func(string) bool { return s.whole("demo: 16 shards") })
@@ -152,7 +182,7 @@ func TestTerminal_DemoIsRedrawnAtEachSizeAndEndsWithTheSummary(t *testing.T) {
 	s.awaits("paused")
 	s.press("q")
 	assert.Zero(t, s.code())
-	assert.False(t, s.screen.IsAltScreen())
+	assert.False(t, s.screen.alternate())
 	text := s.text()
 	assert.True(t, strings.HasPrefix(text, shell+"\n"), "what was there before is there again:\n%s", text)
 	assert.Contains(t, text, "demo, ended early: ")
