@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +41,24 @@ func TestMetrics_FollowPrometheussConventions(t *testing.T) {
 	assert.Equal(t, 1, count("gatewayqueue_grants_total"), "one of two is there still")
 	second()
 	assert.Zero(t, count("gatewayqueue_grants_total"))
+}
+
+func TestMetrics_AlertsUseOnlyThoseThatExist(t *testing.T) {
+	p, err := gatewayproxy.New(gatewayproxy.One(nil))
+	require.NoError(t, err)
+	families, err := newMetrics().registry(p).Gather()
+	require.NoError(t, err)
+	have := make(map[string]bool)
+	for _, family := range families {
+		have[family.GetName()] = true
+	}
+	rules, err := os.ReadFile("../../../deploy/prometheus/alerts.yml")
+	require.NoError(t, err)
+	used := regexp.MustCompile(`gatewayqueue_proxy_\w+`).FindAllString(string(rules), -1)
+	require.NotEmpty(t, used)
+	for _, name := range used {
+		assert.True(t, have[name], "no metric is called %s", name)
+	}
 }
 
 func TestMetrics_CodesAndApplicationsAreBounded(t *testing.T) {
