@@ -5,10 +5,11 @@ package gatewayconn
 import (
 	"bytes"
 	"compress/zlib"
-	"encoding/binary"
 	"encoding/json"
 	"io"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/wsframe"
 )
 
 const (
@@ -80,25 +81,14 @@ func (f *follower) addHeader(p []byte) []byte {
 	for len(p) > 0 {
 		f.header = append(f.header, p[0])
 		p = p[1:]
-		if len(f.header) < 2 {
+		h, ok := wsframe.Parse(f.header)
+		if !ok {
 			continue
 		}
-		size, at := uint64(f.header[1]&0x7f), 2
-		switch {
-		case size == 126 && len(f.header) >= 4:
-			size, at = uint64(binary.BigEndian.Uint16(f.header[2:])), 4
-		case size == 127 && len(f.header) >= 10:
-			size, at = binary.BigEndian.Uint64(f.header[2:]), 10
-		case size >= 126:
-			continue
-		}
-		if len(f.header) < at {
-			continue
-		}
-		f.final, f.opcode, f.left, f.inFrame = f.header[0]&0x80 != 0, f.header[0]&0x0f, size, true
+		f.final, f.opcode, f.left, f.inFrame = h.Final, h.Opcode, h.Payload, true
 		f.header, f.control = f.header[:0], f.control[:0]
-		if f.opcode == 1 || f.opcode == 2 {
-			f.binary, f.text = f.opcode == 2, f.text[:0]
+		if f.opcode == wsframe.Text || f.opcode == wsframe.Binary {
+			f.binary, f.text = f.opcode == wsframe.Binary, f.text[:0]
 		}
 		return p
 	}
@@ -115,12 +105,8 @@ func (f *follower) addPayload(p []byte) {
 
 func (f *follower) endFrame(found func(inMessage)) {
 	switch {
-	case f.opcode == 8:
-		m := inMessage{closed: true, code: 1005}
-		if len(f.control) >= 2 {
-			m.code = int(binary.BigEndian.Uint16(f.control))
-		}
-		found(m)
+	case f.opcode == wsframe.Close:
+		found(inMessage{closed: true, code: wsframe.CloseCode(f.control)})
 	case f.opcode&0x08 != 0 || !f.final:
 	case len(f.text) > 0 && len(f.text) <= shortMessage:
 		if m, ok := parseIn(f.text, f.binary); ok {

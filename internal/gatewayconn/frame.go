@@ -4,9 +4,10 @@
 package gatewayconn
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"math"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/wsframe"
 )
 
 const (
@@ -85,45 +86,18 @@ type frame struct {
 
 // parseFrame reads the frame that p begins with, if all of it is there.
 func parseFrame(p []byte) (frame, bool) {
-	if len(p) < 2 {
+	h, ok := wsframe.Parse(p)
+	if !ok || h.Payload > math.MaxInt32 || len(p)-h.Size < int(h.Payload) {
 		return frame{}, false
 	}
-	f := frame{final: p[0]&0x80 != 0, compressed: p[0]&0x40 != 0, control: p[0]&0x08 != 0, closes: p[0]&0x0f == 8}
-	masked := p[1]&0x80 != 0
-	size, at := uint64(p[1]&0x7f), 2
-	switch size {
-	case 126:
-		if len(p) < 4 {
-			return frame{}, false
-		}
-		size, at = uint64(binary.BigEndian.Uint16(p[2:])), 4
-	case 127:
-		if len(p) < 10 {
-			return frame{}, false
-		}
-		size, at = binary.BigEndian.Uint64(p[2:]), 10
+	const compressed = 0x04 // the first of the reserved bits: permessage-deflate's
+	f := frame{
+		final: h.Final, compressed: h.Reserved&compressed != 0, control: h.Control(), closes: h.Opcode == wsframe.Close,
+		length: h.Size + int(h.Payload),
 	}
-	var mask [4]byte
-	if masked {
-		if len(p) < at+4 {
-			return frame{}, false
-		}
-		copy(mask[:], p[at:])
-		at += 4
-	}
-	if size > math.MaxInt32 || len(p)-at < int(size) {
-		return frame{}, false
-	}
-	f.length = at + int(size)
-	f.payload = make([]byte, size)
-	for i, b := range p[at:f.length] {
-		f.payload[i] = b ^ mask[i%4]
+	f.payload = append([]byte{}, p[h.Size:f.length]...)
+	if h.Masked {
+		wsframe.Unmask(h.Mask, 0, f.payload)
 	}
 	return f, true
-}
-
-// textFrame is a short text, in a frame as clients send it. The mask is to
-// confuse caches between the two, of which a heartbeat need not be afraid.
-func textFrame(text []byte) []byte {
-	return append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)
 }

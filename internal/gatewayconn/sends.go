@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/wsframe"
 )
 
 // Sends lets IDENTIFYs leave for as long as their owner is open. The zero Sends
@@ -36,4 +37,6 @@ func (s *Sends) Wait() {
 // Heartbeat sends a heartbeat for an owner who cannot, because a hook holds
 // him. It names no sequence number: who is about to identify has none. It may
 // be called from the Identify hook only, and blocks for 5 s at most.
-func (c *Conn) Heartbeat() error { return c.Beat(textFrame([]byte(`{"op":1,"d":null}`))) }
+func (c *Conn) Heartbeat() error {
+	return c.Beat(wsframe.AppendMasked(nil, wsframe.Text, []byte(`{"op":1,"d":null}`)))
+}
