@@ -2,13 +2,26 @@ package gatewayqueue
 
 import "time"
 
+// ShardState is what a shard has come to, as a proxy sees it.
+type ShardState string
+
+// The states of a shard.
+const (
+	ShardHeld        ShardState = "held"        // its IDENTIFY waits for its turn
+	ShardIdentifying ShardState = "identifying" // IDENTIFY has left, READY has not come
+	ShardResuming    ShardState = "resuming"    // RESUME has left, RESUMED has not come
+	ShardReady       ShardState = "ready"       // it has a session
+	ShardRefused     ShardState = "refused"     // Discord has called its session invalid
+	ShardGone        ShardState = "gone"        // its connection has ended
+)
+
 // Sight is what a proxy has seen of one shard, as it tells the fleet.
 type Sight struct {
-	State string    `json:"state"`         // such as "ready" or "held"
-	Since time.Time `json:"since"`         // of the state
-	Told  time.Time `json:"told"`          // when the proxy said so, by its clock; it repeats what stays within a minute
-	By    string    `json:"by,omitempty"`  // the proxy
-	Bot   string    `json:"bot,omitempty"` // the bot's address, as the proxy has it
+	State ShardState `json:"state"`
+	Since time.Time  `json:"since"`         // of the state
+	Told  time.Time  `json:"told"`          // when the proxy said so, by its clock; it repeats what stays within a minute
+	By    string     `json:"by,omitempty"`  // the proxy
+	Bot   string     `json:"bot,omitempty"` // the bot's address, as the proxy has it
 
 	Identifies int           `json:"identifies,omitempty"`
 	Resumes    int           `json:"resumes,omitempty"`
@@ -36,13 +49,13 @@ const SightLasts = 2 * time.Minute
 // proxy's.
 func (s Sight) Standing(now time.Time) Standing {
 	switch s.State {
-	case "gone", "refused": // of one that is gone a proxy tells once
+	case ShardGone, ShardRefused: // of one that is gone a proxy tells once
 		return StandingDown
 	}
 	switch {
 	case now.Sub(s.Told) > SightLasts:
 		return StandingSilent
-	case s.State == "ready":
+	case s.State == ShardReady:
 		return StandingUp
 	}
 	return StandingComing
@@ -55,6 +68,9 @@ type SightNews struct {
 	Identified int           // identifies that have left since then
 	Many       int           // so many refused sessions in a minute, of the whole fleet, are a storm; 1 or more
 }
+
+// StormLasts is for how long after the last refused session a storm goes on.
+const StormLasts = 2 * time.Minute
 
 // Storm is how many sessions Discord refuses. Since is zero where there is no storm.
 type Storm struct {

@@ -96,3 +96,24 @@ func (s Status) Waiting() int {
 	}
 	return n
 }
+
+// Drained estimates how long the lines last, if step passes between two grants
+// of a bucket and nobody comes or goes. waiting says how many still wait for a
+// bucket; nil is as many as the line has.
+func (s Status) Drained(step time.Duration, waiting func(BucketStatus) int) time.Duration {
+	var longest time.Duration
+	for _, b := range s.Buckets {
+		n := b.Waiting
+		if waiting != nil {
+			n = waiting(b)
+		}
+		if n > 0 {
+			first := max(b.Closed, s.Hold)
+			if b.Permit { // for as long as its lease at most, but its holder will identify soon
+				first = step
+			}
+			longest = max(longest, first+time.Duration(n-1)*step)
+		}
+	}
+	return longest
+}

@@ -68,7 +68,7 @@ func sightsOf(seen map[int]gatewayqueue.Sight, weather gatewayqueue.Storm, now t
 	}
 	for shard, s := range seen {
 		one := sighted{
-			Shard: shard, State: s.State, By: s.By, Identifies: s.Identifies, Resumes: s.Resumes, Invalid: s.Invalid,
+			Shard: shard, State: string(s.State), By: s.By, Identifies: s.Identifies, Resumes: s.Resumes, Invalid: s.Invalid,
 			LastClose: s.LastClose, Heartbeat: s.Heartbeat.Milliseconds(),
 		}
 		if !s.Since.IsZero() {

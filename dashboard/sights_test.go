@@ -11,7 +11,7 @@ import (
 
 func TestSights_AreCountedAndWhatWantsALookComesFirst(t *testing.T) {
 	now := time.Now()
-	told := func(state string, ago time.Duration) gatewayqueue.Sight {
+	told := func(state gatewayqueue.ShardState, ago time.Duration) gatewayqueue.Sight {
 		return gatewayqueue.Sight{State: state, Told: now.Add(-ago), Since: now.Add(-time.Hour), Heartbeat: 41 * time.Millisecond}
 	}
 	s := sightsOf(map[int]gatewayqueue.Sight{

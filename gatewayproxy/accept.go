@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/downstream"
+	"github.com/gatewayqueue/gatewayqueue/internal/gatewayconn"
 )
 
 const (
@@ -239,21 +240,6 @@ func handshake(conn net.Conn, in *bufio.Reader, to gateway, query string, header
 	return answer.Header, nil
 }
 
-// tcpOf is the connection of TCP below TLS, or below what a listener has put around it;
-// nil if there is none.
-func tcpOf(conn net.Conn) *net.TCPConn {
-	for {
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			return tcp
-		}
-		above, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			return nil
-		}
-		conn = above.NetConn()
-	}
-}
-
 // accept answers a bot's handshake, and takes its connection over. What net/http had
 // for it, a reader and two writers of 4 KiB each, is let go.
 func accept(w http.ResponseWriter, r *http.Request, header http.Header) (net.Conn, *bufio.Reader, error) {
@@ -271,7 +257,7 @@ func accept(w http.ResponseWriter, r *http.Request, header http.Header) (net.Con
 		_ = conn.Close()
 		return nil, nil, err
 	}
-	if tcp := tcpOf(conn); tcp != nil { // a bot that is gone must not identify
+	if tcp := gatewayconn.TCP(conn); tcp != nil { // a bot that is gone must not identify
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}) //nolint:errcheck // The system's is kept, then.
 	}
 	var from io.Reader = conn

@@ -11,16 +11,12 @@ import (
 	"net/http/httputil"
 	"regexp"
 	"strconv"
-	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// apiTimeout bounds a question to Discord's API, and mostBody its answer.
-const (
-	apiTimeout = 30 * time.Second
-	mostBody   = 1 << 20
-)
+// mostBody bounds an answer of GET /gateway, in bytes. Discord's has some 200.
+const mostBody = 1 << 20
 
 // gatewayRoute is GET /gateway and /gateway/bot, of any version.
 var gatewayRoute = regexp.MustCompile(`^(v[0-9]+/)?gateway(/bot)?$`)

@@ -36,7 +36,7 @@ func One(queue gatewayqueue.PermitQueue) Queues {
 	return func(context.Context, Bot) (gatewayqueue.PermitQueue, error) { return kept{queue}, nil }
 }
 
-// kept hides the Close of a queue, and nothing that the proxy looks for.
+// kept is a queue that is its maker's to close.
 type kept struct{ gatewayqueue.PermitQueue }
 
 const (
@@ -57,8 +57,8 @@ type placed interface {
 type bot struct {
 	app   string
 	queue gatewayqueue.PermitQueue
-
-	stop context.CancelFunc // ends watch
+	close func() error       // ends the queue; nil if that is not ours to do
+	stop  context.CancelFunc // ends watch
 
 	mu     sync.Mutex
 	places map[int]place // by shard, of those who left
@@ -131,6 +131,11 @@ func (b *bots) open(key [sha256.Size]byte, e *entry, token string) {
 	if err == nil {
 		ctx, stop := context.WithCancel(b.ctx)
 		e.bot = &bot{app: app, queue: queue, stop: stop, places: make(map[int]place)}
+		if k, ok := queue.(kept); ok {
+			e.bot.queue = k.PermitQueue
+		} else if q, ok := queue.(io.Closer); ok {
+			e.bot.close = q.Close
+		}
 		go e.bot.watch(ctx, b.p)
 		return
 	}
@@ -174,8 +179,8 @@ func (e *entry) close() {
 		return
 	}
 	e.bot.stop()
-	if q, ok := e.bot.queue.(io.Closer); ok {
-		_ = q.Close() // Nobody uses it.
+	if e.bot.close != nil {
+		_ = e.bot.close() // Nobody uses it.
 	}
 }
 
@@ -201,7 +206,7 @@ func (b *bots) closeAll() {
 // linger, for whoever comes back as that shard. since is the place that a permit was
 // granted from, or zero where that is not known, as after a grant at once.
 func (b *bot) acquire(ctx context.Context, shard int, linger time.Duration) (permit gatewayqueue.Permit, since time.Time, err error) {
-	q, ok := unwrap(b.queue).(placed)
+	q, ok := b.queue.(placed)
 	if !ok {
 		permit, err = b.queue.Acquire(ctx, shard)
 		return permit, since, err
@@ -212,13 +217,6 @@ func (b *bot) acquire(ctx context.Context, shard int, linger time.Duration) (per
 		b.leaves(shard, since, linger)
 	}
 	return permit, since, err
-}
-
-func unwrap(q gatewayqueue.PermitQueue) gatewayqueue.PermitQueue {
-	if k, ok := q.(kept); ok {
-		return k.PermitQueue
-	}
-	return q
 }
 
 // comesBack takes the place that a shard has left; zero if it has none.

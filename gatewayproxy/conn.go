@@ -100,7 +100,7 @@ func (p *Proxy) newConn(client net.Conn, in *bufio.Reader, way way, w wishes, he
 		interval: discordsInterval, beaten: time.Now(),
 		log: p.log.With("remote", client.RemoteAddr().String()),
 	}
-	c.sight = p.sights.arrives(c.log, client.RemoteAddr().String(), way.to.host, way.shard)
+	c.sight = p.sights.arrives(client.RemoteAddr().String(), way.to.host, way.shard)
 	c.stream = downstream.New(w.etf, w.compression, c.rewrite)
 	c.ctx, c.cancel = context.WithCancelCause(p.ctx)
 	return c

@@ -60,9 +60,6 @@ type alone struct {
 	since, last         time.Time
 }
 
-// stormLasts is for how long after the last refused session a storm goes on.
-const stormLasts = 2 * time.Minute
-
 func (a *alone) TellSight(_ context.Context, news gatewayqueue.SightNews) (gatewayqueue.Storm, error) {
 	now := time.Now()
 	recent := func(of []time.Time, more int) []time.Time {
@@ -79,7 +76,7 @@ func (a *alone) TellSight(_ context.Context, news gatewayqueue.SightNews) (gatew
 		a.last = now
 	}
 	switch {
-	case !a.since.IsZero() && now.Sub(a.last) > stormLasts:
+	case !a.since.IsZero() && now.Sub(a.last) > gatewayqueue.StormLasts:
 		a.since = time.Time{}
 	case a.since.IsZero() && len(a.refused) >= news.Many:
 		a.since = now
@@ -94,7 +91,7 @@ func (a *alone) TellSight(_ context.Context, news gatewayqueue.SightNews) (gatew
 // watch tells what happens to a bot's shards, and notices storms, until the bot's
 // queue is closed.
 func (b *bot) watch(ctx context.Context, p *Proxy) {
-	tell, ok := unwrap(b.queue).(teller)
+	tell, ok := b.queue.(teller)
 	if !ok {
 		tell = &alone{}
 	}
@@ -141,13 +138,13 @@ func (b *bot) weather(ctx context.Context, p *Proxy, storm gatewayqueue.Storm) {
 	if before.Since.Equal(storm.Since) {
 		return
 	}
-	floor, canKeep := unwrap(b.queue).(interface{ SetFloor(units int) })
+	floor, canKeep := b.queue.(interface{ SetFloor(units int) })
 	if storm.Since.IsZero() {
 		if canKeep {
 			floor.SetFloor(0)
 		}
 		p.log.Info("the storm is over: Discord has refused no session for two minutes", "app", b.app)
-		p.observes(Event{Kind: EventStormOver, App: b.app, Shard: -1, Elapsed: before.Lasts})
+		p.observe(Event{Kind: EventStormOver, App: b.app, Shard: -1, Elapsed: before.Lasts})
 		return
 	}
 	if canKeep && p.floor > 0 {
@@ -159,13 +156,13 @@ func (b *bot) weather(ctx context.Context, p *Proxy, storm gatewayqueue.Storm) {
 	}
 	attrs = append(attrs, b.outlook(ctx)...)
 	p.log.Log(ctx, slog.LevelWarn, "a storm: many sessions have to identify again", attrs...)
-	p.observes(Event{Kind: EventStorm, App: b.app, Shard: -1})
+	p.observe(Event{Kind: EventStorm, App: b.app, Shard: -1})
 }
 
 // outlook is how long the line is, when it is through, and what is left of the budget,
 // where the queue can be looked at.
 func (b *bot) outlook(ctx context.Context) []any {
-	q, ok := unwrap(b.queue).(gatewayqueue.Statuser)
+	q, ok := b.queue.(gatewayqueue.Statuser)
 	if !ok {
 		return nil
 	}
@@ -175,12 +172,8 @@ func (b *bot) outlook(ctx context.Context) []any {
 	if err != nil {
 		return nil
 	}
-	waiting, longest := 0, time.Duration(0)
-	for _, line := range s.Buckets {
-		waiting += line.Waiting
-		longest = max(longest, line.Closed+time.Duration(max(line.Waiting-1, 0))*(gatewayqueue.IdentifyDelay+gatewayqueue.IdentifiedMargin))
-	}
-	attrs := []any{"waiting", waiting, "through_in", longest.Round(time.Second), "left", s.Budget.Remaining, "reserve", s.Budget.Reserve}
+	waiting, through := s.Waiting(), s.Drained(gatewayqueue.IdentifyDelay+gatewayqueue.IdentifiedMargin, nil)
+	attrs := []any{"waiting", waiting, "through_in", through.Round(time.Second), "left", s.Budget.Remaining, "reserve", s.Budget.Reserve}
 	if short := waiting - max(0, s.Budget.Remaining-s.Budget.Reserve); short > 0 && s.Budget.MaxConcurrency > 0 {
 		attrs = append(attrs, "wait_for_the_reset", short, "reset", s.Budget.Reset)
 	}
@@ -235,7 +228,7 @@ func (s *sights) news(app, name string, told map[int]toldOf) gatewayqueue.SightN
 		}
 		told[k.id] = toldOf{one.version, now}
 		news.Shards[k.id] = gatewayqueue.Sight{
-			State: string(one.State), Since: one.Since, Told: now, By: name, Bot: one.Remote,
+			State: one.State, Since: one.Since, Told: now, By: name, Bot: one.Remote,
 			Identifies: one.Identifies, Resumes: one.Resumes, Invalid: one.Refused, LastClose: one.LastClose,
 			Heartbeat: time.Duration(one.Heartbeat * float64(time.Second)),
 		}

@@ -147,3 +147,10 @@ func (c *conn) withdraw() {
 		<-h.done
 	}
 }
+
+// holds reports whether an IDENTIFY is held.
+func (c *conn) holds() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held != nil && c.held.payload.Op == payload.OpIdentify
+}

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/downstream"
-	"github.com/gatewayqueue/gatewayqueue/gatewayproxy/internal/payload"
 	"github.com/gatewayqueue/gatewayqueue/internal/gatewayconn"
 )
 
@@ -61,7 +59,6 @@ func New(find Queues, opts ...Option) (*Proxy, error) {
 		conns: make(map[*conn]struct{}),
 	}
 	p.hosts.also = make(map[string]gateway)
-	p.dialer.TLS = nil
 	for _, opt := range append([]Option{WithGateway(DefaultGateway), WithAPI(DefaultAPI, false)}, opts...) {
 		if err := opt(p); err != nil {
 			return nil, err
@@ -213,8 +210,6 @@ func (p *Proxy) count(add func(*Stats)) {
 	add(&p.stats)
 }
 
-func (p *Proxy) observes(e Event) { p.observe(e) }
-
 // Stats returns the counts so far.
 func (p *Proxy) Stats() Stats {
 	p.mu.Lock()
@@ -267,57 +262,4 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.reports.Wait(ctx)
 	p.bots.closeAll()
 	return err
-}
-
-// rewrite is where READY's resume_gateway_url is changed.
-func (c *conn) rewrite(address string) string {
-	ours, ok := c.p.hosts.rewritten(c.external, address, max(c.sight.shardID(), 0))
-	if !ok {
-		c.log.Warn("READY names a gateway that nobody may be connected to: its URL is left as it is, and the session resumes past the proxy", "host", hostOf(address))
-	}
-	return ours
-}
-
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
-
-// sees notes what a message of Discord's has said. The caller holds writing.
-func (c *conn) sees(seen downstream.Seen) {
-	if seen.Problem != "" {
-		c.log.Warn("a payload of Discord's passes as it is, and its session resumes past the proxy", "why", seen.Problem)
-	}
-	if !seen.Readable {
-		return
-	}
-	c.mu.Lock()
-	was := c.phase
-	switch {
-	case seen.Op == 10 && seen.Interval > 0:
-		c.interval = seen.Interval
-	case seen.Op == 9:
-		c.phase = fresh
-	case seen.Event == "READY", seen.Event == "RESUMED":
-		c.phase = ready
-	}
-	c.mu.Unlock()
-	c.sight.sees(seen, was)
-}
-
-// holds reports whether an IDENTIFY is held.
-func (c *conn) holds() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.held != nil && c.held.payload.Op == payload.OpIdentify
-}
-
-// looks reads a short message that was copied.
-func (c *conn) looks(opcode byte, message []byte) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	c.sees(c.stream.Look(opcode, message))
 }

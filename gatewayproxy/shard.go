@@ -2,19 +2,23 @@
 
 package gatewayproxy
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
 
 // State is what a shard has come to.
-type State string
+type State = gatewayqueue.ShardState
 
 // The states of a shard.
 const (
-	StateHeld        State = "held"        // its IDENTIFY waits for its turn
-	StateIdentifying State = "identifying" // IDENTIFY has left, READY has not come
-	StateResuming    State = "resuming"    // RESUME has left, RESUMED has not come
-	StateReady       State = "ready"       // it has a session
-	StateRefused     State = "refused"     // Discord has called its session invalid
-	StateGone        State = "gone"        // its connection has ended
+	StateHeld        = gatewayqueue.ShardHeld
+	StateIdentifying = gatewayqueue.ShardIdentifying
+	StateResuming    = gatewayqueue.ShardResuming
+	StateReady       = gatewayqueue.ShardReady
+	StateRefused     = gatewayqueue.ShardRefused
+	StateGone        = gatewayqueue.ShardGone
 )
 
 // Shard is what the proxy has seen of one shard. Times are zero, and durations 0,

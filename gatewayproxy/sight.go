@@ -5,7 +5,6 @@ package gatewayproxy
 import (
 	"cmp"
 	"crypto/sha256"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -51,7 +50,6 @@ const mostShards = 16384
 // goroutine.
 type sight struct {
 	all            *sights
-	log            *slog.Logger
 	remote         string
 	gateway        string
 	resumed        int // the shard that the path names, or -1
@@ -66,8 +64,8 @@ type sight struct {
 	wasClosed bool
 }
 
-func (s *sights) arrives(log *slog.Logger, remote, gateway string, resumed int) *sight {
-	return &sight{all: s, log: log, remote: remote, gateway: gateway, resumed: resumed, came: time.Now()}
+func (s *sights) arrives(remote, gateway string, resumed int) *sight {
+	return &sight{all: s, remote: remote, gateway: gateway, resumed: resumed, came: time.Now()}
 }
 
 // take makes the connection the one that has a shard.
@@ -132,7 +130,7 @@ func (c *sight) tell(e Event) {
 		e.Shard = c.of.ID
 	}
 	c.all.mu.Unlock()
-	c.all.p.observes(e)
+	c.all.p.observe(e)
 }
 
 func (c *sight) locked(f func()) {

@@ -13,13 +13,8 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/lua"
 )
 
-const (
-	// stormLasts is for how long after the last refused session a storm goes on.
-	stormLasts = 2 * time.Minute
-
-	// sightsKept is for how long sights are kept after the last of them came.
-	sightsKept = time.Hour
-)
+// sightsKept is for how long sights are kept after the last of them came.
+const sightsKept = time.Hour
 
 // TellSight tells what a proxy has seen since it told last, and returns how the fleet
 // fares. It sends one short call, and does not try again: what was not told the
@@ -57,7 +52,7 @@ func (s *store) sight(ctx context.Context, news gatewayqueue.SightNews, list boo
 		each = append(each, shard, string(text))
 	}
 	values := lua.Values{
-		"refused": news.Refused, "identified": news.Identified, "many": max(news.Many, 1), "lasts": stormLasts, "keep": sightsKept, "list": list,
+		"refused": news.Refused, "identified": news.Identified, "many": max(news.Many, 1), "lasts": gatewayqueue.StormLasts, "keep": sightsKept, "list": list,
 	}
 	r := s.run(ctx, sightScript, s.keys.of(sightScript.Keys, 0, ""), sightScript.Order(values, each...)...)
 	now := r.at("now").int64()

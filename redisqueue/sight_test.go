@@ -27,7 +27,7 @@ func TestSight_EveryPodSeesWhatOthersHaveTold(t *testing.T) {
 		assert.True(t, seen.Since.Equal(sights[7].Since))
 		assert.Equal(t, seen.By, sights[7].By)
 		assert.Equal(t, seen.Heartbeat, sights[7].Heartbeat)
-		assert.Equal(t, "ready", sights[8].State, "the last word counts")
+		assert.Equal(t, gatewayqueue.ShardReady, sights[8].State, "the last word counts")
 		assert.Zero(t, storm)
 	})
 }

@@ -64,7 +64,7 @@ func (l *Line) End(why error) { l.cancel(fmt.Errorf("%w: %w", ErrLost, why)) }
 func (l *Line) Close() error {
 	l.cancel(nil)
 	if l.underway.Load() { // the system would go on delivering it
-		if n, ok := unacknowledged(tcpOf(l.Conn)); ok && n > 0 {
+		if n, ok := unacknowledged(TCP(l.Conn)); ok && n > 0 {
 			l.dropUnsent()
 		}
 	}
@@ -80,7 +80,7 @@ func (l *Line) Forward(raw []byte) error {
 
 // Waiting reports whether bytes are known to have come that nobody has read yet.
 func (l *Line) Waiting() bool {
-	n, ok := unread(tcpOf(l.Conn))
+	n, ok := unread(TCP(l.Conn))
 	return ok && n > 0
 }
 
@@ -174,7 +174,7 @@ func (l *Line) dead() error {
 	if l.ctx.Err() != nil {
 		return context.Cause(l.ctx)
 	}
-	tcp := tcpOf(l.Conn)
+	tcp := TCP(l.Conn)
 	if !established(tcp) {
 		return fmt.Errorf("%w: the other end has closed it", ErrLost)
 	}
@@ -190,7 +190,7 @@ func (l *Line) dead() error {
 // line it may stay there for seconds, while other pods' windows go by.
 func (l *Line) deliver(permit gatewayqueue.Permit) {
 	defer l.underway.Store(false)
-	tcp := tcpOf(l.Conn)
+	tcp := TCP(l.Conn)
 	start := elapsed.Now()
 	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
 		if n, ok := unacknowledged(tcp); !ok || n == 0 {
@@ -208,13 +208,13 @@ func (l *Line) deliver(permit gatewayqueue.Permit) {
 // dropUnsent makes the connection one that is reset when it is closed: what is
 // in the socket and has not left is not sent then.
 func (l *Line) dropUnsent() {
-	if tcp := tcpOf(l.Conn); tcp != nil {
+	if tcp := TCP(l.Conn); tcp != nil {
 		_ = tcp.SetLinger(0) //nolint:errcheck // It is closed, then.
 	}
 }
 
-// tcpOf returns the TCP connection at the bottom of conn, if it is known.
-func tcpOf(conn net.Conn) *net.TCPConn {
+// TCP returns the TCP connection at the bottom of conn, or nil if that is not known.
+func TCP(conn net.Conn) *net.TCPConn {
 	for {
 		switch c := conn.(type) {
 		case *net.TCPConn:

@@ -68,9 +68,9 @@ func fill(t *testing.T, c *Conn, own bool) {
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			size /= 64 // there may still be room for a short message
 		}
-		if n, _ := unacknowledged(tcpOf(c.Conn)); !own && n > 0 {
+		if n, _ := unacknowledged(TCP(c.Conn)); !own && n > 0 {
 			time.Sleep(100 * time.Millisecond)
-			if n, _ := unacknowledged(tcpOf(c.Conn)); n > 0 {
+			if n, _ := unacknowledged(TCP(c.Conn)); n > 0 {
 				return
 			}
 		}

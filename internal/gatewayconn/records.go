@@ -24,7 +24,7 @@ type records struct {
 	left   int // bytes of it that are still to come
 }
 
-// NetConn is the connection below; see tcpOf.
+// NetConn is the connection below; see TCP.
 func (r *records) NetConn() net.Conn { return r.Conn }
 
 // Read reads up to the end of a long record, or of some short ones.

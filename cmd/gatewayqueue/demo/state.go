@@ -133,7 +133,7 @@ func (s state) timeFields() []picture.Field {
 
 // toGo estimates when the last shard will be up.
 func (s state) toGo() time.Duration {
-	return picture.Drained(s.queue, s.step(), func(b gatewayqueue.BucketStatus) int {
+	return s.queue.Drained(s.step(), func(b gatewayqueue.BucketStatus) int {
 		if b.Bucket >= len(s.Missing) {
 			return 0
 		}

@@ -76,7 +76,7 @@ func LineRow(s gatewayqueue.Status) Row {
 	case left < n:
 		row.Fields = Short(left, n, s.Budget.Reset, s.Time)
 	default:
-		last := Drained(s, step, func(b gatewayqueue.BucketStatus) int { return b.Waiting })
+		last := s.Drained(step, nil)
 		row.Fields = []Field{{Text: fmt.Sprintf("%d in line", n)}, {Text: "the last one gets its turn in about " + Seconds(last), Style: Dim, Rank: 2}}
 	}
 	return row

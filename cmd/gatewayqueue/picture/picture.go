@@ -97,20 +97,3 @@ func Later(s gatewayqueue.Status, d time.Duration) gatewayqueue.Status {
 	}
 	return s
 }
-
-// Drained estimates how long the lines last, if step passes between two grants
-// of a bucket and nobody comes or goes. waiting says how many still wait for a
-// bucket.
-func Drained(s gatewayqueue.Status, step time.Duration, waiting func(gatewayqueue.BucketStatus) int) time.Duration {
-	var longest time.Duration
-	for _, b := range s.Buckets {
-		if n := waiting(b); n > 0 {
-			first := max(b.Closed, s.Hold)
-			if b.Permit { // for as long as its lease at most, but its holder will identify soon
-				first = step
-			}
-			longest = max(longest, first+time.Duration(n-1)*step)
-		}
-	}
-	return longest
-}

@@ -143,11 +143,11 @@ func TestDrained_IsTheLongestLine(t *testing.T) {
 		{Closed: time.Second, Waiting: 3},
 		{Closed: 30 * time.Second}, // nobody waits for it
 	}}
-	assert.Equal(t, 11*time.Second, picture.Drained(s, step, waiting))
+	assert.Equal(t, 11*time.Second, s.Drained(step, waiting))
 	s.Buckets[0].Closed, s.Buckets[0].Permit = 10*time.Second, true
-	assert.Equal(t, 15*time.Second, picture.Drained(s, step, waiting), "a permit's lease is no guide: its holder identifies soon")
+	assert.Equal(t, 15*time.Second, s.Drained(step, waiting), "a permit's lease is no guide: its holder identifies soon")
 	s.Buckets[0] = gatewayqueue.BucketStatus{Waiting: 1}
-	assert.Zero(t, picture.Drained(s, step, waiting))
+	assert.Zero(t, s.Drained(step, waiting))
 }
 
 func TestSeconds_AreReadable(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 func TestSightsRows(t *testing.T) {
 	now := time.Now()
-	told := func(state string, ago time.Duration) gatewayqueue.Sight {
+	told := func(state gatewayqueue.ShardState, ago time.Duration) gatewayqueue.Sight {
 		return gatewayqueue.Sight{State: state, Told: now.Add(-ago)}
 	}
 	assert.Empty(t, SightsRows(nil, gatewayqueue.Storm{Refused: 3}, now), "no proxy, and no storm")
