@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -87,9 +86,8 @@ func run(ctx context.Context, c *config) (err error) {
 	}
 	metrics := newMetrics()
 	if s.queues, err = openQueues(ctx, c, s.log, metrics); err != nil {
-		if ctx.Err() != nil {
-			s.log.Info("stopped", "reason", context.Cause(ctx).Error())
-			return nil // a signal at the start is as good as one later
+		if server.StoppedAtStart(ctx, s.log) {
+			return nil
 		}
 		return err
 	}
@@ -109,19 +107,14 @@ func run(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	s.http = server.NewServer(s.routes(metrics), isProbe)
-	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	s.say(listener.Addr(), bounds)
 	s.warn(listener.Addr())
 	accepting := server.Listen(listener, bounds, s.log)
 	if certificate != nil {
 		accepting = tls.NewListener(accepting, certificate.config())
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.http.Serve(accepting) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("the proxy has ended: %w", err)
-	case <-ctx.Done():
+	if err := server.Serve(ctx, s.http, accepting, s.log, "proxy"); err != nil {
+		return err
 	}
 	s.stop(context.Cause(ctx))
 	return nil
@@ -136,9 +129,7 @@ func (s *service) say(at net.Addr, b server.Bounds) {
 	s.log.Info("serving", "gateway", scheme+at.String(), "url", web+at.String(), "queue", s.queues.name(), "discord", c.Gateway,
 		"api", c.API, "dial", c.Dial, "external", c.External, "auth", c.Auth != "", "name", c.name(),
 		"connections", b.Connections, "probes", b.Spare, "files", b.Files)
-	for _, name := range c.linked {
-		s.log.Warn("a variable is Kubernetes' link to a Service, and no setting: enableServiceLinks: false removes it", "variable", name)
-	}
+	server.WarnLinked(s.log, c.linked)
 	if s.queues.redis == nil {
 		s.log.Info("the queue is in memory: all shards of a bot must come through this proxy; --redis is for more than one")
 	}
@@ -169,9 +160,5 @@ func (s *service) stop(why error) {
 	if err := s.proxy.Shutdown(ctx); err != nil {
 		s.log.Warn("not every bot could be closed in order in time: they were cut, and resume", "error", err)
 	}
-	if err := s.http.Shutdown(ctx); err != nil {
-		s.log.Warn("connections were cut", "error", err)
-		_ = s.http.Close() // There is nothing left to lose.
-	}
-	s.log.Info("stopped")
+	server.Shut(ctx, s.http, s.log)
 }

@@ -36,8 +36,7 @@ type config struct {
 	store.Flags
 	server.Settings
 	server.QueueSettings
-	Host              string
-	Port              int
+	server.Address
 	External          string
 	API               bool
 	Linger, MaxHold   time.Duration
@@ -58,8 +57,8 @@ type config struct {
 func defaultConfig() config {
 	return config{
 		Settings: server.DefaultSettings(), QueueSettings: server.DefaultQueueSettings(),
-		Host: "127.0.0.1", Port: 7777,
-		Linger: gatewayproxy.DefaultLinger, Dial: dialEarly,
+		Address: server.Address{Host: "127.0.0.1", Port: 7777},
+		Linger:  gatewayproxy.DefaultLinger, Dial: dialEarly,
 		Refresh: redisqueue.DefaultRefresh, Margin: gatewayqueue.IdentifiedMargin,
 		Storm:          gatewayproxy.DefaultStorm,
 		MaxConnections: defaultConnections,
@@ -70,8 +69,7 @@ func defaultConfig() config {
 
 func (c *config) define(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	cli.Host(flags, &c.Host, "host", "port", "address to listen on; 0.0.0.0 is all of this\nmachine's, :: with those of IPv6")
-	cli.Int(flags, &c.Port, "port", 0, 65535, "port to listen on; 0 is a free one, which the\nlog tells")
+	c.DefineAddress(flags)
 	c.Define(flags, "`URL` of the Redis that all proxies share,\nredis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket,\nredis-sentinel://host:port,host:port/mymaster,\nredis-cluster://host:port,host:port (default:\nnone, one queue in memory for each bot)")
 	cli.Text(flags, &c.External, "external", "`URL` by which bots reach the proxy, such as\nwss://gateway.example.org: sessions resume there\n(default: the one by which each bot has come)")
 	flags.BoolVar(&c.API, "api", false, "pass the whole of Discord's API on, for libraries\nwith one base address for API and gateway, such as\ndiscord.js")

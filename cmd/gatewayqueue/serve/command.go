@@ -5,7 +5,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -76,9 +75,8 @@ func run(ctx context.Context, c *config) (err error) {
 	s := &service{config: c, log: c.Logger(append(store.Secrets(c.Redis), c.token)...)}
 	metrics := newMetrics()
 	if s.queue, err = open(ctx, c, s.log, metrics.Observe); err != nil {
-		if ctx.Err() != nil {
-			s.log.Info("stopped", "reason", context.Cause(ctx).Error())
-			return nil // a signal at the start is as good as one later
+		if server.StoppedAtStart(ctx, s.log) {
+			return nil
 		}
 		return err
 	}
@@ -106,21 +104,17 @@ func run(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	s.http = server.NewServer(s.front, isProbe)
-	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	s.say(listener.Addr(), bounds)
 	s.warn(listener.Addr())
 
 	background, stop := context.WithCancel(ctx)
 	defer stop()
 	go s.queue.refresh(background)
-	ended := make(chan error, 1)
-	go func() { ended <- s.http.Serve(httpqueue.Quiet(server.Listen(listener, bounds, s.log))) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("the server has ended: %w", err)
-	case <-ctx.Done():
+	if err := server.Serve(ctx, s.http, httpqueue.Quiet(server.Listen(listener, bounds, s.log)), s.log, "server"); err != nil {
+		return err
 	}
-	return s.stop(context.Cause(ctx))
+	s.stop(context.Cause(ctx))
+	return nil
 }
 
 // say is the one line that an operator reads: what this server is, and what it
@@ -130,9 +124,7 @@ func (s *service) say(at net.Addr, b server.Bounds) {
 	s.log.Info("serving", "url", url, "page", pageURL(at), "queue", s.queue.name, "app", c.App,
 		"stateless", s.queue.shared != nil, "limits", c.limitsFrom(), "auth", c.Auth != "", "legacy", !c.NoLegacy,
 		"connections", b.Connections, "probes", b.Spare, "files", b.Files)
-	for _, name := range c.linked {
-		s.log.Warn("a variable is Kubernetes' link to a Service, and no setting: enableServiceLinks: false removes it", "variable", name)
-	}
+	server.WarnLinked(s.log, c.linked)
 }
 
 // pageURL is where a browser on this machine finds the page: no browser opens [::].
@@ -159,7 +151,7 @@ func (s *service) warn(at net.Addr) {
 
 // stop ends in order: be found no more, take nobody new, send those who wait
 // elsewhere with their slots given back, then leave Redis.
-func (s *service) stop(why error) error {
+func (s *service) stop(why error) {
 	s.ready.Stop()
 	s.log.Info("stopping", "reason", why.Error(), "drain", s.config.Drain)
 	time.Sleep(s.config.Drain)
@@ -169,10 +161,5 @@ func (s *service) stop(why error) error {
 		s.log.Warn("not every slot could be given back in time: they open by themselves", "error", err)
 	}
 	_ = s.board.Close() // It never fails.
-	if err := s.http.Shutdown(ctx); err != nil {
-		s.log.Warn("connections were cut", "error", err)
-		_ = s.http.Close() // There is nothing left to lose.
-	}
-	s.log.Info("stopped")
-	return nil
+	server.Shut(ctx, s.http, s.log)
 }

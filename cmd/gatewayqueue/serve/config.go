@@ -24,8 +24,7 @@ type config struct {
 	store.Flags
 	server.Settings
 	server.QueueSettings
-	Host                             string
-	Port                             int
+	server.Address
 	App, Pod                         string
 	TokenFile                        string
 	MaxConcurrency, Total, Remaining int
@@ -44,7 +43,7 @@ func defaultConfig() config {
 	limit := gatewayqueue.DefaultLimit()
 	return config{
 		Settings: server.DefaultSettings(), QueueSettings: server.DefaultQueueSettings(),
-		Host: "127.0.0.1", Port: 8080, App: redisqueue.DefaultApp,
+		Address: server.Address{Host: "127.0.0.1", Port: 8080}, App: redisqueue.DefaultApp,
 		MaxConcurrency: limit.MaxConcurrency, Total: limit.Total, Remaining: limit.Remaining,
 		Refresh: redisqueue.DefaultRefresh, Margin: gatewayqueue.GrantMargin,
 		MaxWaiters: httpqueue.DefaultMaxWaiters,
@@ -54,8 +53,7 @@ func defaultConfig() config {
 
 func (c *config) define(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	cli.Host(flags, &c.Host, "host", "port", "address to listen on; 0.0.0.0 is all of this\nmachine's, :: with those of IPv6")
-	cli.Int(flags, &c.Port, "port", 0, 65535, "port to listen on; 0 is a free one, which the\nlog tells")
+	c.DefineAddress(flags)
 	c.Define(flags, "`URL` of the Redis that all servers share,\nredis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket,\nredis-sentinel://host:port,host:port/mymaster,\nredis-cluster://host:port,host:port (default:\nnone, the queue is in memory)")
 	cli.App(flags, &c.App, "application ID; keeps several bots in one Redis\napart")
 	cli.Name(flags, &c.Pod, "pod", "NAME", "name of this server in tickets and status\n(default: the host's)")
