@@ -6,6 +6,7 @@ package redisqueue
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"strconv"
 	"time"
 
@@ -28,7 +29,7 @@ func (q *RedisQueue) TellSight(ctx context.Context, news gatewayqueue.SightNews)
 // that is old is of a proxy that tells no more. It blocks for one call, and does not
 // try again.
 func (q *RedisQueue) Sights(ctx context.Context) (map[int]gatewayqueue.Sight, gatewayqueue.Storm, error) {
-	return q.sight(ctx, gatewayqueue.SightNews{}, true)
+	return q.sight(ctx, gatewayqueue.SightNews{Many: math.MaxInt32}, true) // a look makes no storm
 }
 
 func (q *RedisQueue) sight(ctx context.Context, news gatewayqueue.SightNews, list bool) (map[int]gatewayqueue.Sight, gatewayqueue.Storm, error) {

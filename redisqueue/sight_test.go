@@ -44,6 +44,9 @@ func TestStorm_IsOfTheWholeFleetAndEndsAfterTheLastRefusal(t *testing.T) {
 			return storm
 		}
 		assert.Zero(t, tell(a, 6).Since, "6 of 10")
+		_, looked, err := b.Sights(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, gatewayqueue.Storm{Refused: 6, Identified: 1}, looked, "a look makes no storm of them")
 		time.Sleep(30 * time.Second)
 		storm := tell(b, 4)
 		assert.Equal(t, 10, storm.Refused)
