@@ -1,6 +1,6 @@
 // Where the snapshots are from: Redis, or a server.
 
-package status
+package look
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-// snapshot is a status, and where it is from.
-type snapshot struct {
+// Snapshot is a status, and where it is from.
+type Snapshot struct {
 	gatewayqueue.Status
 	// Replica says that it was read from a replica, which may lag and grants
 	// nothing. It is left out for a primary, and where the user may not ask (INFO).
@@ -29,86 +29,89 @@ type snapshot struct {
 	Sights map[int]gatewayqueue.Sight `json:"sights,omitempty"`
 	Storm  *gatewayqueue.Storm        `json:"storm,omitempty"`
 
-	from   string // what was asked, without secrets
-	server bool   // it is a server of ours, and knows its reserve
+	From   string `json:"-"` // what was asked, without secrets
+	Server bool   `json:"-"` // it is a server of ours, and knows its reserve
 }
 
-type looker func(context.Context) (snapshot, error)
+// Looker takes a snapshot. Its errors are worded for the person at the terminal.
+type Looker func(context.Context) (Snapshot, error)
 
-// source is what can be looked at, and closed.
-type source struct {
-	look  looker
-	close func() error
+// Source is what can be looked at, and closed.
+type Source struct {
+	Look  Looker
+	Close func() error
 }
 
-func (c *config) open(ctx context.Context) (source, error) {
-	if c.URL != "" {
-		return c.openServer()
+// Open finds the queue. Of a server it asks nothing yet; a Redis has to answer, and to
+// have a queue of the application.
+func (f *Flags) Open(ctx context.Context) (Source, error) {
+	if f.URL != "" {
+		return f.openServer()
 	}
-	return c.openRedis(ctx)
+	return f.openRedis(ctx)
 }
 
 // answerWithin is how long a server may take.
 const answerWithin = 10 * time.Second
 
-func (c *config) openServer() (source, error) {
+func (f *Flags) openServer() (Source, error) {
 	options := []httpqueue.ClientOption{}
-	if c.auth != "" {
-		options = append(options, httpqueue.WithToken(c.auth))
+	if f.auth != "" {
+		options = append(options, httpqueue.WithToken(f.auth))
 	}
-	client, err := httpqueue.NewClient(c.URL, options...)
+	client, err := httpqueue.NewClient(f.URL, options...)
 	if err != nil {
-		return source{}, cli.Usage("%v", remote.Explain(err, c.URL, c.auth != ""))
+		return Source{}, cli.Usage("%v", remote.Explain(err, f.URL, f.auth != ""))
 	}
-	from := remote.Shown(c.URL)
-	return source{
-		look: func(ctx context.Context) (snapshot, error) {
+	from := remote.Shown(f.URL)
+	return Source{
+		Look: func(ctx context.Context) (Snapshot, error) {
 			ctx, cancel := context.WithTimeout(ctx, answerWithin)
 			defer cancel()
 			s, err := client.Status(ctx)
 			if err != nil {
-				return snapshot{}, remote.Explain(err, c.URL, c.auth != "")
+				return Snapshot{}, remote.Explain(err, f.URL, f.auth != "")
 			}
-			return snapshot{Status: s, from: from, server: true}, nil
+			return Snapshot{Status: s, From: from, Server: true}, nil
 		},
-		close: client.Close,
+		Close: client.Close,
 	}, nil
 }
 
-func (c *config) openRedis(ctx context.Context) (source, error) {
-	redis, err := store.Open(ctx, c.Redis)
+func (f *Flags) openRedis(ctx context.Context) (Source, error) {
+	redis, err := store.Open(ctx, f.Redis.Redis)
 	if err != nil {
-		return source{}, err
+		return Source{}, err
 	}
-	if c.App, err = choose(ctx, c, redis); err != nil {
-		return source{}, errors.Join(err, redis.Close())
+	if f.App, err = choose(ctx, f, redis); err != nil {
+		return Source{}, errors.Join(err, redis.Close())
 	}
 	client := redis.Impatient()
-	queue, err := redisqueue.New(client, redisqueue.WithApp(c.App), redisqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	queue, err := redisqueue.New(client, redisqueue.WithApp(f.App), redisqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
-		return source{}, errors.Join(err, client.Close(), redis.Close())
+		return Source{}, errors.Join(err, client.Close(), redis.Close())
 	}
-	return source{
-		look: func(ctx context.Context) (snapshot, error) {
+	return Source{
+		Look: func(ctx context.Context) (Snapshot, error) {
 			s, err := queue.Status(ctx)
 			if err != nil {
-				return snapshot{}, redis.ExplainValue(ctx, err)
+				return Snapshot{}, redis.ExplainValue(ctx, err)
 			}
-			shot := snapshot{Status: s, Replica: redis.IsReplica(ctx, client), from: redis.String()}
+			shot := Snapshot{Status: s, Replica: redis.IsReplica(ctx, client), From: redis.String()}
 			// It is kept for people: a user who may not read it sees the rest.
 			if sights, storm, err := queue.Sights(ctx); err == nil && !shot.Replica && len(sights) > 0 {
 				shot.Sights, shot.Storm = sights, &storm
 			}
 			return shot, nil
 		},
-		close: func() error { return errors.Join(queue.Close(), client.Close(), redis.Close()) },
+		Close: func() error { return errors.Join(queue.Close(), client.Close(), redis.Close()) },
 	}, nil
 }
 
 // choose settles on an application that has a queue.
-func choose(ctx context.Context, c *config, redis *store.Store) (string, error) {
-	if exists, err := redis.HasQueue(ctx, c.App); exists || err != nil {
-		return c.App, err
+func choose(ctx context.Context, f *Flags, redis *store.Store) (string, error) {
+	if exists, err := redis.HasQueue(ctx, f.App); exists || err != nil {
+		return f.App, err
 	}
 	apps, err := redis.Apps(ctx)
 	switch {
@@ -117,12 +120,12 @@ func choose(ctx context.Context, c *config, redis *store.Store) (string, error) 
 	case len(apps) == 0:
 		return "", fmt.Errorf("there is no queue in Redis at %s: is it the right server and database? "+
 			"A queue is there from the first Wait of a pod", redis)
-	case len(apps) == 1 && !c.appGiven:
+	case len(apps) == 1 && !f.appGiven:
 		return apps[0], nil
 	}
 	const most = 10
-	if !c.appGiven {
+	if !f.appGiven {
 		return "", fmt.Errorf("Redis at %s has %d queues: choose one with --app: %s", redis, len(apps), picture.Names(apps, most)) //nolint:staticcheck // A name.
 	}
-	return "", fmt.Errorf("application %s has no queue in Redis at %s: --app may be %s", c.App, redis, picture.Names(apps, most))
+	return "", fmt.Errorf("application %s has no queue in Redis at %s: --app may be %s", f.App, redis, picture.Names(apps, most))
 }

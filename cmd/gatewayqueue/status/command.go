@@ -11,29 +11,26 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
-	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
-	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-const defaultURL = "redis://127.0.0.1:6379"
-
 type config struct {
-	store.Flags
-	URL, AuthFile string
-	App           string
-	Watch         time.Duration
-	JSON          bool
-	appGiven      bool
-	auth          string
+	look.Flags
+	Watch time.Duration
+	JSON  bool
 }
+
+// snapshot is what one look has shown.
+type snapshot look.Snapshot
+
+type looker func(context.Context) (snapshot, error)
 
 // Command is gatewayqueue status.
 func Command() *cobra.Command {
-	c := config{App: redisqueue.DefaultApp}
+	var c config
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Look at a running queue: its budget, buckets and lines",
@@ -65,15 +62,11 @@ Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	c.Define(flags, "`URL` of the Redis, redis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket, redis-sentinel://host:port/mymaster,\nredis-cluster://host:port (default: $REDIS_URL, or\n"+defaultURL+")")
-	cli.App(flags, &c.App, "application ID; may be left out where Redis has one queue only")
-	flags.Lookup("app").DefValue = ""
-	cli.Text(flags, &c.URL, "url", "`URL` of a server (gatewayqueue serve) rather than of its Redis")
-	cli.Text(flags, &c.AuthFile, "auth-token-file", "with --url: `FILE` with the server's token (or the token in\n$GATEWAYQUEUE_AUTH_TOKEN)")
+	c.Define(flags)
 	cli.Every(flags, &c.Watch, "watch", 100*time.Millisecond, time.Hour, "go on looking, every second or as told: --watch=5s")
 	flags.BoolVar(&c.JSON, "json", false, "print the snapshot as JSON; with --watch, one a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := c.settle(flags); err != nil {
+		if err := c.Settle(flags); err != nil {
 			return err
 		}
 		return run(cmd.Context(), c, cmd.OutOrStdout())
@@ -81,47 +74,23 @@ Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 	return cmd
 }
 
-// settle fills in what depends on other flags and the environment, and refuses
-// what does not go together.
-func (c *config) settle(flags *pflag.FlagSet) (err error) {
-	typed := flags.Changed("app") // the environment may have one for other commands
-	if err := cli.FromEnv(flags, nil); err != nil {
-		return err
-	}
-	// The machine's REDIS_URL is the bot's business where there is a --url.
-	if err := c.Settle(flags, c.URL == ""); err != nil {
-		return err
-	}
-	c.appGiven = flags.Changed("app")
-	switch {
-	case c.URL != "" && c.Redis != "":
-		return cli.Usage("--url and --redis do not go together: the queue is behind one of them")
-	case c.URL != "" && typed:
-		return cli.Usage("--app needs --redis: a server has one queue")
-	case c.URL != "":
-		c.auth, err = cli.Secret("auth-token-file", c.AuthFile, cli.EnvName("auth-token"))
-		return err
-	case c.AuthFile != "":
-		return cli.Usage("--auth-token-file needs --url")
-	case c.Redis == "":
-		c.Redis = defaultURL
-	}
-	return nil
-}
-
 func run(ctx context.Context, c config, out io.Writer) (err error) {
-	from, err := c.open(ctx)
+	from, err := c.Open(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, from.close()) }()
+	defer func() { err = errors.Join(err, from.Close()) }()
+	look := func(ctx context.Context) (snapshot, error) {
+		s, err := from.Look(ctx)
+		return snapshot(s), err
+	}
 	switch {
 	case c.JSON:
-		return printJSON(ctx, out, c.Watch, from.look)
+		return printJSON(ctx, out, c.Watch, look)
 	case c.Watch > 0 && picture.IsTerminal(out):
-		return watch(ctx, out, c, from.look)
+		return watch(ctx, out, c, look)
 	default:
-		return printPicture(ctx, out, c.Watch, from.look)
+		return printPicture(ctx, out, c.Watch, look)
 	}
 }
 

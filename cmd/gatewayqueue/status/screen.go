@@ -23,7 +23,7 @@ func (s snapshot) screen() picture.Screen {
 		screen.Rows = append(screen.Rows, picture.Row{Label: "Redis", Fields: []picture.Field{
 			{Text: "a replica: it grants nothing, and what it shows may be late", Style: picture.Bad}}})
 	}
-	screen.Rows = append(screen.Rows, picture.LineRow(s.Status), picture.BudgetRow(s.Status, !s.server))
+	screen.Rows = append(screen.Rows, picture.LineRow(s.Status), picture.BudgetRow(s.Status, !s.Server))
 	screen.Rows = append(screen.Rows, picture.SightsRows(s.Sights, s.storm(), time.Now())...)
 	screen.Rows = append(screen.Rows, picture.Trouble(s.Status)...)
 	if !s.inMemory() {
@@ -44,7 +44,7 @@ func (s snapshot) storm() (storm gatewayqueue.Storm) {
 }
 
 // inMemory says that the queue is in one process, and has no pods.
-func (s snapshot) inMemory() bool { return s.server && s.Epoch == "" && s.App == "" }
+func (s snapshot) inMemory() bool { return s.Server && s.Epoch == "" && s.App == "" }
 
 func (s snapshot) title() []picture.Field {
 	name := s.App
@@ -57,5 +57,5 @@ func (s snapshot) title() []picture.Field {
 	}
 	return append(fields,
 		picture.Field{Text: "at " + s.Time.Local().Format(time.TimeOnly), Style: picture.Dim, Rank: 2},
-		picture.Field{Text: s.from, Style: picture.Dim, Rank: 3})
+		picture.Field{Text: s.From, Style: picture.Dim, Rank: 3})
 }

@@ -32,7 +32,7 @@ func pods(leases map[string]time.Duration) (all []gatewayqueue.PodStatus) {
 
 // busy has a bucket in each state.
 func busy() snapshot {
-	return snapshot{from: "redis://queue-redis:6379", Status: gatewayqueue.Status{
+	return snapshot{From: "redis://queue-redis:6379", Status: gatewayqueue.Status{
 		App: "123456789012345678", Time: now, Epoch: "e",
 		Budget: gatewayqueue.BudgetStatus{Total: 1000, Remaining: 750, MaxConcurrency: 5, Reserve: 10, Reset: now.Add(23*time.Hour + 59*time.Minute)},
 		Pods:   pods(map[string]time.Duration{"web-1": 2 * time.Second, "web-2": time.Second, "web-3": 3 * time.Second}),
@@ -83,7 +83,7 @@ func TestScreen(t *testing.T) {
 			s.Buckets[3].Waiting, s.Buckets[3].Line = 1, places("00023@web-3-00000003#5")
 		},
 		"unknown": func(s *snapshot) {
-			*s = snapshot{from: s.from, Status: gatewayqueue.Status{App: s.App, Time: now, Budget: gatewayqueue.BudgetStatus{Unknown: true}}}
+			*s = snapshot{From: s.From, Status: gatewayqueue.Status{App: s.App, Time: now, Budget: gatewayqueue.BudgetStatus{Unknown: true}}}
 		},
 		"source": func(s *snapshot) {
 			s.Budget, s.Epoch, s.Buckets, s.Pods = gatewayqueue.BudgetStatus{Unknown: true}, "", nil, nil
@@ -102,7 +102,7 @@ func TestScreen(t *testing.T) {
 			}
 		},
 		"server": func(s *snapshot) {
-			s.App, s.Epoch, s.server, s.from, s.Pods, s.Budget.Reserve = "", "", true, "http://queue:8080", nil, 0
+			s.App, s.Epoch, s.Server, s.From, s.Pods, s.Budget.Reserve = "", "", true, "http://queue:8080", nil, 0
 			s.Buckets[1].Holder, s.Buckets[1].Line = "1@#7", places("6@#8", "11@#9")
 		},
 		"many": func(s *snapshot) {
