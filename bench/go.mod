@@ -2,13 +2,11 @@ module github.com/gatewayqueue/gatewayqueue/bench
 
 go 1.26.0
 
-replace github.com/gatewayqueue/gatewayqueue => ..
-
 require (
 	github.com/bsm/redislock v0.10.0
 	github.com/coder/websocket v1.8.15
 	github.com/disgoorg/disgo v0.19.6
-	github.com/gatewayqueue/gatewayqueue v0.0.0
+	github.com/gatewayqueue/gatewayqueue v0.1.0
 	github.com/go-redis/redis_rate/v10 v10.0.1
 	github.com/go-redsync/redsync/v4 v4.18.1
 	github.com/redis/go-redis/v9 v9.23.0

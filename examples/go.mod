@@ -2,17 +2,13 @@ module github.com/gatewayqueue/gatewayqueue/examples
 
 go 1.26.0
 
-replace github.com/gatewayqueue/gatewayqueue => ..
-
-replace github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream => ../gatewaytest/zstdstream
-
 require (
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/bwmarrin/discordgo v0.29.0
 	github.com/coder/websocket v1.8.15
 	github.com/disgoorg/disgo v0.19.6
-	github.com/gatewayqueue/gatewayqueue v0.0.0
-	github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream v0.0.0
+	github.com/gatewayqueue/gatewayqueue v0.1.0
+	github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream v0.1.0
 	github.com/gorilla/websocket v1.5.3
 	github.com/redis/go-redis/v9 v9.23.0
 )

@@ -11,9 +11,9 @@ require (
 	github.com/charmbracelet/x/vt v0.1.0
 	github.com/coder/websocket v1.8.15
 	github.com/creack/pty v1.1.24
-	github.com/gatewayqueue/gatewayqueue v0.0.0
-	github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream v0.0.0
-	github.com/gatewayqueue/gatewayqueue/promqueue v0.0.0
+	github.com/gatewayqueue/gatewayqueue v0.1.0
+	github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream v0.1.0
+	github.com/gatewayqueue/gatewayqueue/promqueue v0.1.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/spf13/cobra v1.10.2
@@ -59,9 +59,3 @@ require (
 	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
-
-replace github.com/gatewayqueue/gatewayqueue => ../..
-
-replace github.com/gatewayqueue/gatewayqueue/promqueue => ../../promqueue
-
-replace github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream => ../../gatewaytest/zstdstream

@@ -2,11 +2,9 @@ module github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream
 
 go 1.26.0
 
-replace github.com/gatewayqueue/gatewayqueue => ../..
-
 require (
 	github.com/coder/websocket v1.8.15
-	github.com/gatewayqueue/gatewayqueue v0.0.0
+	github.com/gatewayqueue/gatewayqueue v0.1.0
 	github.com/klauspost/compress v1.20.4
 	github.com/stretchr/testify v1.12.1
 )

@@ -2,15 +2,11 @@ module github.com/gatewayqueue/gatewayqueue/internal/e2e
 
 go 1.26.0
 
-replace github.com/gatewayqueue/gatewayqueue => ../..
-
-replace github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream => ../../gatewaytest/zstdstream
-
 require (
 	github.com/bwmarrin/discordgo v0.29.0
 	github.com/disgoorg/disgo v0.19.6
-	github.com/gatewayqueue/gatewayqueue v0.0.0
-	github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream v0.0.0
+	github.com/gatewayqueue/gatewayqueue v0.1.0
+	github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream v0.1.0
 	github.com/gorilla/websocket v1.5.3
 	github.com/klauspost/compress v1.20.4
 	github.com/redis/go-redis/v9 v9.23.0

@@ -3,7 +3,7 @@ module github.com/gatewayqueue/gatewayqueue/internal/openapitest
 go 1.26.0
 
 require (
-	github.com/gatewayqueue/gatewayqueue v0.0.0
+	github.com/gatewayqueue/gatewayqueue v0.1.0
 	github.com/getkin/kin-openapi v0.153.0
 )
 
@@ -15,5 +15,3 @@ require (
 	go.yaml.in/yaml/v4 v4.0.0 // indirect
 	golang.org/x/text v0.14.0 // indirect
 )
-
-replace github.com/gatewayqueue/gatewayqueue => ../..

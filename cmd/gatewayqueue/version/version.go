@@ -41,6 +41,8 @@ func text(info *debug.BuildInfo) string {
 	}
 	var from []string
 	switch commit := setting["vcs.revision"]; {
+	case commit == "" && info.Main.Sum != "": // go install, of a version
+		from = []string{"module " + info.Main.Sum}
 	case commit == "":
 		from = []string{"commit unknown: it was built without Git (go build -buildvcs=true)"}
 	case setting["vcs.modified"] == "true":
