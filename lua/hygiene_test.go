@@ -18,6 +18,7 @@ import (
 
 var scripts = []*lua.Script{
 	lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync, lua.Status, lua.Ready, lua.Postpone, lua.Remember, lua.Sight,
+	lua.Record, lua.History,
 }
 
 // The scripts by their hashes, so that none changes by accident.
@@ -32,6 +33,8 @@ var hashes = map[string]string{
 	"remember":   "cfc09db2470bc4bd524ff2def308411b2a4e582c",
 	"ready":      "d2671c85462244a2815f74022bab9ad01c97f4b4",
 	"sight":      "90fd0b662da3987e8acc1965e72403d08fba8466",
+	"record":     "720320c3e4c37632f73d8af905de05ecb8a34a40",
+	"history":    "50c395cf0e78b16d22d84a38545c070cde3a9c64",
 	"postpone":   "b0288bdb637790fc3bcd9239b5c5653b0178342b",
 }
 

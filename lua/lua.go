@@ -29,6 +29,8 @@ var (
 	Postpone   = load("postpone")
 	Remember   = load("remember")
 	Sight      = load("sight")
+	Record     = load("record")
+	History    = load("history")
 )
 
 // RenewMany is many calls of Renew in one: a pod that holds many permits does not

@@ -42,6 +42,7 @@ func TestTheMinimalACLNamesWhatTheScriptsCallAndNothingElse(t *testing.T) {
 	for _, script := range []*lua.Script{
 		lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync,
 		lua.Status, lua.Ready, lua.Postpone, lua.Remember, lua.Sight, lua.RenewMany,
+		lua.Record, lua.History,
 	} {
 		for _, call := range regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`).FindAllStringSubmatch(script.Source, -1) {
 			want = append(want, "+"+strings.ToLower(call[1]))

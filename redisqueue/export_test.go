@@ -51,3 +51,6 @@ func Refreshed(ctx context.Context, q *RedisQueue, limit gatewayqueue.SessionSta
 	}
 	return q.update(ctx, &report{limit, status.Time.UnixMilli()})
 }
+
+// Observe has a queue hear an event.
+func Observe(q *RedisQueue, e gatewayqueue.Event) { q.config.observe(e) }

@@ -35,6 +35,7 @@ type config struct {
 	failExhausted bool
 	breaker       int
 	replicas      int
+	history       bool
 	log           *slog.Logger
 	observe       func(gatewayqueue.Event)
 }

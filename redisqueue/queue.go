@@ -95,6 +95,9 @@ func New(client redis.Scripter, opts ...Option) (*RedisQueue, error) {
 	}
 	q.store = newStore(client, &q.config)
 	q.health = health{queue: q}
+	if config.history {
+		q.record()
+	}
 	return q, nil
 }
 

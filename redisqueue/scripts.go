@@ -36,6 +36,8 @@ var (
 	postponeScript   = newScript(lua.Postpone)
 	rememberScript   = newScript(lua.Remember)
 	sightScript      = newScript(lua.Sight)
+	recordScript     = newScript(lua.Record)
+	historyScript    = newScript(lua.History)
 )
 
 // paidTTL is how long Redis remembers what became of a ticket that has left. It
