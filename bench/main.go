@@ -163,7 +163,7 @@ func everything(s *suite.Suite, z suite.Size, out, micro string) error {
 
 const intro = `# Benchmarks
 
-For contributors, and for those who doubt; [sizing.md](sizing.md) is for those who plan.
+For contributors, and for readers who want proof: what the queue costs beside what people use instead. ([sizing.md](sizing.md) is for planning a fleet.)
 
 Written by ` + "`scripts/bench`" + `; nothing here was written by hand. Every contestant did the same work in the same run,
 before a judge that has no tolerance. The figures are the medians of %d runs, with the lowest and the highest in brackets;

@@ -42,20 +42,3 @@ func TestTroubleshooting_QuotesAreOfTheCode(t *testing.T) {
 	require.GreaterOrEqual(t, strings.Count(string(page), "\n- **Look:**"), 10, "symptoms")
 	require.Equal(t, strings.Count(string(page), "\n### "), strings.Count(string(page), "\n- **Do:**"), "each says what to do")
 }
-
-// The first lines of each page say whom it is for.
-func TestDocs_SayWhomTheyAreFor(t *testing.T) {
-	pages, err := filepath.Glob("../docs/*.md")
-	require.NoError(t, err)
-	require.NotEmpty(t, pages)
-	for _, page := range pages {
-		if strings.HasPrefix(filepath.Base(page), "libraries") {
-			continue // "How to plug the queue into the library you have" says it in its way
-		}
-		text, err := os.ReadFile(page)
-		require.NoError(t, err)
-		title, rest, _ := strings.Cut(string(text), "\n\n")
-		require.True(t, strings.HasPrefix(title, "# "), page)
-		assert.Regexp(t, `^For [a-z]`, rest, "%s: the line below its title says whom it is for", page)
-	}
-}

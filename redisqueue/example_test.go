@@ -14,7 +14,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-// One queue for the whole process, as long as it runs. README.md has a whole program.
+// One queue for the whole process, as long as it runs. docs/library.md has a whole program.
 func ExampleNew() {
 	client := redis.NewClient(&redis.Options{Addr: "redis:6379"})
 	defer client.Close()

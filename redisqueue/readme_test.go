@@ -1,7 +1,7 @@
 package redisqueue_test
 
-// What the README says, run: its Go compiles here, its redis-cli commands answer
-// as printed.
+// What README.md, docs/library.md and docs/keys.md say, run: their Go compiles here,
+// their redis-cli commands answer as printed.
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -31,7 +32,18 @@ func readmeWait(ctx context.Context, queue gatewayqueue.Queue, shardID int) erro
 	return nil
 }
 
-// blocks returns the README's code blocks of a language, each as its lines
+func readmeQueue(ctx context.Context, client redis.Scripter, shardID int, dial, identify func(context.Context) error) error {
+	queue, err := redisqueue.New(client, // one for the process
+		redisqueue.WithApp("1234567890"), // your application ID
+		redisqueue.WithLimitSource(redisqueue.DiscordLimits(nil, os.Getenv("DISCORD_TOKEN"))))
+	if err != nil {
+		return err // it names the setting that is wrong
+	}
+	defer queue.Close()
+	return gatewayqueue.Identify(ctx, queue, shardID, dial, identify) // waits for its turn before it identifies
+}
+
+// blocks returns a page's code blocks of a language, each as its lines
 // without indentation.
 func blocks(t *testing.T, path, language string) [][]string {
 	t.Helper()
@@ -80,8 +92,10 @@ func shown(t *testing.T, page string, files ...string) {
 
 // The program is of a module of its own, examples, which runs its loop.
 func TestTheReadmesCodeCompiles(t *testing.T) {
-	_ = readmeWait
-	shown(t, "../README.md", "readme_test.go", "../examples/first/main.go")
+	_, _ = readmeWait, readmeQueue
+	for _, page := range []string{"../README.md", "../docs/library.md"} {
+		shown(t, page, "readme_test.go", "../examples/first/main.go")
+	}
 }
 
 func TestTheReadmesRedisCLICommandsAnswerAsPrinted(t *testing.T) {
@@ -111,9 +125,10 @@ func TestTheReadmesRedisCLICommandsAnswerAsPrinted(t *testing.T) {
 		time.Sleep(2 * time.Millisecond) // in one millisecond, the lower shard would stand first
 	}
 
-	consoles := blocks(t, "../README.md", "console")
-	require.NotEmpty(t, consoles)
-	for _, console := range consoles {
+	readme, page := blocks(t, "../README.md", "console"), blocks(t, "../docs/keys.md", "console")
+	require.NotEmpty(t, readme)
+	require.NotEmpty(t, page)
+	for _, console := range append(readme, page...) {
 		for i := 0; i < len(console); {
 			command, isCommand := strings.CutPrefix(console[i], "$ redis-cli ")
 			require.True(t, isCommand, console[i])

@@ -1,4 +1,4 @@
-// A bot without a library, whose shards ask the queue: the README's program.
+// A bot without a library, whose shards ask the queue: the program of docs/library.md.
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
-// The README's loop brings four shards up, and again after a restart of the
+// The program's loop brings four shards up, and again after a restart of the
 // gateway, without a violation.
 func TestKeepUp(t *testing.T) {
 	const window = 100 * time.Millisecond

@@ -45,8 +45,8 @@ func TestOperationsMentionsAllThereIs(t *testing.T) {
 	}
 }
 
-func TestTheReadmeNamesEveryDependency(t *testing.T) {
-	text := read(t, "README.md")
+func TestDependencies_AreAllNamed(t *testing.T) {
+	text := read(t, "docs/dependencies.md")
 	modules := regexp.MustCompile(`(?m)^\t(\.\S*)$`).FindAllStringSubmatch(read(t, "go.work"), -1)
 	require.Greater(t, len(modules), 5)
 	for _, module := range modules {
