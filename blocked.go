@@ -21,6 +21,7 @@ const (
 	ReasonSource Reason = "limit source" // the limits are not known, and the limit source does not say
 	ReasonStore  Reason = "store"        // Redis is away, or no queue can run on it
 	ReasonRest   Reason = "rest"         // the shard identifies too often
+	ReasonPaused Reason = "paused"       // an operator has paused the grants
 )
 
 // BlockedError says why nothing is granted. It is part of the error of a Wait
@@ -104,6 +105,9 @@ func (s Status) Blocked() (reasons []*BlockedError) {
 			e.Wait = b.Reset.Sub(s.Time)
 		}
 		add(e)
+	}
+	if s.Pause != nil {
+		reasons = append(reasons, s.Pause.Blocks(s.Time))
 	}
 	if s.Hold > 0 {
 		add(BlockedError{Reason: ReasonHold, Wait: s.Hold, Text: textHold + ", after a start, a loss of state, a change of limits, or by hand"})

@@ -24,12 +24,15 @@ const (
 	EventResting                         // its shard identifies too often: it waits Elapsed before it takes a place
 	EventStateLost                       // the store lost state; every bucket is closed for a permit's lease
 	EventBlocked                         // nothing is granted for now: Err is a [BlockedError]; at most once a minute for each of its reasons
+	EventPaused                          // an operator has paused the grants, and this pod has heard of it: Err is a [BlockedError]
+	EventResumed                         // they are resumed, or the pause has come to its end
 )
 
 var eventNames = [...]string{
 	EventWaiting: "waiting", EventGranted: "granted", EventLeft: "left", EventIdentified: "identified",
 	EventAbandoned: "abandoned", EventExpired: "expired", EventBudget: "budget",
 	EventStoreError: "store error", EventStoreBack: "store back", EventResting: "resting", EventStateLost: "state lost", EventBlocked: "blocked",
+	EventPaused: "paused", EventResumed: "resumed",
 }
 
 func (k EventKind) String() string {

@@ -12,7 +12,8 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
 )
 
-// InMemoryQueue is the queue of one process: a [PermitQueue], and a [Statuser].
+// InMemoryQueue is the queue of one process: a [PermitQueue], a
+// [Statuser] and a [Pauser].
 // It forgets everything when the process ends, so the next process must stay
 // silent for one window, or share a queue with this one (package redisqueue).
 //
@@ -44,6 +45,7 @@ type InMemoryQueue struct {
 	events         []Event              // to be told after unlocking
 	told           Event                // the last EventBudget
 	said           map[Reason]time.Time // when it was told last why nothing is granted
+	halt           halt                 // what operators have ordered
 	visits         map[string]paidVisit
 	swept          time.Time // when those of long ago were forgotten
 }

@@ -15,6 +15,9 @@ const tellAgain = time.Minute
 
 // reason is what keeps t waiting, and at least how long: 0 if that is not known. The caller holds the lock.
 func (q *InMemoryQueue) reason(t *ticket, now time.Time) (Reason, time.Duration) {
+	if p := q.halt.pause; p != nil {
+		return ReasonPaused, max(0, p.Until.Sub(now))
+	}
 	if q.maxConcurrency == 0 {
 		return ReasonLine, 0
 	}
@@ -38,6 +41,8 @@ func (q *InMemoryQueue) reason(t *ticket, now time.Time) (Reason, time.Duration)
 func (q *InMemoryQueue) blocked(t *ticket, now time.Time) *BlockedError {
 	e := &BlockedError{}
 	switch e.Reason, e.Wait = q.reason(t, now); e.Reason {
+	case ReasonPaused:
+		return q.halt.pause.Blocks(now)
 	case ReasonLimits:
 		e.Text, e.Cure = textNever, cureLimits
 	case ReasonBudget:

@@ -84,6 +84,11 @@ func (q *InMemoryQueue) serve(b *bucket, now time.Time) {
 			q.refuse(t, ErrPermitSettled)
 			continue
 		}
+		if q.paused(now) {
+			q.awaitResume(now)
+			q.block(t, now, ReasonPaused)
+			return
+		}
 		if q.maxConcurrency > 0 {
 			if _, at := q.opens(b, now); at.After(now) {
 				b.alarm.set(at, now)
@@ -290,6 +295,7 @@ func (q *InMemoryQueue) remove(t *ticket) {
 	}
 	if q.waiting--; q.waiting == 0 {
 		q.reset.stop()
+		q.halt.ends.stop()
 	}
 }
 

@@ -39,6 +39,10 @@ func (q *InMemoryQueue) Status(ctx context.Context) (Status, error) {
 		Hold:    max(0, later(q.before.hold, q.beforeOpens(now)).Sub(now)),
 		Seq:     q.grants,
 	}
+	if q.paused(now) {
+		pause := *q.halt.pause
+		s.Pause = &pause
+	}
 	s.SpentBy = len(s.Spent)
 	for _, n := range s.Spent {
 		s.SpentAll += n

@@ -31,6 +31,8 @@ type Status struct {
 	// Hold is how long every bucket stays closed after a change of limits or
 	// a loss of state; 0 where none is in force.
 	Hold time.Duration `json:"hold_ns,omitempty"`
+	// Pause is what an operator has ordered ([Pauser]); nil while grants are not paused.
+	Pause *PauseStatus `json:"pause,omitempty"`
 	// Source is what is wrong with the source of the limits, such as Discord; its
 	// zero value where nothing is.
 	Source SourceStatus `json:"source,omitzero"`

@@ -12,13 +12,14 @@
 --   reserve (n)
 --   each bucket first places   of the pod's lines: its first ticket there, and how many take their places; behind it
 --                              arrival ('' is now) and ticket of each of these
--- Reply  code now remaining seq reset refresh lapse more died hold; each wait ahead
+-- Reply  code now remaining seq reset refresh lapse more died hold paused paused_by paused_why; each wait ahead
 --   ok | resync  as in claim, and so is reset; refresh is 1 if this pod shall ask the limit source
 --   lapse        until the first lease of a pod that stands before this one ends (ms; '' for none)
 --   more         1 if there are more tickets to remove before those of this pod: beat again now
 --   died, hold   when a lease has ended last, and when the last hold of a pod will; '' for none. Where they are later
 --                than before, lines may be shorter than the pod knows
---   wait, ahead  of each line: how long its bucket stays closed, to the microsecond, '' while a permit is out;
+--   paused       until when an operator has paused the grants (ms), who and why; '' for all three if they are not
+--   wait, ahead  of each line: how long its bucket stays closed, or grants are paused, to the microsecond, '' while a permit is out;
 --                how many tickets stand before the pod's first that can be granted, '' if that has lost its place
 
 -- include lib/values.lua
@@ -34,10 +35,12 @@ local reset = limits.reset_at or 0
 local over = reset > 0 and reset <= now
 renew_lease(pod, pod_lease)
 redis.call('ZREMRANGEBYSCORE', pods_key, '-inf', now - 60000) -- the long dead
+local pause = paused_for(limits)
+local by = pause and redis.call('HMGET', limits_key, 'paused_by', 'paused_why')
 local refresh, lapse, died, last_hold, lines = 0, nil, '', '', {}
 local function reply(code)
   local values = {code, now, left or '', limits.seq or 0, reset, refresh, lapse and math.max(lapse, 0) or '', room == 0 and 1 or 0,
-    died, last_hold}
+    died, last_hold, pause and math.min(limits.paused_until, endless) or '', pause and by[1] or '', pause and by[2] or ''}
   for i = 1, #lines do values[#values + 1] = lines[i] end
   return values
 end
@@ -72,8 +75,8 @@ for i = each_key, #KEYS, 2 do
   local slot, wait, open = read_bucket(slot_key, bucket, 0) or {opens = 0}, '', -1 -- claim says if `opens` is no time
   if not slot.permit then
     local closed_for = math.max(slot.opens, limits.closed_until or 0) - exact
-    if claimable then open = -closed_for end
-    wait = string.format('%.3f', math.max(closed_for, 0))
+    if claimable then open = -math.max(closed_for, limits.paused_until - exact) end
+    wait = string.format('%.3f', math.max(closed_for, pause or 0, 0))
   end
   local ahead, head = place_of(queue_key, bucket, first, usual_lease, open)
   local its_pod = pod_of(head or '')

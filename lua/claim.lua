@@ -36,6 +36,8 @@
 --   granted    the slot is the ticket's; wait and ahead are those of the pod's next ticket
 --   wait       ask again in wait; ahead tickets stand before it, head is the first that can be granted, or '' if
 --              more must be removed first
+--   paused     as wait, because an operator has paused the grants; asking in wait is soon enough, unless a beat says that
+--              they are resumed
 --   exhausted  no unit is left for it; wait is the time until the reset
 --   tired      its shard has identified too often: it has no place until it has rested, which is over in wait
 --   resync     the pod does not know the limits or state in force: sync, then ask again
@@ -100,8 +102,9 @@ if limits.granted and slot.unseen then -- it is the bucket's first grant, or bot
     redis.call('HDEL', limits_key, 'granted')
   end
 end
-local mine, closed_for = is_of(slot.holder, ticket), math.max(slot.opens, limits.closed_until) - exact -- below 0 it is open
-shut = math.max(closed_for, until_wanted)
+local mine, pause = is_of(slot.holder, ticket), paused_for(limits)
+local closed_for = math.max(slot.opens, limits.closed_until, limits.paused_until) - exact -- below 0 it is open
+shut = math.max(slot.opens - exact, limits.closed_until - exact, until_wanted)
 if limits.first == '?' then begin_by_lapsed(limits, period) end
 
 -- 3. The pod lives, and claims here. Its others take their places; a shard that has to rest has none.
@@ -120,7 +123,7 @@ if not paid and not over and breaker > 0 and spent >= breaker then
 end
 
 -- 4. Whose turn is it? A ticket that has paid is granted out of turn: its own slot again, or a free one.
-local able, granted = shut <= 0 and (paid or units), paid and (mine and limits.closed_until <= now or shut <= 0)
+local able, granted = not pause and shut <= 0 and (paid or units), not pause and paid and (mine and limits.closed_until <= now or shut <= 0)
 if not granted then
   head = redis.call('ZRANGE', queue_key, 0, 0)[1] or able and ticket -- nobody waits: it needs no place
   if head ~= ticket then
@@ -137,10 +140,9 @@ if not granted and not (paid or units or slot.permit) then -- a permit that is o
   return reply('exhausted', limits.reset_at > now and limits.reset_at - now or 60000)
 elseif not granted then
   local wait = math.max(shut, 0)
-  if slot.permit then -- it may end at any moment
-    wait, shut = ahead == 0 and math.min(wait, step / 5) or 0, limits.closed_until - now
-  end
-  return reply('wait', head == '' and 0 or wait + ahead * step) -- 0: there are more of the dead to pass over
+  if slot.permit then wait, shut = ahead == 0 and math.min(wait, step / 5) or 0, limits.closed_until - now end -- it may end at any moment
+  wait = math.max(wait, pause or 0) + ahead * step
+  return reply(pause and 'paused' or 'wait', head == '' and 0 or wait) -- 0: there are more of the dead to pass over
 end
 
 -- 5. Granted: the bucket closes, and the ticket pays once. A late copy of its claim ends no slot sooner.

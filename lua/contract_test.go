@@ -293,6 +293,10 @@ func (w world) seed(key, text string) {
 		err = w.client.Set(ctx, full, "x", 0).Err()
 	case text == "!list":
 		err = w.client.RPush(ctx, full, "x").Err()
+	case kind == "list":
+		for range words {
+			err = w.client.LPush(ctx, full, "x").Err()
+		}
 	case kind == "string":
 		for i := range words {
 			words[i] = w.absolute(words[i])
@@ -322,6 +326,8 @@ func kindOf(key string) string {
 		return "hash"
 	case "queue", "pods", "holds", "out":
 		return "zset"
+	case "audit":
+		return "list"
 	}
 	return "string"
 }
@@ -349,6 +355,10 @@ func (w world) checkKey(key, want string) {
 	}
 	words, ttl := w.value(want)
 	switch kind {
+	case "list": // its length is all that is compared
+		got, err := w.client.LLen(ctx, full).Result()
+		require.NoError(w.t, err, key)
+		require.Equal(w.t, want, strconv.FormatInt(got, 10), key)
 	case "string":
 		got, err := w.client.Get(ctx, full).Result()
 		require.NoError(w.t, err, key)

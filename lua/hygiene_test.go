@@ -19,16 +19,19 @@ import (
 var scripts = []*lua.Script{
 	lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync, lua.Status, lua.Ready, lua.Postpone, lua.Remember, lua.Sight,
 	lua.Record, lua.History,
+	lua.Pause, lua.Audit,
 }
 
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
-	"claim":      "02a1c2916211dc7309583581fd8f388e7d2518b5",
-	"identified": "9d61fa58fb684c76abd3ec2ea2e95037eecbb7d4",
-	"renew":      "2f487c2705941a31c2ace910301ef6d5bfac6560",
-	"abandon":    "186341d5393b029ede1e10f6aab2142bd7b5b88e",
-	"beat":       "e4a3e09faf63285a4ec5d57d84a7b4df7e7a6ca0",
-	"sync":       "d0df75790e346dd2361b52a064d69a57f39479c2",
+	"audit":      "2dcc71a5c32f005abf98e399090f75a400955f08",
+	"pause":      "4da814b2d81db39bf192ea76e815fbc48450149f",
+	"claim":      "337dbaff7be87edde12333a1725e42717f220ada",
+	"identified": "7dc6f82f6956a69b95510c548a4b5c6e79de451a",
+	"renew":      "0f8fe9f4a2b3a1513ff09741e8f0c6611271844e",
+	"abandon":    "07e9873e673424c52952e8d9895bb0f42cea5648",
+	"beat":       "40114a5a1472c737e45ecf0d4cef7a4f7fc3aaf0",
+	"sync":       "18b2ecf403b575756a538b6e7895e1a6a5c85c47",
 	"status":     "5625ea7e40c169aa5a08c0d6b089c429f8eada8c",
 	"remember":   "cfc09db2470bc4bd524ff2def308411b2a4e582c",
 	"ready":      "d2671c85462244a2815f74022bab9ad01c97f4b4",

@@ -31,6 +31,8 @@ var (
 	Sight      = load("sight")
 	Record     = load("record")
 	History    = load("history")
+	Pause      = load("pause")
+	Audit      = load("audit")
 )
 
 // RenewMany is many calls of Renew in one: a pod that holds many permits does not

@@ -13,7 +13,7 @@ import (
 type fleet struct {
 	up, waiting, closed, hold, permits, pods, buckets       *prometheus.Desc
 	remaining, limit, unknown, reset, spent, spentByOneMost *prometheus.Desc
-	resting                                                 *prometheus.Desc
+	resting, paused                                         *prometheus.Desc
 }
 
 func newFleet(labels prometheus.Labels) fleet {
@@ -25,6 +25,7 @@ func newFleet(labels prometheus.Labels) fleet {
 		waiting:        desc("waiting", "Tickets in the line of a bucket, of all pods.", "bucket"),
 		closed:         desc("bucket_closed_seconds", "For how long a bucket stays closed at the most; 0 is open.", "bucket"),
 		hold:           desc("hold_seconds", "For how long every bucket stays closed after new limits or a loss of state; 0 is not at all."),
+		paused:         desc("paused", "Whether an operator has paused the grants."),
 		permits:        desc("permits_held", "Buckets whose holder has a permit and has not identified yet."),
 		pods:           desc("pods", "Pods that take part: those with waiters or permits."),
 		buckets:        desc("max_concurrency", "Buckets, as Discord's max_concurrency says."),
@@ -41,7 +42,7 @@ func newFleet(labels prometheus.Labels) fleet {
 func (f fleet) describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		f.up, f.waiting, f.closed, f.hold, f.permits, f.pods, f.buckets,
-		f.remaining, f.limit, f.unknown, f.reset, f.spent, f.spentByOneMost, f.resting,
+		f.remaining, f.limit, f.unknown, f.reset, f.spent, f.spentByOneMost, f.resting, f.paused,
 	} {
 		to <- d
 	}
@@ -77,6 +78,7 @@ func (f fleet) collect(to chan<- prometheus.Metric, s gatewayqueue.Status, err e
 	}
 	all := s.SpentBy <= len(s.Spent) // of thousands of shards only those that rest are listed
 	gauge(f.hold, s.Hold.Seconds())
+	gauge(f.paused, yes(s.Pause != nil))
 	gauge(f.permits, float64(permits))
 	gauge(f.pods, float64(pods))
 	gauge(f.buckets, float64(s.Budget.MaxConcurrency))

@@ -101,7 +101,7 @@ type scenario struct {
 // Run runs every scenario that fits the harness as a subtest.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
-	for _, s := range slices.Concat(twilight, lines, cancels, budgets, periods, permits, limits, refusals, helper) {
+	for _, s := range slices.Concat(twilight, lines, cancels, budgets, periods, permits, limits, refusals, pauses, helper) {
 		if !h.offers(s.needs) {
 			continue
 		}

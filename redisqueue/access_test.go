@@ -43,6 +43,7 @@ func TestTheMinimalACLNamesWhatTheScriptsCallAndNothingElse(t *testing.T) {
 		lua.Claim, lua.Identified, lua.Renew, lua.Abandon, lua.Beat, lua.Sync,
 		lua.Status, lua.Ready, lua.Postpone, lua.Remember, lua.Sight, lua.RenewMany,
 		lua.Record, lua.History,
+		lua.Pause, lua.Audit,
 	} {
 		for _, call := range regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`).FindAllStringSubmatch(script.Source, -1) {
 			want = append(want, "+"+strings.ToLower(call[1]))
@@ -150,6 +151,11 @@ func wholeLife(t *testing.T, client redis.Scripter, admins ...*redis.Client) {
 	end()
 	require.ErrorIs(t, <-gone, context.Canceled)
 	require.NoError(t, permit.Identified(ctx))
+	require.NoError(t, q.Pause(ctx, gatewayqueue.Order{Who: "alice", Why: "to see"}))
+	require.NoError(t, q.Resume(ctx, gatewayqueue.Order{Who: "alice", Why: "seen"}))
+	audit, err := q.Audit(ctx)
+	require.NoError(t, err)
+	require.Len(t, audit, 2)
 	require.NoError(t, q.Update(ctx, full(3)))
 	status, err := q.Status(ctx)
 	require.NoError(t, err)

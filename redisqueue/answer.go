@@ -68,6 +68,7 @@ func (l *line) hear(s step, sent elapsed.Moment, r claimReply, err error) []gate
 	}
 	switch r.code {
 	case "granted":
+		events = append(events, q.hearResume()...)
 		l.grant(s, sent, r.now)
 		if r.more {
 			q.beatSoon()
@@ -88,6 +89,9 @@ func (l *line) hear(s step, sent elapsed.Moment, r claimReply, err error) []gate
 		events = append(events, q.blockedEvent(string(b.Reason), b)...)
 		q.exhausted(r.wait)
 	default:
+		if r.code == "paused" {
+			q.tellPaused()
+		}
 		l.meetHead(s.first, r.head)
 	}
 	if r.code == "granted" && !s.claim.permit && r.left <= q.config.reserveOf(q.view) {

@@ -160,6 +160,8 @@ func (q *RedisQueue) why(w *waiter) *gatewayqueue.BlockedError {
 		return q.budgetBlocks(0)
 	case q.known.still.Load():
 		return standsStill()
+	case q.paused.is != nil:
+		return q.paused.is.Blocks(now)
 	case w.rest != nil:
 		return restBlocks(w.shard, time.Until(w.rests))
 	case w.line != nil && w.line.exhausted:

@@ -200,12 +200,13 @@ func (q *RedisQueue) beat(lines []beatLine, all bool) (r beatReply, ok bool) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	events = q.hearPause(r)
 	if r.code == "resync" {
 		q.unready(known)
 		return r, false
 	}
 	if r.left >= 0 { // it may be all that is known of it, should Redis forget
-		events = q.remember(known, r.seq, r.left, r.reset)
+		events = append(events, q.remember(known, r.seq, r.left, r.reset)...)
 	}
 	units := r.ended() > 0 || r.left > q.config.reserveOf(known)
 	for i, s := range r.lines {
@@ -361,6 +362,8 @@ func (q *RedisQueue) heard(events []gatewayqueue.Event, err error) {
 			q.logBlocked(e)
 		case gatewayqueue.EventResting:
 			q.rests(e)
+		case gatewayqueue.EventPaused, gatewayqueue.EventResumed:
+			q.logPause(e)
 		}
 	}
 }

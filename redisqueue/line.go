@@ -124,7 +124,9 @@ func (l *line) stands(s standing, fresh, units bool) (surprise bool) {
 		if first.placed != nil {
 			first.place()
 		}
-		l.refuseLate(s.wait)
+		if !l.queue.paused.told { // that may end at any moment
+			l.refuseLate(s.wait)
+		}
 		l.poke()
 	}
 	return surprise

@@ -51,7 +51,8 @@ type RedisQueue struct {
 	lobby     []*waiter            // those who came before the first contact
 	resting   map[*waiter]struct{} // those whose shard identifies too often
 	permits   map[*permit]struct{}
-	hold      closed    // of every bucket, as last heard
+	hold      closed // of every bucket, as last heard
+	paused    pauseState
 	askedWhy  time.Time // when the keeper looked last why nobody is granted
 	grantedAt time.Time // when somebody of this pod was granted last
 	warned    int       // the budget warning given last, in percent

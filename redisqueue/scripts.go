@@ -441,6 +441,8 @@ type beatReply struct {
 	died    int           // ms on Redis's clock: when a lease has ended last; -1 if none has lately
 	held    int           // the same: when the last hold of a pod will end
 	lines   []standing    // as many as were asked for
+
+	pause *gatewayqueue.PauseStatus // nil if grants are not paused; Since is not told
 }
 
 // ended is the reset (ms), if it is over: whatever is left then is no more.
@@ -478,6 +480,9 @@ func (s *store) beat(ctx context.Context, v view, lease time.Duration, lines []b
 		reset: r.at("reset").int64(), refresh: r.at("refresh").int() == 1, lapse: r.at("lapse").optionalSpan(),
 		more: r.at("more").int() == 1, died: r.at("died").optional(), held: r.at("hold").optional(),
 	}
+	reply.pause = pauseOf(map[string]string{
+		"paused_until": r.at("paused").text(), "paused_by": r.at("paused_by").text(), "paused_why": r.at("paused_why").text(),
+	}, reply.now)
 	if reply.code == "resync" {
 		return reply, r.done()
 	}

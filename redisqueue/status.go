@@ -75,6 +75,7 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 	reset := number("reset_at")
 	status.Seq = number("seq")
 	status.Hold = until(number("closed_until"), now)
+	status.Pause = pauseOf(limits, now)
 	if status.Source.Error = limits["source_error"]; status.Source.Error != "" {
 		if after := number("ask_after"); after > now {
 			status.Source.After = time.UnixMilli(after)

@@ -1,17 +1,20 @@
 -- The limits in force, and what pods have agreed on, by the names of their fields in Redis.
 
 -- read_limits: numbers are numbers, false where they are missing or somebody has edited them to what is none. sane says
--- that all of them can be used, hold_known that there is a closed_until, which is 0 else.
+-- that all of them can be used, hold_known that there is a closed_until, which is 0 else. A paused_until that is no
+-- number pauses until somebody resumes.
 local function read_limits()
   local f = redis.call('HMGET', limits_key, 'epoch', 'seq', 'total', 'max_concurrency', 'reset_at', 'slack', 'since', 'period',
     'first', 'counted', 'closed_until', 'granted', 'fresh_until', 'run_id', 'master_replid', 'window', 'grace', 'pod_lease',
-    'replicas', 'refresh_at', 'ask_at', 'ask_after')
+    'replicas', 'refresh_at', 'ask_at', 'ask_after',
+    'paused_until')
   local limits = {
     epoch = f[1], seq = f[2], total = f[3], max_concurrency = f[4],
     reset_at = f[5] or '0', slack = f[6], since = f[7], period = f[8] or '0', first = f[9], counted = f[10], -- the budget's period
     closed_until = f[11], granted = f[12], fresh_until = f[13], run_id = f[14], master_replid = f[15], -- what may be lost
     window = f[16], grace = f[17], pod_lease = f[18], replicas = f[19], -- what pods have agreed on
     refresh_at = f[20], ask_at = f[21], ask_after = f[22], -- when the limit source is asked
+    paused_until = f[23] and (whole(f[23]) or math.huge) or 0, -- by an operator; once resumed, since when
     hold_known = f[11], sane = false,
   }
   limits.seq, limits.total, limits.max_concurrency = whole(limits.seq), whole(limits.total), whole(limits.max_concurrency)
@@ -26,3 +29,9 @@ local function agreed(value) return tonumber(string.match(value or '', '^%d+') o
 
 -- longer_window is by how much the window of all pods is longer than this one's.
 local function longer_window(limits, own_window) return math.max(0, agreed(limits.window) - own_window) end
+
+local endless = 253402300799000 -- ms since 1970 that are written for a pause without an end: the last second of the year 9999
+
+-- paused_for is how long grants are paused yet, false if they are not; 1 minute at most, since it may be over at any time:
+-- pods hear so from their beats, and ask again by themselves should they not.
+local function paused_for(limits) return limits.paused_until > exact and math.min(limits.paused_until - exact, 60000) end

@@ -1,10 +1,11 @@
 -- What sync does where a queue begins, or its buckets are others.
 
--- is_new: nothing shows that this is no new Redis, but one that has lost the rest. Pods that ask their source leave a trace.
+-- is_new: nothing shows that this is no new Redis, but one that has lost the rest. Pods that ask their source leave a trace,
+-- and so does an operator who pauses before the first start.
 local function is_new()
-  local fields = redis.call('HGETALL', limits_key)
+  local fields, traces = redis.call('HGETALL', limits_key), ' ask_at ask_after source_error paused_until paused_at paused_by paused_why '
   for i = 1, #fields, 2 do
-    if not string.find(' ask_at ask_after source_error ', ' ' .. fields[i] .. ' ', 1, true) then return false end
+    if not string.find(traces, ' ' .. fields[i] .. ' ', 1, true) then return false end
   end
   return not redis.call('GET', remaining_key) and redis.call('HLEN', opens_key) + redis.call('HLEN', spent_key)
     + redis.call('HLEN', rests_key) + redis.call('ZCARD', out_key) + redis.call('ZCARD', pods_key) + redis.call('ZCARD', holds_key) == 0
