@@ -30,15 +30,20 @@ func TestTroubleshooting_QuotesAreOfTheCode(t *testing.T) {
 		return err
 	})
 	require.NoError(t, err)
-	page, err := os.ReadFile("../docs/troubleshooting.md")
-	require.NoError(t, err)
-	quotes := regexp.MustCompile("`\"([^`]+)\"`").FindAllStringSubmatch(string(page), -1)
-	require.Greater(t, len(quotes), 20)
-	for _, quote := range quotes {
-		for part := range strings.SplitSeq(quote[1], "…") {
-			assert.Contains(t, code.String(), strings.TrimSpace(part), "nothing says %q any more", quote[1])
+	var page []byte
+	for name, least := range map[string]int{"failures": 10, "runbook": 6, "troubleshooting": 20} {
+		page, err = os.ReadFile("../docs/" + name + ".md")
+		require.NoError(t, err)
+		quotes := regexp.MustCompile("`\"([^`]+)\"`").FindAllStringSubmatch(string(page), -1)
+		require.Greater(t, len(quotes), least, name)
+		for _, quote := range quotes {
+			for part := range strings.SplitSeq(quote[1], "…") {
+				assert.Contains(t, code.String(), strings.TrimSpace(part), "%s: nothing says %q any more", name, quote[1])
+			}
 		}
 	}
+	page, err = os.ReadFile("../docs/troubleshooting.md")
+	require.NoError(t, err)
 	require.GreaterOrEqual(t, strings.Count(string(page), "\n- **Look:**"), 10, "symptoms")
 	require.Equal(t, strings.Count(string(page), "\n### "), strings.Count(string(page), "\n- **Do:**"), "each says what to do")
 }

@@ -32,7 +32,6 @@ func mentioned(t *testing.T, text, source, pattern string) {
 
 func TestOperationsMentionsAllThereIs(t *testing.T) {
 	text := read(t, "docs/operations.md")
-	mentioned(t, text, read(t, "deploy/prometheus/alerts.yml"), `- alert: (\w+)`)
 	metrics := read(t, "promqueue/collector.go") + read(t, "promqueue/fleet.go")
 	mentioned(t, text, metrics, `(?:desc\(|counter\(|histogram\(|Name: )"([a-z_]+)"`)
 	mentioned(t, text, read(t, "redisqueue/errors.go"), `\{"([A-Z]{3,} ?)", `)
