@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apps "k8s.io/api/apps/v1"
@@ -30,22 +31,39 @@ func manifests(t *testing.T) map[string][]any {
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, document := range bytes.Split(data, []byte("\n---\n")) {
-			var kind struct{ APIVersion, Kind string }
-			require.NoError(t, yaml.Unmarshal(document, &kind), file)
-			object := map[string]any{
-				"apps/v1 Deployment":                 new(apps.Deployment),
-				"apps/v1 StatefulSet":                new(apps.StatefulSet),
-				"v1 Service":                         new(core.Service),
-				"policy/v1 PodDisruptionBudget":      new(policy.PodDisruptionBudget),
-				"networking.k8s.io/v1 NetworkPolicy": new(networking.NetworkPolicy),
-			}[kind.APIVersion+" "+kind.Kind]
-			require.NotNil(t, object, "%s: no type for %s", file, kind)
-			require.NoError(t, yaml.UnmarshalStrict(document, object), "%s: %s", file, kind.Kind)
-			all[filepath.Base(file)] = append(all[filepath.Base(file)], object)
-		}
+		all[filepath.Base(file)] = decode(t, file, data)
 	}
 	return all
+}
+
+// decode reads all objects of a file, each into its own type. What a type has not is
+// refused.
+func decode(t *testing.T, file string, data []byte) (objects []any) {
+	t.Helper()
+	for _, document := range bytes.Split(data, []byte("\n---\n")) {
+		var kind struct{ APIVersion, Kind string }
+		require.NoError(t, yaml.Unmarshal(document, &kind), file)
+		if kind.Kind == "" {
+			continue // comments
+		}
+		object := map[string]any{
+			"apps/v1 Deployment":                      new(apps.Deployment),
+			"apps/v1 StatefulSet":                     new(apps.StatefulSet),
+			"v1 Service":                              new(core.Service),
+			"v1 ServiceAccount":                       new(core.ServiceAccount),
+			"v1 ConfigMap":                            new(core.ConfigMap),
+			"policy/v1 PodDisruptionBudget":           new(policy.PodDisruptionBudget),
+			"networking.k8s.io/v1 NetworkPolicy":      new(networking.NetworkPolicy),
+			"cilium.io/v2 CiliumNetworkPolicy":        new(ciliumPolicy),
+			"monitoring.coreos.com/v1 ServiceMonitor": new(monitoring.ServiceMonitor),
+			"monitoring.coreos.com/v1 PodMonitor":     new(monitoring.PodMonitor),
+			"monitoring.coreos.com/v1 PrometheusRule": new(monitoring.PrometheusRule),
+		}[kind.APIVersion+" "+kind.Kind]
+		require.NotNil(t, object, "%s: no type for %s", file, kind)
+		require.NoError(t, yaml.UnmarshalStrict(document, object), "%s: %s", file, kind.Kind)
+		objects = append(objects, object)
+	}
+	return objects
 }
 
 // each calls f for every object of a type.
@@ -133,20 +151,27 @@ func TestSelectorsFindTheirPodsAndPortsExist(t *testing.T) {
 
 func TestPodsHaveNoRightsThatTheyDoNotNeed(t *testing.T) {
 	for name, pod := range templates(t) {
-		assert.False(t, *pod.Spec.AutomountServiceAccountToken, name)
-		assert.True(t, *pod.Spec.SecurityContext.RunAsNonRoot, name)
-		assert.Equal(t, core.SeccompProfileTypeRuntimeDefault, pod.Spec.SecurityContext.SeccompProfile.Type, name)
+		hasNoRights(t, name, pod.Spec)
 		for _, c := range containers(pod.Spec) {
-			assert.False(t, *c.SecurityContext.AllowPrivilegeEscalation, name)
-			assert.True(t, *c.SecurityContext.ReadOnlyRootFilesystem, name)
-			assert.Equal(t, []core.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop, name)
-			assert.Contains(t, c.Resources.Limits, core.ResourceMemory, name)
 			for _, e := range c.Env {
 				if regexp.MustCompile(`TOKEN|REDIS_URL`).MatchString(e.Name) {
 					assert.NotNil(t, e.ValueFrom.SecretKeyRef, "%s of %s is a secret", e.Name, name)
 				}
 			}
 		}
+	}
+}
+
+func hasNoRights(t *testing.T, name string, pod core.PodSpec) {
+	t.Helper()
+	assert.False(t, *pod.AutomountServiceAccountToken, name)
+	assert.True(t, *pod.SecurityContext.RunAsNonRoot, name)
+	assert.Equal(t, core.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type, name)
+	for _, c := range containers(pod) {
+		assert.False(t, *c.SecurityContext.AllowPrivilegeEscalation, name)
+		assert.True(t, *c.SecurityContext.ReadOnlyRootFilesystem, name)
+		assert.Equal(t, []core.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop, name)
+		assert.Contains(t, c.Resources.Limits, core.ResourceMemory, name)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // guard is the policy of pods that reach nothing but the proxy.
-const guard = "gatewayqueue-guard"
+const guard = "gatewayqueue-proxy-guard"
 
 func TestTheProxyIsASidecarThatRunsBeforeTheBot(t *testing.T) {
 	sidecars := 0
@@ -80,40 +80,46 @@ func TestGuard_ReachesTheProxyAndDNSOnly(t *testing.T) {
 	assert.True(t, found)
 }
 
-// Cilium's own types are a large module: what matters of them is read here.
+// ciliumPolicy is a CiliumNetworkPolicy. Its own types are a large module: what matters
+// of them is read here.
+type ciliumPolicy struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Metadata   map[string]any `json:"metadata"`
+	Spec       struct {
+		EndpointSelector ciliumLabels `json:"endpointSelector"`
+		Egress           []struct {
+			ToEndpoints []ciliumLabels `json:"toEndpoints"`
+			ToEntities  []string       `json:"toEntities"`
+			ToFQDNs     []ciliumName   `json:"toFQDNs"`
+			ToPorts     []struct {
+				Ports       []ciliumPort            `json:"ports"`
+				ServerNames []string                `json:"serverNames"`
+				Rules       map[string][]ciliumName `json:"rules"`
+			} `json:"toPorts"`
+		} `json:"egress"`
+	} `json:"spec"`
+}
+
+type ciliumLabels struct {
+	MatchLabels map[string]string `json:"matchLabels"`
+}
+
+type ciliumPort struct {
+	Port     string `json:"port"`
+	EndPort  int    `json:"endPort"`
+	Protocol string `json:"protocol"`
+}
+
+type ciliumName struct {
+	MatchName    string `json:"matchName"`
+	MatchPattern string `json:"matchPattern"`
+}
+
 func TestCiliumsGuard_NamesNoGateway(t *testing.T) {
 	data, err := os.ReadFile("../../deploy/kubernetes/cilium/proxy-guard.yaml")
 	require.NoError(t, err)
-	type labels struct {
-		MatchLabels map[string]string `json:"matchLabels"`
-	}
-	type port struct {
-		Port     string `json:"port"`
-		EndPort  int    `json:"endPort"`
-		Protocol string `json:"protocol"`
-	}
-	type name struct {
-		MatchName    string `json:"matchName"`
-		MatchPattern string `json:"matchPattern"`
-	}
-	var policy struct {
-		APIVersion string         `json:"apiVersion"`
-		Kind       string         `json:"kind"`
-		Metadata   map[string]any `json:"metadata"`
-		Spec       struct {
-			EndpointSelector labels `json:"endpointSelector"`
-			Egress           []struct {
-				ToEndpoints []labels `json:"toEndpoints"`
-				ToEntities  []string `json:"toEntities"`
-				ToFQDNs     []name   `json:"toFQDNs"`
-				ToPorts     []struct {
-					Ports       []port            `json:"ports"`
-					ServerNames []string          `json:"serverNames"`
-					Rules       map[string][]name `json:"rules"`
-				} `json:"toPorts"`
-			} `json:"egress"`
-		} `json:"spec"`
-	}
+	var policy ciliumPolicy
 	require.NoError(t, yaml.UnmarshalStrict(data, &policy))
 	assert.Equal(t, "cilium.io/v2 CiliumNetworkPolicy", policy.APIVersion+" "+policy.Kind)
 	each(t, func(p *networking.NetworkPolicy) {
