@@ -48,6 +48,7 @@ type InMemoryQueue struct {
 	halt           halt                 // what operators have ordered
 	visits         map[string]paidVisit
 	swept          time.Time // when those of long ago were forgotten
+	past           *past24   // nil without WithHistory
 }
 
 // InMemoryOption changes a default of [NewInMemory].
@@ -138,6 +139,9 @@ func newQueue(limit SessionStartLimit, opts []InMemoryOption) (*InMemoryQueue, e
 	q.budget.begin(limit, now)
 	q.rebucket(limit.MaxConcurrency)
 	q.told = q.budget.event()
+	if q.past != nil {
+		q.past.remember(q)
+	}
 	return q, nil
 }
 

@@ -41,6 +41,8 @@ func (h *Handler) routeOf(path string) (id string, methods []method) {
 		return "", []method{{http.MethodPost, h.postSandwich}}
 	case "/v1/status":
 		return "", []method{{http.MethodGet, h.getStatus}}
+	case "/v1/history":
+		return "", []method{{http.MethodGet, h.getHistory}}
 	case "/v1/limits":
 		return "", []method{{http.MethodGet, h.getLimits}, {http.MethodPut, h.putLimits}}
 	}

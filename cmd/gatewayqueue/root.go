@@ -8,6 +8,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/fakediscord"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/history"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/proxy"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
@@ -32,7 +33,7 @@ that no shard identifies before Discord lets it.`,
 	cmd.SetFlagErrorFunc(cli.FlagError)
 	cmd.Version = version.Text()
 	cmd.SetVersionTemplate("{{.Version}}\n")
-	cmd.AddCommand(demo.Command(), fakediscord.Command(), pod.Command(), proxy.Command(), serve.Command(), status.Command(), version.Command(), wait.Command())
+	cmd.AddCommand(demo.Command(), fakediscord.Command(), pod.Command(), history.Command(), proxy.Command(), serve.Command(), status.Command(), version.Command(), wait.Command())
 	return cmd
 }
 

@@ -49,6 +49,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"proxy --reserve 3":                   "gatewayqueue proxy: --reserve needs --redis",
 		"proxy --breaker 3":                   "gatewayqueue proxy: --breaker needs --redis",
 		"proxy --replicas 1":                  "gatewayqueue proxy: --replicas needs --redis",
+		"proxy --history=false":               "gatewayqueue proxy: --history needs --redis",
 		"proxy --storm-floor 1":               "gatewayqueue proxy: --storm-floor needs --redis",
 		"proxy --storm 0":                     `gatewayqueue proxy: --storm is "0": want a whole number from 1 to 10000000`,
 		"proxy --linger 2h":                   `gatewayqueue proxy: --linger is "2h": want a time with its unit from 0s to 1h, such as 1m`,
@@ -102,7 +103,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 
 func TestHelpFitsATerminal(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--help", "demo --help", "fake-discord --help", "proxy --help", "serve --help", "status --help", "wait --help"} {
+	for _, line := range []string{"--help", "demo --help", "fake-discord --help", "history --help", "proxy --help", "serve --help", "status --help", "wait --help"} {
 		got := run(t, strings.Fields(line)...)
 		assert.Zero(t, got.code)
 		assert.NotContains(t, got.out, "Available Commands:\n  pod", "the command of a demo's processes is hidden")

@@ -174,6 +174,7 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 	free.do(true, 429, "POST", "/v1/identifies", `{"shard":0,"deadline_ms":10}`)
 	free.do(true, 200, "GET", "/v1/status", "")
 	free.do(true, 200, "GET", "/v1/limits", "")
+	free.do(true, 200, "GET", "/v1/history", "")
 	free.do(true, 204, "PUT", "/v1/limits", `{"total":10,"remaining":5,"reset_after":1000,"max_concurrency":4}`)
 	free.do(true, 200, "GET", "/v1/openapi.json", "")
 	for _, method := range []string{"GET", "PUT", "DELETE"} {
@@ -235,13 +236,14 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 	}
 	for _, r := range []struct{ method, path, body string }{
 		{"GET", "/v1/permits/x", ""}, {"PUT", "/v1/permits/x", ""}, {"DELETE", "/v1/permits/x", ""}, {"POST", "/v1/permits/x/identified", ""},
-		{"GET", "/v1/status", ""}, {"GET", "/v1/limits", ""}, {"DELETE", "/v1/waits/x", ""},
+		{"GET", "/v1/status", ""}, {"GET", "/v1/limits", ""}, {"GET", "/v1/history", ""}, {"DELETE", "/v1/waits/x", ""},
 		{"PUT", "/v1/limits", `{"total":10,"remaining":5,"reset_after":0,"max_concurrency":1}`},
 	} {
 		secret.do(true, 401, r.method, r.path, r.body)
 	}
 	broken.do(true, 501, "GET", "/v1/status", "")
 	broken.do(true, 501, "GET", "/v1/limits", "")
+	broken.do(true, 501, "GET", "/v1/history", "")
 	broken.do(true, 501, "PUT", "/v1/limits", `{"total":10,"remaining":5,"reset_after":0,"max_concurrency":1}`)
 
 	// What is described and never seen, because no queue here is so unwell.

@@ -40,6 +40,11 @@ type Looker func(context.Context) (Snapshot, error)
 type Source struct {
 	Look  Looker
 	Close func() error
+
+	// History is what was granted in the last day, and From what is asked, without
+	// secrets.
+	History func(context.Context) ([]gatewayqueue.Minute, error)
+	From    string
 }
 
 // Open finds the queue. Of a server it asks nothing yet; a Redis has to answer, and to
@@ -75,6 +80,13 @@ func (f *Flags) openServer() (Source, error) {
 			return Snapshot{Status: s, From: from, Server: true}, nil
 		},
 		Close: client.Close,
+		History: func(ctx context.Context) ([]gatewayqueue.Minute, error) {
+			ctx, cancel := context.WithTimeout(ctx, answerWithin)
+			defer cancel()
+			minutes, err := client.History(ctx)
+			return minutes, remote.Explain(err, f.URL, f.auth != "")
+		},
+		From: from,
 	}, nil
 }
 
@@ -105,6 +117,11 @@ func (f *Flags) openRedis(ctx context.Context) (Source, error) {
 			return shot, nil
 		},
 		Close: func() error { return errors.Join(queue.Close(), client.Close(), redis.Close()) },
+		History: func(ctx context.Context) ([]gatewayqueue.Minute, error) {
+			minutes, err := queue.History(ctx)
+			return minutes, redis.ExplainValue(ctx, err)
+		},
+		From: redis.String(),
 	}, nil
 }
 

@@ -116,7 +116,7 @@ func (c *config) settle(flags *pflag.FlagSet) error {
 		return err
 	}
 	if c.Redis == "" {
-		if err := c.NeedRedis(flags, "storm-floor"); err != nil {
+		if err := c.NeedRedis(flags, "storm-floor", "history"); err != nil {
 			return err
 		}
 	}

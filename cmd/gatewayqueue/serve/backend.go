@@ -125,6 +125,9 @@ func newInMemory(c *config, limit gatewayqueue.SessionStartLimit, log *slog.Logg
 		gatewayqueue.WithWindow(c.window), gatewayqueue.WithMargin(c.Margin), gatewayqueue.WithObserver(observe),
 		gatewayqueue.WithLogger(log),
 	}
+	if c.History {
+		options = append(options, gatewayqueue.WithHistory())
+	}
 	if !c.FreshStart {
 		options = append(options, gatewayqueue.WithHold(c.window+c.Margin))
 	}

@@ -14,11 +14,14 @@ import (
 const reserveByTotal = -1
 
 // QueueSettings are those that only a queue on Redis has.
-type QueueSettings struct{ Reserve, Breaker, Replicas int }
+type QueueSettings struct {
+	Reserve, Breaker, Replicas int
+	History                    bool // what was granted is kept for a day
+}
 
 // DefaultQueueSettings are those of which nobody has said anything.
 func DefaultQueueSettings() QueueSettings {
-	return QueueSettings{Reserve: reserveByTotal, Breaker: redisqueue.DefaultBreaker}
+	return QueueSettings{Reserve: reserveByTotal, Breaker: redisqueue.DefaultBreaker, History: true}
 }
 
 // DefineQueue defines them. more is said of --breaker besides.
@@ -26,6 +29,7 @@ func (s *QueueSettings) DefineQueue(flags *pflag.FlagSet, more string) {
 	cli.Int(flags, &s.Reserve, "reserve", 0, 10_000_000, "with --redis: identifies a day that are never\ngranted (default: 1 % of the total, 10 at most;\nmax_concurrency if that is more)")
 	cli.Int(flags, &s.Breaker, "breaker", 0, 10_000_000, "with --redis: identifies a day from which a shard\nhas to rest, ever longer, before the next; 0 is\nnever"+more)
 	cli.Int(flags, &s.Replicas, "replicas", 0, 100, "with --redis: a grant counts once so many replicas\nhave it; give every server, proxy and bot the same,\nthe number of all replicas (default: 0)")
+	flags.BoolVar(&s.History, "history", s.History, "keep for a day what was granted in each minute, for\ngatewayqueue history and the page; --history=false\nfor not")
 	flags.Lookup("reserve").DefValue = ""
 	flags.Lookup("replicas").DefValue = "" // both said in words
 }
@@ -50,6 +54,9 @@ func (s *QueueSettings) Options(pod string, refresh, window time.Duration, fresh
 	}
 	if s.Reserve != reserveByTotal {
 		options = append(options, redisqueue.WithReserve(s.Reserve))
+	}
+	if s.History {
+		options = append(options, redisqueue.WithHistory())
 	}
 	if freshStart {
 		options = append(options, redisqueue.WithFreshStart())

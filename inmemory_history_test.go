@@ -1,0 +1,75 @@
+package gatewayqueue_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+)
+
+func TestInMemoryHistory_IsOfTheMinutesThatAreOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var events int
+		q, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithHistory(),
+			gatewayqueue.WithObserver(func(gatewayqueue.Event) { events++ }))
+		require.NoError(t, err)
+		began := time.Now().Truncate(time.Minute)
+		require.NoError(t, q.Wait(t.Context(), 0))
+		require.NoError(t, q.Wait(t.Context(), 1))
+		permit, err := q.Acquire(t.Context(), 2)
+		require.NoError(t, err)
+		require.NoError(t, permit.Abandon(t.Context()))
+		minutes, err := q.History(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, minutes, "it goes on")
+		time.Sleep(time.Minute)
+		minutes, err = q.History(t.Context())
+		require.NoError(t, err)
+		require.Len(t, minutes, 1)
+		m := minutes[0]
+		assert.True(t, m.Start.Equal(began))
+		assert.Equal(t, []int{3, 1, 998, 1000}, []int{m.Granted, m.Returned, m.Remaining, m.Total})
+		assert.False(t, m.Unknown)
+		assert.InEpsilon(t, 5250*time.Millisecond, m.P99, 0.123)
+		assert.Positive(t, events, "the observer hears what it did")
+
+		time.Sleep(time.Until(began.Add(gatewayqueue.HistoryMinutes*time.Minute + time.Second)))
+		require.NoError(t, q.Wait(t.Context(), 3))
+		time.Sleep(time.Minute)
+		minutes, err = q.History(t.Context())
+		require.NoError(t, err)
+		require.Len(t, minutes, 1, "the 1441st minute drops the first")
+		assert.True(t, minutes[0].Start.Equal(began.Add(gatewayqueue.HistoryMinutes*time.Minute)))
+
+		ended, end := context.WithCancel(t.Context())
+		end()
+		_, err = q.History(ended)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NoError(t, q.Close())
+		_, err = q.History(t.Context())
+		require.ErrorIs(t, err, gatewayqueue.ErrClosed)
+	})
+}
+
+func TestInMemoryHistory_IsEmptyByDefaultAndKnowsNoBudgetWithoutLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, options := range [][]gatewayqueue.InMemoryOption{nil, {gatewayqueue.WithHistory()}} {
+			q, err := gatewayqueue.NewUnlimited(options...)
+			require.NoError(t, err)
+			require.NoError(t, q.Wait(t.Context(), 0))
+			time.Sleep(time.Minute)
+			minutes, err := q.History(t.Context())
+			require.NoError(t, err)
+			require.Len(t, minutes, len(options))
+			for _, m := range minutes {
+				assert.True(t, m.Unknown)
+			}
+			require.NoError(t, q.Close())
+		}
+	})
+}
