@@ -37,6 +37,7 @@ func (q *InMemoryQueue) Status(ctx context.Context) (Status, error) {
 		Buckets: make([]BucketStatus, q.maxConcurrency),
 		Spent:   maps.Clone(q.budget.spent),
 		Hold:    max(0, later(q.before.hold, q.beforeOpens(now)).Sub(now)),
+		Step:    q.window + q.margin,
 		Seq:     q.grants,
 	}
 	if q.paused(now) {

@@ -33,9 +33,17 @@ type Status struct {
 	Hold time.Duration `json:"hold_ns,omitempty"`
 	// Pause is what an operator has ordered ([Pauser]); nil while grants are not paused.
 	Pause *PauseStatus `json:"pause,omitempty"`
+	// Step is the time between two grants of a bucket that are used at once: the
+	// window that is in force, and the margin of the queue that was asked. Older servers
+	// leave it out.
+	Step time.Duration `json:"step_ns,omitempty"`
 	// Source is what is wrong with the source of the limits, such as Discord; its
 	// zero value where nothing is.
 	Source SourceStatus `json:"source,omitzero"`
+	// Storm is whether Discord refuses sessions in numbers, as far as proxies have told;
+	// nil where they have told nothing. A queue's own Status leaves it out: servers and
+	// the program ask for it (Sights of package redisqueue) and add it.
+	Storm *Storm `json:"storm,omitempty"`
 	// Epoch changes when state was lost; Seq counts what closed a bucket.
 	Epoch string `json:"epoch,omitempty"`
 	Seq   int64  `json:"seq,omitempty"`

@@ -43,6 +43,8 @@ func (h *Handler) routeOf(path string) (id string, methods []method) {
 		return "", []method{{http.MethodGet, h.getStatus}}
 	case "/v1/history":
 		return "", []method{{http.MethodGet, h.getHistory}}
+	case "/v1/plan":
+		return "", []method{{http.MethodGet, h.getPlan}}
 	case "/v1/limits":
 		return "", []method{{http.MethodGet, h.getLimits}, {http.MethodPut, h.putLimits}}
 	}

@@ -38,6 +38,7 @@ func (h *Handler) getStatus(w http.ResponseWriter, r *http.Request, _ string) *p
 	if bad != nil {
 		return bad
 	}
+	h.addStorm(r.Context(), &status)
 	writeJSON(w, http.StatusOK, status)
 	return nil
 }

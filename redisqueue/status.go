@@ -74,6 +74,7 @@ func (s *store) status(ctx context.Context, buckets int) (gatewayqueue.Status, e
 	}
 	reset := number("reset_at")
 	status.Seq = number("seq")
+	status.Step = s.config.stepOf(limits["window"])
 	status.Hold = until(number("closed_until"), now)
 	status.Pause = pauseOf(limits, now)
 	if status.Source.Error = limits["source_error"]; status.Source.Error != "" {
@@ -193,6 +194,16 @@ func ownerOf(ticket string) (shard, pod string) {
 	shard, rest, _ := strings.Cut(ticket, "@")
 	pod, _, _ = strings.Cut(rest, "#")
 	return shard, pod
+}
+
+// stepOf is the time between two grants of a bucket: the window that pods have agreed on
+// (<ms>@<when that was heard of>), and this one's margin.
+func (c *config) stepOf(agreed string) time.Duration {
+	ms, _, _ := strings.Cut(agreed, "@")
+	if n, err := strconv.ParseInt(ms, 10, 64); err == nil {
+		return inMilliseconds(n) + c.margin
+	}
+	return c.step(false)
 }
 
 // until is the time from now to then, both in ms; 0 if it has passed.

@@ -173,6 +173,15 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 	free.do(true, 429, "POST", "/v1/permits", `{"shard":0,"deadline_ms":10}`)
 	free.do(true, 429, "POST", "/v1/identifies", `{"shard":0,"deadline_ms":10}`)
 	free.do(true, 200, "GET", "/v1/status", "")
+	for _, query := range []string{"shards=16", "shards=990&at=%2B2h&crash_reserve=25%25&within=30m", "shards=2000", "shards=1&at=2026-11-28T03:00:00Z&crash_reserve=0"} {
+		free.do(true, 200, "GET", "/v1/plan?"+query, "")
+	}
+	for _, query := range []string{"", "?shards=0", "?shards=x", "?shards=1&crash_reserve=-1"} {
+		free.do(false, 400, "GET", "/v1/plan"+query, "")
+	}
+	for _, query := range []string{"at=soon", "within=5", "within=-5s", "crash-reserve=7"} { // more than a schema says
+		free.do(true, 400, "GET", "/v1/plan?shards=1&"+query, "")
+	}
 	free.do(true, 200, "GET", "/v1/limits", "")
 	free.do(true, 200, "GET", "/v1/history", "")
 	free.do(true, 204, "PUT", "/v1/limits", `{"total":10,"remaining":5,"reset_after":1000,"max_concurrency":4}`)
@@ -237,11 +246,13 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 	for _, r := range []struct{ method, path, body string }{
 		{"GET", "/v1/permits/x", ""}, {"PUT", "/v1/permits/x", ""}, {"DELETE", "/v1/permits/x", ""}, {"POST", "/v1/permits/x/identified", ""},
 		{"GET", "/v1/status", ""}, {"GET", "/v1/limits", ""}, {"GET", "/v1/history", ""}, {"DELETE", "/v1/waits/x", ""},
+		{"GET", "/v1/plan?shards=1", ""},
 		{"PUT", "/v1/limits", `{"total":10,"remaining":5,"reset_after":0,"max_concurrency":1}`},
 	} {
 		secret.do(true, 401, r.method, r.path, r.body)
 	}
 	broken.do(true, 501, "GET", "/v1/status", "")
+	broken.do(true, 501, "GET", "/v1/plan?shards=1", "")
 	broken.do(true, 501, "GET", "/v1/limits", "")
 	broken.do(true, 501, "GET", "/v1/history", "")
 	broken.do(true, 501, "PUT", "/v1/limits", `{"total":10,"remaining":5,"reset_after":0,"max_concurrency":1}`)

@@ -24,10 +24,9 @@ type Snapshot struct {
 	// Replica says that it was read from a replica, which may lag and grants
 	// nothing. It is left out for a primary, and where the user may not ask (INFO).
 	Replica bool `json:"replica,omitempty"`
-	// Sights is what proxies see of shards, and Storm whether Discord refuses their
-	// sessions in numbers; both are left out where no proxy has told of any.
+	// Sights is what proxies see of shards. It and Storm are left out where no proxy
+	// has told of any.
 	Sights map[int]gatewayqueue.Sight `json:"sights,omitempty"`
-	Storm  *gatewayqueue.Storm        `json:"storm,omitempty"`
 
 	From   string `json:"-"` // what was asked, without secrets
 	Server bool   `json:"-"` // it is a server of ours, and knows its reserve

@@ -1,0 +1,79 @@
+package httpqueue_test
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+)
+
+// stormyQueue is a queue to which proxies have told of a storm.
+type stormyQueue struct {
+	*gatewayqueue.InMemoryQueue
+	storm gatewayqueue.Storm
+	told  []gatewayqueue.SightNews
+}
+
+func (q *stormyQueue) TellSight(_ context.Context, news gatewayqueue.SightNews) (gatewayqueue.Storm, error) {
+	q.told = append(q.told, news)
+	return q.storm, nil
+}
+
+func ask[T any](t *testing.T, handler http.Handler, path string) (answer T) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
+	return answer
+}
+
+func TestPlan_IsThatOfTheQueuesStatus(t *testing.T) {
+	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 874, ResetAfter: 4 * time.Hour, MaxConcurrency: 16}
+	handler, err := httpqueue.NewHandler(inMemory(t, limit))
+	require.NoError(t, err)
+	for path, want := range map[string]struct {
+		ok   bool
+		left int
+		kept int
+		why  gatewayqueue.Reason
+	}{
+		"/v1/plan?shards=160":                              {true, 714, 160, ""},
+		"/v1/plan?shards=800&crash_reserve=0":              {true, 74, 0, ""},
+		"/v1/plan?shards=800&crash_reserve=10%25":          {false, 74, 100, gatewayqueue.ReasonCrashReserve},
+		"/v1/plan?shards=900":                              {false, 974, 250, gatewayqueue.ReasonBudget},
+		"/v1/plan?shards=700&at=+5h":                       {true, 300, 250, ""},
+		"/v1/plan?shards=160&within=40s&crash_reserve=720": {false, 714, 720, gatewayqueue.ReasonCrashReserve},
+		"/v1/plan?shards=160&within=40s":                   {false, 714, 160, gatewayqueue.ReasonTime},
+	} {
+		plan := ask[gatewayqueue.Plan](t, handler, path)
+		assert.Equal(t, want.ok, plan.OK, path)
+		assert.Equal(t, want.left, plan.Left, path)
+		assert.Equal(t, want.kept, plan.CrashReserve, path)
+		assert.Equal(t, want.why, plan.Reason, path)
+	}
+	again := ask[gatewayqueue.Plan](t, handler, "/v1/plan?shards=900&crash_reserve=0")
+	assert.WithinDuration(t, time.Now().Add(4*time.Hour), again.Next, time.Minute, "after the reset")
+}
+
+func TestStorm_IsInStatusAndForbidsADeploy(t *testing.T) {
+	queue := &stormyQueue{InMemoryQueue: inMemory(t, full(1))}
+	handler, err := httpqueue.NewHandler(queue)
+	require.NoError(t, err)
+	assert.Nil(t, ask[gatewayqueue.Status](t, handler, "/v1/status").Storm)
+	queue.storm = gatewayqueue.Storm{Refused: 42, Since: time.Now()}
+	assert.Equal(t, 42, ask[gatewayqueue.Status](t, handler, "/v1/status").Storm.Refused)
+	assert.Equal(t, gatewayqueue.ReasonStorm, ask[gatewayqueue.Plan](t, handler, "/v1/plan?shards=1").Reason)
+	for _, news := range queue.told {
+		assert.Equal(t, gatewayqueue.SightNews{Many: math.MaxInt32}, news, "a look tells nothing, and begins no storm")
+	}
+}
