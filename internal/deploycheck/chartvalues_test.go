@@ -93,10 +93,24 @@ func flagSchema(t *testing.T, command, flag string) map[string]any {
 func TestChartsSchema_KnowsTheProgramsFlags(t *testing.T) {
 	var schema map[string]any
 	require.NoError(t, json.Unmarshal([]byte(read(t, "deploy/helm/gatewayqueue/values.schema.json")), &schema))
-	schema["definitions"] = map[string]any{"serve": configSchema(t, "serve"), "proxy": configSchema(t, "proxy")}
+	definitions := map[string]any{"serve": configSchema(t, "serve"), "proxy": configSchema(t, "proxy")}
+	schema["definitions"] = definitions
 	want, err := json.MarshalIndent(schema, "", "  ")
 	require.NoError(t, err)
 	same(t, schemaFile, string(want)+"\n")
+	// A schema cannot compare times: the templates do.
+	ranges := "# What the program takes, by command and flag. scripts/manifests has made this.\n"
+	for _, command := range []string{"serve", "proxy"} {
+		ranges += command + ":\n"
+		properties := definitions[command].(map[string]any)["properties"].(map[string]any)
+		for _, flag := range slices.Sorted(maps.Keys(properties)) {
+			description, _ := properties[flag].(map[string]any)["description"].(string)
+			if found := regexp.MustCompile(`^a time with its unit from (\w+) to (\w+),`).FindStringSubmatch(description); found != nil {
+				ranges += fmt.Sprintf("  %s: {least: %s, most: %s}\n", flag, found[1], found[2])
+			}
+		}
+	}
+	same(t, chartDir+"/files/times.yaml", ranges)
 }
 
 // node is a part of the schema.

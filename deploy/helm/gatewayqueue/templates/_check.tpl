@@ -1,6 +1,7 @@
 {{- /* What values.schema.json cannot say. Each message names the value and what it wants. */}}
 {{- define "gatewayqueue.check" -}}
 {{- $v := .Values }}
+{{- include "gatewayqueue.checkTimes" . }}
 {{- if and $v.redis.url $v.redis.existingSecret }}
 {{- fail (printf "redis.url and redis.existingSecret (%q) do not go together: leave one of them empty" $v.redis.existingSecret) }}
 {{- end }}
