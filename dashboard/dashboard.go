@@ -43,9 +43,11 @@ type Dashboard struct {
 	about    string
 	up       func() int // nil if nobody knows
 	sights   Sights     // nil without proxies
+	history  History    // nil without
 
 	sightsAt   time.Time // when they were asked last; the poller's alone
 	seenSights *sights   // as last heard; nil for none
+	historyAt  time.Time // when it was asked for last; the poller's alone
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -62,6 +64,8 @@ type Dashboard struct {
 	trouble string    // why the last look failed
 	rev     int       // counts changes of board and trouble
 	seen    time.Time // of the last good look
+	past    []byte    // the history as JSON; nil before the first
+	pastRev int       // counts changes of past
 }
 
 // Option changes a default of [New].

@@ -70,6 +70,7 @@ func (b *Dashboard) look() {
 	defer cancel()
 	status, err := b.queue.Status(ctx)
 	b.lookAtSights(ctx)
+	past := b.lookAtHistory(ctx)
 	if b.ctx.Err() != nil {
 		return
 	}
@@ -94,7 +95,7 @@ func (b *Dashboard) look() {
 			trouble = err.Error() // only a bug could
 		}
 	}
-	if bytes.Equal(board, b.board) && trouble == b.trouble && grants == b.tracker.rev {
+	if !b.takeHistory(past) && bytes.Equal(board, b.board) && trouble == b.trouble && grants == b.tracker.rev {
 		return
 	}
 	b.board, b.trouble = board, trouble

@@ -40,6 +40,7 @@ type message struct {
 	Age     int64           `json:"age"`             // ms since that look
 	State   json.RawMessage `json:"state,omitempty"`
 	Grants  []grant         `json:"grants,omitempty"`
+	History json.RawMessage `json:"history,omitempty"` // if it has changed
 	Trouble string          `json:"trouble,omitempty"`
 }
 
@@ -71,7 +72,7 @@ func (b *Dashboard) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	quiet := time.NewTimer(pulse)
 	defer quiet.Stop()
-	sent, sentGrants := 0, 0
+	sent, sentGrants, sentPast := 0, 0, 0
 	about, version := b.about, page.version
 	for {
 		text := ""
@@ -79,6 +80,9 @@ func (b *Dashboard) stream(w http.ResponseWriter, r *http.Request) {
 		if b.rev != sent {
 			m := message{About: about, Page: version, Now: b.tracker.now, Age: time.Since(b.seen).Milliseconds(), State: b.board, Trouble: b.trouble}
 			m.Grants = b.tracker.since(sentGrants)
+			if b.pastRev != sentPast {
+				m.History, sentPast = b.past, b.pastRev
+			}
 			if data, err := json.Marshal(m); err == nil {
 				text = "data: " + string(data) + "\n\n"
 			}

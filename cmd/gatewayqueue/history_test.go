@@ -3,10 +3,12 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/citest"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
@@ -84,6 +87,34 @@ func TestHistory_IsOfServersThatLiveAndThatEnd(t *testing.T) {
 		assert.Contains(t, got.out, fmt.Sprintf("%d of 1000", m.Remaining))
 	}
 	assert.NotContains(t, lives.Log(), "history")
+	looksAtHistory(t, lives.URL, m)
+}
+
+// looksAtHistory opens the page in a browser.
+func looksAtHistory(t *testing.T, url string, m gatewayqueue.Minute) {
+	t.Helper()
+	node, chromium := citest.Browser(t)
+	screenshots := os.Getenv("SCREENSHOTS")
+	if screenshots == "" {
+		screenshots = t.TempDir()
+	}
+	var shown struct {
+		Complaints []string
+		Sum        string
+		Rows       [][]string
+		Wide       int
+	}
+	cmd := exec.CommandContext(t.Context(), node, "history.cjs", url+"/dashboard", chromium, screenshots)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s", &complaint)
+	require.NoError(t, json.Unmarshal(out, &shown))
+	assert.Empty(t, shown.Complaints)
+	assert.LessOrEqual(t, shown.Wide, 0, "the page is wider than 320 px")
+	assert.Regexp(t, `^8 granted; half waited up to .*, 99 of 100 up to .*`, shown.Sum)
+	require.Len(t, shown.Rows, 1)
+	assert.Equal(t, []string{"8", "", fmt.Sprintf("%d of 1000", m.Remaining)}, shown.Rows[0][1:4])
 }
 
 func TestHistory_OfAServerInMemoryAndOfNone(t *testing.T) {

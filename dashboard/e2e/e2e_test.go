@@ -52,7 +52,8 @@ func TestABrowserSeesTheQueueMove(t *testing.T) {
 	require.NoError(t, err)
 	defer queue.Close()
 	watched := &scene{InMemoryQueue: queue}
-	board := dashboard.New(watched, dashboard.WithInterval(100*time.Millisecond), dashboard.WithStep(window+gatewayqueue.GrantMargin))
+	board := dashboard.New(watched, dashboard.WithInterval(100*time.Millisecond), dashboard.WithStep(window+gatewayqueue.GrantMargin),
+		dashboard.WithHistory(aDay))
 	defer board.Close()
 	var gone atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -42,3 +42,26 @@ func (f *fleet) bringUp(ctx context.Context, shard int) {
 		_ = permit.Identified(ctx)
 	}
 }
+
+// aDay is a history as a deploy 20 hours ago leaves it, and single restarts until now:
+// no test lasts a day.
+func aDay(context.Context) ([]gatewayqueue.Minute, error) {
+	var day []gatewayqueue.Minute
+	left, began := 1000, time.Now().Add(-24*time.Hour).Truncate(time.Minute)
+	granted := func(minute, n int, longest time.Duration) {
+		m := gatewayqueue.Minute{Start: began.Add(time.Duration(minute) * time.Minute), Granted: n, Total: 1000, Waits: make(gatewayqueue.Waits)}
+		for i := range n {
+			m.Waits.Add(longest * time.Duration(i+1) / time.Duration(n))
+		}
+		left -= n
+		m.Remaining = left
+		day = append(day, m)
+	}
+	for minute := range 30 { // 360 shards, one after the other
+		granted(240+minute, 12, time.Duration(minute+1)*time.Minute)
+	}
+	for minute := 300; minute < 1435; minute += 47 {
+		granted(minute, 1+minute%3, time.Duration(20+minute%4000)*time.Millisecond)
+	}
+	return day, nil
+}

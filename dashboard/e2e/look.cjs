@@ -73,6 +73,16 @@ async function look(browser) {
   assert.equal(await closedByHand.count(), 1, 'what somebody wrote into Redis is shown as text');
   assert.equal(await page.locator('img').count(), 0);
 
+  // The last day.
+  assert.match(await text('history-sum'), /^\d+ granted; half waited up to .*, 99 of 100 up to \d+ min \d+ s$/);
+  assert.equal(await page.locator('#history .h-granted').count(), 1);
+  assert.equal(await page.locator('#history .h-p50').count() > 5, true, 'single restarts are dots');
+  assert.match(await page.locator('#history .h-left').getAttribute('d'), /^M[\d.]+ [\d.]+L/);
+  await page.locator('#history-more summary').click();
+  assert.match(await page.locator('#history-rows tr').first().innerText(), /\d\d:\d\d.*\t\d+\t\t\d+ of 1000\t/);
+  await check(page, 'the table of hours');
+  await shoot('history');
+
   // Those who use a keyboard or listen.
   await page.keyboard.press('Tab');
   const names = await page.evaluate(() => [...document.querySelectorAll('section')].map(s => document.getElementById(s.getAttribute('aria-labelledby')).textContent.trim()));

@@ -8,8 +8,8 @@ const vm = require('node:vm');
 
 process.env.TZ = 'UTC';
 const dir = path.join(__dirname, '..', 'page');
-vm.runInThisContext(['words.js', 'picture.js', 'detail.js'].map(name => fs.readFileSync(path.join(dir, name), 'utf8')).join('\n'));
-/* global span, whole, nth, view, podRows, spentView, bucketDetail, shardDetail */
+vm.runInThisContext(['words.js', 'picture.js', 'detail.js', 'history.js'].map(name => fs.readFileSync(path.join(dir, name), 'utf8')).join('\n'));
+/* global span, whole, nth, view, podRows, spentView, bucketDetail, shardDetail, historyView */
 
 const T = Date.UTC(2026, 10, 26, 22, 55);
 const bucket = more => ({ id: 0, ...more });
@@ -109,3 +109,20 @@ assert.deepEqual(state(22, []), [['bucket', '0'], ['state', 'waits, 2nd in line,
 assert.deepEqual(state(14, [])[1], ['state', 'granted; its window runs for 2.0 s']);
 assert.deepEqual(state(3, [])[1], ['state', 'does not wait']);
 assert.equal(shardDetail(p, 14, new Map([[1, { at: T - 1000, shard: 14, pod: 'web-1' }]]), T).line.length, 1);
+
+// The last day. Nothing was granted: nothing is drawn.
+assert.equal(historyView({ day: { granted: 0 }, spans: [], hours: [] }, 900, T, 0).sum, 'nothing was granted');
+const MIN = 60e3, HOUR = 60 * MIN;
+const past = (ago, granted, more) => ({ at: T - ago, granted, p50: 1e3, p99: 10e3, ...more });
+const day = historyView({
+  day: { granted: 62, returned: 2, p50: 1e3, p99: 125e3 },
+  spans: [past(25 * HOUR, 99, { left: 999, total: 1000 }), past(18 * HOUR, 40, { left: 950, total: 1000 }), past(18 * HOUR - 10 * MIN, 20), past(6 * HOUR, 2, { left: 900, total: 1000 })],
+  hours: [past(30 * HOUR, 99), past(18 * HOUR, 60, { left: 950, total: 1000 }), past(6 * HOUR, 0, { returned: 2 })],
+}, 890, T, 0);
+assert.equal(day.sum, '62 granted, 2 given back; half waited up to 1.0 s, 99 of 100 up to 2 min 5 s');
+assert.deepEqual(day.bars.map(b => [b.x.toFixed(3), b.h]), [['0.250', 1], ['0.257', 0.5], ['0.750', 0.05]], 'what is older than a day is not drawn');
+assert.deepEqual(day.left.map(p => [p.x.toFixed(3), p.y]), [['0.257', 0.95], ['0.757', 0.95], ['0.757', 0.9], ['1.000', 0.9], ['1.000', 0.89]], 'it stays until something is granted');
+assert.deepEqual(day.p50.map(line => line.length), [2, 1], 'no line over hours in which nobody waited');
+assert.equal(day.p99[0][0].y, 0.5, '10 s is half-way from a millisecond to a day');
+assert.deepEqual(day.ticks.map(tick => tick.x.toFixed(3)), ['0.045', '0.295', '0.545', '0.795'], 'midnight, six, noon, six');
+assert.deepEqual(day.rows.map(row => row.slice(1)), [['0', '2', 'not known', '', ''], ['60', '', '950 of 1000', '1.0 s', '10.0 s']], 'the latest hour first');

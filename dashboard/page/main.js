@@ -20,6 +20,7 @@ function listen() {
     confirmed(m);
     if (m.about) put($('about'), m.about);
     if (m.state) picture.state = m.state;
+    if (m.history) picture.history = m.history;
     for (const g of m.grants || []) grants.set(g.id, g);
     $('trouble').hidden = !m.trouble;
     put($('trouble'), m.trouble ? 'The queue cannot be read: ' + m.trouble : '');
@@ -70,6 +71,7 @@ function tick() {
   drawCards(shown);
   drawBuckets(shown);
   drawTimeline(picture.state, grants, t, picture.offset);
+  drawHistory(picture, t);
   drawTables(picture, t);
   drawShards(shardsView(picture.state.sights, t));
   drawPanel();

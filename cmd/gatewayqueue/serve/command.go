@@ -89,6 +89,11 @@ func run(ctx context.Context, c *config) (err error) {
 	}); ok {
 		board = append(board, dashboard.WithSights(seen.Sights))
 	}
+	if past, ok := s.queue.queue.(interface {
+		History(ctx context.Context) ([]gatewayqueue.Minute, error)
+	}); ok && c.History {
+		board = append(board, dashboard.WithHistory(past.History))
+	}
 	s.board = dashboard.New(s.queue, board...)
 	defer s.board.Close()
 	if s.front, err = s.routes(metrics); err != nil {
