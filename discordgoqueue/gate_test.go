@@ -5,9 +5,7 @@ package discordgoqueue_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"testing"
 	"time"
 
@@ -277,64 +275,3 @@ func (h hasty) Acquire(ctx context.Context, shardID int) (gatewayqueue.Permit, e
 type ended struct{ gatewayqueue.Permit }
 
 func (ended) Deadline() time.Time { return time.Now().Add(-time.Second) }
-
-// In a bot these functions go into session.Dialer.
-func Example() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit()) // redisqueue.New for more than one process
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = queue.Close() }()
-	gate := discordgoqueue.New(queue, 0)
-	defer gate.Close()
-
-	dialer := struct { // websocket.Dialer
-		NetDialContext, NetDialTLSContext func(ctx context.Context, network, addr string) (net.Conn, error)
-	}{gate.DialContext, gate.DialTLSContext}
-
-	_, err = dialer.NetDialContext(context.Background(), "tcp", "127.0.0.1:1")
-	fmt.Println("connected:", err == nil)
-	gate.Close() // has given slot and unit back
-	status, err := queue.Status(context.Background())
-	fmt.Println(status.Budget.Remaining, "left", err)
-	// Output:
-	// connected: false
-	// 1000 left <nil>
-}
-
-// A bot that reaches Discord through a proxy gives it to the gate, and leaves the
-// Dialer's own Proxy nil. By default it is the environment's (HTTPS_PROXY).
-func ExampleWithProxy() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = queue.Close() }()
-	proxy := &url.URL{Scheme: "http", Host: "127.0.0.1:1", User: url.UserPassword("bot", "secret")} // nobody listens
-	gate := discordgoqueue.New(queue, 0, discordgoqueue.WithProxy(http.ProxyURL(proxy)))
-	defer gate.Close()
-
-	// session.Dialer = &websocket.Dialer{NetDialContext: gate.DialContext, NetDialTLSContext: gate.DialTLSContext}
-	_, err = gate.DialTLSContext(context.Background(), "tcp", "gateway.discord.gg:443")
-	fmt.Println(err)
-	// Output: gatewayqueue: the proxy http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused
-}
-
-// How TCP connections are opened, such as from another address.
-func ExampleWithNetDial() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = queue.Close() }()
-	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
-	gate := discordgoqueue.New(queue, 0, discordgoqueue.WithNetDial(from.DialContext))
-	defer gate.Close()
-
-	_, err = gate.DialContext(context.Background(), "tcp", "127.0.0.1:1")
-	fmt.Println("connected:", err == nil)
-	// Output: connected: false
-}
