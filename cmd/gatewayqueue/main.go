@@ -6,6 +6,9 @@
 //	gatewayqueue proxy         holds every IDENTIFY, whatever library the bot has
 //	gatewayqueue wait          blocks until a shard may identify, then runs a command
 //	gatewayqueue status        looks at a running queue
+//	gatewayqueue history       shows the last 24 hours of one
+//	gatewayqueue check         tells a monitoring system how a queue fares
+//	gatewayqueue plan          says whether a fleet may be deployed now
 //	gatewayqueue demo          shows pods at work under a judge
 //	gatewayqueue fake-discord  is Discord for bots of any language, and judges them
 //	gatewayqueue version       which commit it was built from
@@ -32,7 +35,7 @@ func main() {
 		cancel(cli.Signalled{Signal: first})
 	}()
 	cmd, err := root().ExecuteContextC(ctx)
-	if err != nil {
+	if err != nil && err.Error() != "" {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", cmd.CommandPath(), cli.OneLine(err))
 	}
 	os.Exit(cli.ExitCode(err))

@@ -5,10 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/check"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/fakediscord"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/history"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/plan"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/proxy"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"
@@ -33,7 +35,7 @@ that no shard identifies before Discord lets it.`,
 	cmd.SetFlagErrorFunc(cli.FlagError)
 	cmd.Version = version.Text()
 	cmd.SetVersionTemplate("{{.Version}}\n")
-	cmd.AddCommand(demo.Command(), fakediscord.Command(), pod.Command(), history.Command(), proxy.Command(), serve.Command(), status.Command(), version.Command(), wait.Command())
+	cmd.AddCommand(check.Command(), plan.Command(), demo.Command(), fakediscord.Command(), pod.Command(), history.Command(), proxy.Command(), serve.Command(), status.Command(), version.Command(), wait.Command())
 	return cmd
 }
 

@@ -103,7 +103,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 
 func TestHelpFitsATerminal(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--help", "demo --help", "fake-discord --help", "history --help", "proxy --help", "serve --help", "status --help", "wait --help"} {
+	for _, line := range []string{"--help", "demo --help", "fake-discord --help", "history --help", "proxy --help", "serve --help", "status --help", "check --help", "plan --help", "wait --help"} {
 		got := run(t, strings.Fields(line)...)
 		assert.Zero(t, got.code)
 		assert.NotContains(t, got.out, "Available Commands:\n  pod", "the command of a demo's processes is hidden")

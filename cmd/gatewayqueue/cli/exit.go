@@ -57,9 +57,12 @@ func ExitCode(err error) int {
 	var usage *usageError
 	var signalled Signalled
 	var own *coded
+	var judged *verdict
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &judged):
+		return judged.code
 	case errors.As(err, &usage): // whatever code the command has for its failures
 		return ExitUsage
 	case errors.As(err, &own):
@@ -139,3 +142,22 @@ func WithCode(code int, err error) error {
 
 // Interrupted is what Ctrl-C makes the cause of a context.
 var Interrupted = Signalled{os.Interrupt}
+
+// verdict ends a command whose exit code is its answer.
+type verdict struct {
+	code int
+	err  error
+}
+
+func (v *verdict) Error() string {
+	if v.err == nil {
+		return ""
+	}
+	return v.err.Error()
+}
+func (v *verdict) Unwrap() error { return v.err }
+
+// Verdict has the program exit with code, also if err is of a refused command line:
+// for commands whose codes answer a question, so that 2 cannot be a usage. Where err
+// is nil everything is said already, and nothing is printed.
+func Verdict(code int, err error) error { return &verdict{code, err} }

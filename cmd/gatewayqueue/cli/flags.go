@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/gatewayqueue/gatewayqueue"
 )
 
 // rangeError says what a flag would have accepted.
@@ -142,6 +144,17 @@ func Name(flags *pflag.FlagSet, to *string, flag, kind, usage string) {
 		parse: func(s string) (string, bool) { return s, name.MatchString(s) },
 		want:  "1 to 64 letters, digits, dots, dashes or underscores",
 	}, flag, usage)
+}
+
+// Amount defines a part of a budget. *to holds its default.
+func Amount(flags *pflag.FlagSet, to *gatewayqueue.Amount, name, usage string) {
+	flags.Var(&value[gatewayqueue.Amount]{
+		to: to, kind: "N|P%", text: gatewayqueue.Amount.String, want: gatewayqueue.AmountForms,
+		parse: func(s string) (gatewayqueue.Amount, bool) {
+			a, err := gatewayqueue.ParseAmount(s)
+			return a, err == nil
+		},
+	}, name, usage)
 }
 
 // Short writes a duration without the zero units that Duration.String ends in:

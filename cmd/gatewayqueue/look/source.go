@@ -134,14 +134,22 @@ func choose(ctx context.Context, f *Flags, redis *store.Store) (string, error) {
 	case err != nil:
 		return "", err
 	case len(apps) == 0:
-		return "", fmt.Errorf("there is no queue in Redis at %s: is it the right server and database? "+
+		return "", noQueue("there is no queue in Redis at %s: is it the right server and database? "+
 			"A queue is there from the first Wait of a pod", redis)
 	case len(apps) == 1 && !f.appGiven:
 		return apps[0], nil
 	}
 	const most = 10
 	if !f.appGiven {
-		return "", fmt.Errorf("Redis at %s has %d queues: choose one with --app: %s", redis, len(apps), picture.Names(apps, most)) //nolint:staticcheck // A name.
+		return "", noQueue("Redis at %s has %d queues: choose one with --app: %s", redis, len(apps), picture.Names(apps, most))
 	}
-	return "", fmt.Errorf("application %s has no queue in Redis at %s: --app may be %s", f.App, redis, picture.Names(apps, most))
+	return "", noQueue("application %s has no queue in Redis at %s: --app may be %s", f.App, redis, picture.Names(apps, most))
 }
+
+// NoQueueError says that a Redis answers, and that it is not known which of its queues
+// is meant, or that it has none.
+type NoQueueError struct{ text string }
+
+func noQueue(format string, args ...any) error { return &NoQueueError{fmt.Sprintf(format, args...)} }
+
+func (e *NoQueueError) Error() string { return e.text }
