@@ -15,28 +15,6 @@
 //	gatewayqueue completion    makes a shell complete its commands and flags
 package main
 
-import (
-	"context"
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
+import "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 
-	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
-)
-
-func main() {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		first := <-signals
-		signal.Stop(signals) // a second one ends the program at once
-		cancel(cli.Signalled{Signal: first})
-	}()
-	cmd, err := root().ExecuteContextC(ctx)
-	if err != nil && err.Error() != "" {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", cmd.CommandPath(), cli.OneLine(err))
-	}
-	os.Exit(cli.ExitCode(err))
-}
+func main() { cli.Main(root()) }

@@ -7,9 +7,9 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/check"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
-	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/fakediscord"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/history"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/internal/demo"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/plan"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/proxy"

@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
-	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/demo"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/fakediscord"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/internal/demo"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
 	proxycommand "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/proxy"
 	servecommand "github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/serve"

@@ -31,7 +31,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"demo --dial soon":                    `gatewayqueue demo: --dial is "soon": want a time with its unit from 0s to 1m, such as 150ms`,
 		"demo --mode both":                    `gatewayqueue demo: --mode is "both": want wait or acquire`,
 		"demo --app a/b":                      `gatewayqueue demo: --app is "a/b": want 1 to 64 letters, digits, dots, dashes or underscores`,
-		"demo --plot x.gif":                   `gatewayqueue demo: --plot is "x.gif": want a file that ends in .svg or .png`,
+		"demo --plot x.png":                   `gatewayqueue demo: --plot is "x.png": want a file that ends in .svg`,
 		"demo --plot no/such/x.svg":           `gatewayqueue demo: --plot is "no/such/x.svg": want a file in a directory that exists`,
 		"demo --kill-pod=perhaps":             `gatewayqueue demo: --kill-pod is "perhaps": want true or false`,
 		"demo --kill-pod --shards 1 --pods 1": "gatewayqueue demo: --kill-pod needs 2 --shards or more: it kills half-way",
@@ -144,7 +144,7 @@ func TestARedisURLThatIsNoneIsRefusedByEveryCommand(t *testing.T) {
 
 func TestPlotThatCannotBeWrittenIsKnownBeforeTheDemo(t *testing.T) {
 	t.Parallel()
-	got := run(t, "demo", "--plot", filepath.Join(t.TempDir(), "missing", "x.png"))
+	got := run(t, "demo", "--plot", filepath.Join(t.TempDir(), "missing", "x.svg"))
 	assert.Equal(t, 2, got.code)
 	assert.Empty(t, got.out)
 }

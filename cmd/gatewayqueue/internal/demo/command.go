@@ -34,7 +34,7 @@ far. It takes about 16 s as it is. It exits with 0 if the judge has nothing to
 punish, with 1 if it has or if something fails, with 2 if a flag is refused.`,
 		Example: `  gatewayqueue demo                                   16 shards, 4 pods, an embedded Redis
   gatewayqueue demo --processes --kill-pod            pods are processes, and one is killed
-  gatewayqueue demo --shards 64 --max-concurrency 16 --pods 8 --plot timeline.png
+  gatewayqueue demo --shards 64 --max-concurrency 16 --pods 8 --plot timeline.svg
   gatewayqueue demo --mode acquire --dial 300ms       shards dial while they hold a permit
   gatewayqueue demo --mode wait --dial 300ms          why permits: the judge objects
   gatewayqueue demo --shards 20 --remaining 12        the budget does not last

@@ -62,7 +62,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	c.Define(flags, "`URL` of a real Redis, redis://[[user]:password@]host:port[/db],\nrediss://, unix:///socket, redis-sentinel://host:port/mymaster,\nredis-cluster://host:port (default: one embedded in the demo)")
 	cli.App(flags, &c.App, "application ID in Redis (default: demo-<random>)")
 	flags.BoolVar(&c.Keep, "keep", false, "with --redis, leave the demo's keys there")
-	cli.Text(flags, &c.Plot, "plot", "draw the timeline into `FILE`, .svg or .png")
+	cli.Text(flags, &c.Plot, "plot", "draw the timeline into `FILE`, which ends in .svg")
 	flags.BoolVar(&c.Plain, "plain", false, "print lines rather than a live view; so it is where the\noutput is no terminal")
 	cli.Int(flags, &c.Seed, "seed", 0, 1<<30, "for dial times and who comes first")
 	for _, name := range []string{"remaining", "margin", "dial"} {
@@ -104,8 +104,8 @@ func checkPlot(file string) error {
 	if file == "" {
 		return nil
 	}
-	if ext := strings.ToLower(filepath.Ext(file)); ext != ".svg" && ext != ".png" {
-		return cli.BadFlag("plot", fmt.Sprintf("%q", file), "a file that ends in .svg or .png")
+	if !strings.EqualFold(filepath.Ext(file), ".svg") {
+		return cli.BadFlag("plot", fmt.Sprintf("%q", file), "a file that ends in .svg")
 	}
 	if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
 		return cli.BadFlag("plot", fmt.Sprintf("%q", file), "a file in a directory that exists")
