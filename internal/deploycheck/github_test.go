@@ -160,6 +160,28 @@ func TestWorkflows_TestEveryServerAndTheOldestGo(t *testing.T) {
 	assert.Contains(t, read(t, "CONTRIBUTING.md"), "Go "+oldest[1], "the policy names the oldest Go")
 }
 
+// One file's name of sums, one list of platforms: the release's parts hand each other files.
+func TestRelease_PartsAgree(t *testing.T) {
+	type build struct {
+		Dir    string
+		Goos   []string
+		Goarch []string
+	}
+	release := part[struct {
+		Builds   []build
+		Checksum struct {
+			NameTemplate string `json:"name_template"`
+		}
+	}](t, ".goreleaser.yaml")
+	require.Len(t, release.Builds, 1)
+	assert.FileExists(t, filepath.Join("../..", release.Builds[0].Dir, "go.mod"))
+	check, stage := read(t, "scripts/check-release"), read(t, "scripts/image-stage")
+	assert.Contains(t, check, "for os in "+strings.Join(release.Builds[0].Goos, " ")+"; do")
+	assert.Contains(t, check, "for arch in "+strings.Join(release.Builds[0].Goarch, " ")+"; do")
+	assert.Contains(t, stage, "for arch in "+strings.Join(release.Builds[0].Goarch, " ")+"; do")
+	assert.Contains(t, read(t, ".github/workflows/release.yml"), "subject-checksums: dist/"+release.Checksum.NameTemplate)
+}
+
 func TestIssueForms_AskForWhatIsThere(t *testing.T) {
 	type form struct {
 		Name, Description string
