@@ -13,7 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const chartDir = "../../deploy/helm/gatewayqueue"
+const (
+	chartDir = "../../deploy/helm/gatewayqueue"
+
+	// kubeVersion is the oldest that Chart.yaml takes. Without it what Helm assumes
+	// depends on how it was built.
+	kubeVersion = "--kube-version=1.29.0"
+)
 
 // helm runs it, and returns what it wrote to standard output and standard error.
 func helm(t *testing.T, args ...string) (out, trouble string, err error) {
@@ -99,7 +105,7 @@ func subdir(t *testing.T, name string) string {
 // render is what helm template makes of a chart.
 func render(t *testing.T, release, chart string, args ...string) string {
 	t.Helper()
-	out, trouble, err := helm(t, append([]string{"template", release, chart}, args...)...)
+	out, trouble, err := helm(t, append([]string{"template", release, chart, kubeVersion}, args...)...)
 	require.NoError(t, err, trouble)
 	return out
 }
