@@ -39,6 +39,10 @@ func (h *Handler) routeOf(path string) (id string, methods []method) {
 		return "", []method{{http.MethodPost, h.postIdentify}}
 	case "/v1/sandwich":
 		return "", []method{{http.MethodPost, h.postSandwich}}
+	case "/v1/pause":
+		return "", []method{{http.MethodGet, h.getPause}, {http.MethodPost, h.postPause}}
+	case "/v1/resume":
+		return "", []method{{http.MethodPost, h.postResume}}
 	case "/v1/status":
 		return "", []method{{http.MethodGet, h.getStatus}}
 	case "/v1/history":

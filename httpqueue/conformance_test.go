@@ -26,7 +26,7 @@ func TestClientConformsOverAnInMemoryQueue(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, queuetest.Harness{
 		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
-			return serve(t, inMemory(t, limit)).dial(t)
+			return serve(t, inMemory(t, limit), httpqueue.WithBearerToken("secret")).dial(t, httpqueue.WithToken("secret"))
 		},
 		Virtual:      true,
 		Window:       gatewayqueue.IdentifyDelay,
@@ -116,7 +116,7 @@ func clientsOn(t testing.TB, n int, limit gatewayqueue.SessionStartLimit,
 		}, opts...)...)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, q.Close()) })
-		clients = append(clients, serve(t, q).dial(t, wait))
+		clients = append(clients, serve(t, q, httpqueue.WithBearerToken("secret")).dial(t, wait, httpqueue.WithToken("secret"))) // orders need it
 	}
 	return clients
 }

@@ -9,6 +9,9 @@
 //	gatewayqueue history       shows the last 24 hours of one
 //	gatewayqueue check         tells a monitoring system how a queue fares
 //	gatewayqueue plan          says whether a fleet may be deployed now
+//	gatewayqueue pause         stops the grants of a queue, for a while
+//	gatewayqueue resume        lets it grant again
+//	gatewayqueue audit         lists who has paused a queue, and why
 //	gatewayqueue demo          shows pods at work under a judge
 //	gatewayqueue fake-discord  is Discord for bots of any language, and judges them
 //	gatewayqueue version       which commit it was built from

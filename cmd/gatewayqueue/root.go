@@ -10,6 +10,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/fakediscord"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/history"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/internal/demo"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/order"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/plan"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/pod"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/proxy"
@@ -35,6 +36,7 @@ that no shard identifies before Discord lets it.`,
 	cmd.SetFlagErrorFunc(cli.FlagError)
 	cmd.Version = version.Text()
 	cmd.SetVersionTemplate("{{.Version}}\n")
+	cmd.AddCommand(order.Audit(), order.Pause(), order.Resume())
 	cmd.AddCommand(check.Command(), plan.Command(), demo.Command(), fakediscord.Command(), pod.Command(), history.Command(), proxy.Command(), serve.Command(), status.Command(), version.Command(), wait.Command())
 	return cmd
 }

@@ -79,6 +79,12 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"status --url x":                      "gatewayqueue status: --url is no address of a server: want one such as http://queue:8080",
 		"status --url http://a --app x":       "gatewayqueue status: --app needs --redis: a server has one queue",
 		"status --auth-token-file x":          "gatewayqueue status: --auth-token-file needs --url",
+		"pause":                               `gatewayqueue pause: --why is missing: want the reason, such as --why "Discord is down"`,
+		"pause --why a --for 1ms":             `gatewayqueue pause: --for is "1ms": want a time with its unit from 1s to 8784h, such as 1s`,
+		"resume":                              `gatewayqueue resume: --why is missing: want the reason, such as --why "Discord is down"`,
+		"resume --why a --url x --redis y":    "gatewayqueue resume: --url and --redis do not go together: the queue is behind one of them",
+		"audit --auth-token-file x":           "gatewayqueue audit: --auth-token-file needs --url",
+		"audit now":                           `gatewayqueue audit: argument "now" is not wanted: gatewayqueue audit takes only flags`,
 		"version now":                         `gatewayqueue version: argument "now" is not wanted: gatewayqueue version takes only flags`,
 		"status now":                          `gatewayqueue status: argument "now" is not wanted: gatewayqueue status takes only flags`,
 		"fake-discord --remaining 1001":       "gatewayqueue fake-discord: --remaining is 1001: want 0 to --total, which is 1000",
@@ -103,7 +109,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 
 func TestHelpFitsATerminal(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--help", "demo --help", "fake-discord --help", "history --help", "proxy --help", "serve --help", "status --help", "check --help", "plan --help", "wait --help"} {
+	for _, line := range []string{"--help", "demo --help", "fake-discord --help", "history --help", "proxy --help", "serve --help", "status --help", "check --help", "plan --help", "wait --help", "pause --help", "resume --help", "audit --help"} {
 		got := run(t, strings.Fields(line)...)
 		assert.Zero(t, got.code)
 		assert.NotContains(t, got.out, "Available Commands:\n  pod", "the command of a demo's processes is hidden")
@@ -115,7 +121,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 
 func TestTroubleWithRedisIsOneLineAndExits1(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"demo", "status"} {
+	for _, command := range []string{"demo", "status", "audit"} {
 		for url, want := range map[string]string{
 			"redis://127.0.0.1:1":   "nothing listens there: start redis-server",
 			"redis://x.invalid:123": "there is no such host",

@@ -186,6 +186,10 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 	free.do(true, 200, "GET", "/v1/history", "")
 	free.do(true, 204, "PUT", "/v1/limits", `{"total":10,"remaining":5,"reset_after":1000,"max_concurrency":4}`)
 	free.do(true, 200, "GET", "/v1/openapi.json", "")
+	free.do(true, 200, "GET", "/v1/pause", "")
+	for _, path := range []string{"/v1/pause", "/v1/resume"} {
+		free.do(true, 403, "POST", path, `{"why":"there is no token"}`)
+	}
 	for _, method := range []string{"GET", "PUT", "DELETE"} {
 		free.do(true, 404, method, "/v1/permits/none", "")
 	}
@@ -232,6 +236,20 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 	strict.do(true, 410, "POST", at+"/identified", "")
 
 	secret := c.on(memory(t, 1, 1), httpqueue.WithBearerToken("secret"))
+	const bearer = "Authorization: Bearer secret"
+	secret.do(true, 204, "POST", "/v1/pause", `{"who":"alice","why":"Discord is down","for_ms":1800000}`, bearer)
+	secret.do(true, 200, "GET", "/v1/pause", "", bearer)
+	secret.do(true, 200, "GET", "/v1/status", "", bearer)
+	secret.do(true, 204, "POST", "/v1/resume", `{"why":"it is up"}`, bearer)
+	secret.do(true, 401, "GET", "/v1/pause", "")
+	for _, path := range []string{"/v1/pause", "/v1/resume"} {
+		secret.do(true, 401, "POST", path, `{"why":"a guess"}`)
+		for _, body := range []string{`{}`, `{"why":"a","for_ms":1}`, `{"why":"a","for_ms":-1}`, `{"why":1}`, `{"who":"a","why":"` + strings.Repeat("x", 301) + `"}`, `{"why":"a","until":1}`} {
+			secret.do(false, 400, "POST", path, body, bearer)
+		}
+		secret.do(false, 415, "POST", path, `{"why":"a"}`, bearer, "Content-Type: text/plain")
+		secret.do(false, 413, "POST", path, `{"why":"`+strings.Repeat("x", 20000)+`"}`, bearer)
+	}
 	broken := c.on(plain{errors.New("broken")})
 	closed := c.on(plain{gatewayqueue.ErrClosed})
 	spent := c.on(plain{&gatewayqueue.ExhaustedError{ResetAfter: time.Hour}})

@@ -71,7 +71,7 @@ func LineRow(s gatewayqueue.Status) Row {
 		if atRest(s) {
 			row.Fields = append(row.Fields, Field{Text: "every bucket is open: the queue is at rest", Style: Dim, Rank: 2})
 		}
-	case s.Budget.Unknown || s.Budget.Never != "":
+	case s.Budget.Unknown || s.Budget.Never != "" || s.Pause != nil:
 		row.Fields = []Field{{Text: fmt.Sprintf("%d in line", n)}}
 	case left < n:
 		row.Fields = Short(left, n, s.Budget.Reset, s.Time)
@@ -128,6 +128,9 @@ func PodsRow(s gatewayqueue.Status, none string) Row {
 // Trouble are rows about what keeps a queue from granting, one for each: a hold,
 // shards that rest, the source of the limits.
 func Trouble(s gatewayqueue.Status) (rows []Row) {
+	if s.Pause != nil {
+		rows = append(rows, pauseRow(*s.Pause, s.Time))
+	}
 	if s.Hold > 0 {
 		rows = append(rows, Row{Label: "held", Fields: []Field{
 			{Text: "every bucket is closed for " + Seconds(s.Hold), Style: Bad},
@@ -156,6 +159,19 @@ func Trouble(s gatewayqueue.Status) (rows []Row) {
 		rows = append(rows, Row{Label: "source", Fields: fields})
 	}
 	return rows
+}
+
+// pauseRow says who has paused the grants, why, and for how long yet.
+func pauseRow(p gatewayqueue.PauseStatus, now time.Time) Row {
+	fields := []Field{{Text: strings.TrimPrefix(p.String(), "paused "), Style: Bad}}
+	if !p.Since.IsZero() {
+		fields = append(fields, Field{Text: Seconds(now.Sub(p.Since)) + " ago", Rank: 1})
+	}
+	end := Field{Text: "until somebody resumes"}
+	if !p.Until.IsZero() {
+		end.Text = "for " + Seconds(p.Until.Sub(now)) + " more"
+	}
+	return Row{Label: "paused", Fields: append(fields, end)}
 }
 
 // bare is the text of an error without the name of the package that it is of.

@@ -75,6 +75,9 @@ func TestScreen(t *testing.T) {
 			s.Buckets[3].Waiting, s.Buckets[3].Line = 16, places("00008@web-2-00000002#2")
 		},
 		"held": func(s *snapshot) { s.Hold = 29500 * time.Millisecond },
+		"paused": func(s *snapshot) {
+			s.Pause = &gatewayqueue.PauseStatus{Since: now.Add(-14 * time.Minute), Until: now.Add(16 * time.Minute), Who: "alice@ops-1", Why: "Discord has an outage, and each IDENTIFY is one of the day"}
+		},
 		"dead": func(s *snapshot) { // a Status names nobody in line in the place of a dead pod
 			s.Pods = pods(dead)
 			s.Buckets[1].Holder = "00001@web-2-00000002#7"
