@@ -47,6 +47,7 @@ type Dashboard struct {
 
 	sightsAt   time.Time // when they were asked last; the poller's alone
 	seenSights *sights   // as last heard; nil for none
+	storm      *gatewayqueue.Storm
 	historyAt  time.Time // when it was asked for last; the poller's alone
 
 	ctx    context.Context // ends with Close
@@ -59,13 +60,14 @@ type Dashboard struct {
 	watch   map[*viewer]struct{}
 	keep    int // calls of Run
 	tracker tracker
-	last    state     // of the last good look
-	board   []byte    // the same as JSON; nil before the first
-	trouble string    // why the last look failed
-	rev     int       // counts changes of board and trouble
-	seen    time.Time // of the last good look
-	past    []byte    // the history as JSON; nil before the first
-	pastRev int       // counts changes of past
+	last    state               // of the last good look
+	status  gatewayqueue.Status // the same as the queue has told it, for plans
+	board   []byte              // the same as JSON; nil before the first
+	trouble string              // why the last look failed
+	rev     int                 // counts changes of board and trouble
+	seen    time.Time           // of the last good look
+	past    []byte              // the history as JSON; nil before the first
+	pastRev int                 // counts changes of past
 }
 
 // Option changes a default of [New].
@@ -156,8 +158,12 @@ func (b *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "only to be looked at", http.StatusMethodNotAllowed)
 		return
 	}
-	if strings.HasSuffix(r.URL.Path, "/events") {
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/events"):
 		b.stream(w, r)
+		return
+	case strings.HasSuffix(r.URL.Path, "/plan"):
+		b.plan(w, r)
 		return
 	}
 	header.Set("Content-Type", "text/html; charset=utf-8")

@@ -82,6 +82,7 @@ func (b *Dashboard) look() {
 		trouble = b.explain(err)
 	} else {
 		b.seen = time.Now()
+		b.status, b.status.Storm = status, b.storm
 		b.last = b.tracker.take(status)
 		if b.last.Sights = b.seenSights; b.seenSights != nil {
 			b.last.Up = &b.seenSights.Up

@@ -104,7 +104,7 @@ func (b *Dashboard) lookAtSights(ctx context.Context) {
 		b.seenSights = nil
 		return
 	}
-	b.seenSights = nil
+	b.seenSights, b.storm = nil, &weather
 	if len(seen) > 0 || !weather.Since.IsZero() {
 		b.seenSights = sightsOf(seen, weather, time.Now())
 	}

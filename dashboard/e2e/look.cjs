@@ -52,6 +52,9 @@ async function look(browser) {
   await page.waitForSelector('.bucket.permit', { state: 'attached', ...patience });
   await heights(page);
   await panels(page, shoot);
+  await page.locator('#deploy-shards').fill('20000');
+  await page.locator('#deploy-shards').press('Enter');
+  await page.waitForFunction(() => /^no: 20000 shards are more than a whole budget/.test(document.querySelector('#deploy-text').textContent), null, patience);
   for (const width of [320, 390, 768, 1200, 1600]) {
     await page.setViewportSize({ width, height: width < 500 ? 780 : 900 });
     for (const colorScheme of ['light', 'dark']) {
@@ -72,6 +75,10 @@ async function look(browser) {
   const closedByHand = page.locator('.bucket', { hasText: '<img' });
   assert.equal(await closedByHand.count(), 1, 'what somebody wrote into Redis is shown as text');
   assert.equal(await page.locator('img').count(), 0);
+
+  await page.locator('#deploy-shards').fill('60');
+  await page.getByRole('button', { name: 'May I?' }).click();
+  await page.waitForFunction(() => /^yes: up in .*, \d+ left$/.test(document.querySelector('#deploy-text').textContent), null, patience);
 
   // The last day.
   assert.match(await text('history-sum'), /^\d+ granted; half waited up to .*, 99 of 100 up to \d+ min \d+ s$/);

@@ -8,8 +8,8 @@ const vm = require('node:vm');
 
 process.env.TZ = 'UTC';
 const dir = path.join(__dirname, '..', 'page');
-vm.runInThisContext(['words.js', 'picture.js', 'detail.js', 'history.js'].map(name => fs.readFileSync(path.join(dir, name), 'utf8')).join('\n'));
-/* global span, whole, nth, view, podRows, spentView, bucketDetail, shardDetail, historyView */
+vm.runInThisContext(['words.js', 'picture.js', 'detail.js', 'history.js', 'plan.js'].map(name => fs.readFileSync(path.join(dir, name), 'utf8')).join('\n'));
+/* global span, whole, nth, view, podRows, spentView, bucketDetail, shardDetail, historyView, planView */
 
 const T = Date.UTC(2026, 10, 26, 22, 55);
 const bucket = more => ({ id: 0, ...more });
@@ -126,3 +126,8 @@ assert.deepEqual(day.p50.map(line => line.length), [2, 1], 'no line over hours i
 assert.equal(day.p99[0][0].y, 0.5, '10 s is half-way from a millisecond to a day');
 assert.deepEqual(day.ticks.map(tick => tick.x.toFixed(3)), ['0.045', '0.295', '0.545', '0.795'], 'midnight, six, noon, six');
 assert.deepEqual(day.rows.map(row => row.slice(1)), [['0', '2', 'not known', '', ''], ['60', '', '950 of 1000', '1.0 s', '10.0 s']], 'the latest hour first');
+
+// A plan.
+assert.equal(planView({ ok: true, takes_ns: 47.25e9, left: 714 }, 0), 'yes: up in 47.3 s, 714 left');
+assert.equal(planView({ ok: false, why: 'the budget is too small: 110 of 200 shards would wait until its reset' }, 0), 'no: the budget is too small: 110 of 200 shards would wait until its reset');
+assert.match(planView({ ok: false, why: 'x', next: '2026-11-27T03:00:00Z' }, 3600e3), /^no: x\. Next: Fri.*02:00.*UTC$/, 'on the clock of whoever looks');

@@ -87,6 +87,11 @@ function say() {
 }
 
 put($('zone'), zone);
+$('deploy').addEventListener('submit', event => {
+  event.preventDefault();
+  plan($('deploy-shards').value.trim());
+});
+setInterval(replan, 5000);
 addEventListener('resize', () => tick());
 setInterval(() => { if (!still.matches || Date.now() % 1000 < 100) tick(); }, 100);
 listen();
