@@ -42,7 +42,9 @@ type modFile struct {
 	Module  struct{ Path string }
 	Use     []struct{ DiskPath string }
 	Require []struct{ Path, Version string }
-	Replace []struct{ Old, New struct{ Path, Version string } }
+	Replace []struct {
+		Old, New struct{ Path, Version string }
+	}
 }
 
 func TestModules_HaveNoReplacement(t *testing.T) {
@@ -82,10 +84,11 @@ func TestModules_ArePublishedUnlessInternal(t *testing.T) {
 }
 
 // Whatever is published from this repository has the same version.
-func TestClients_HaveTheModulesVersion(t *testing.T) {
+func TestClientsAndChart_HaveTheModulesVersion(t *testing.T) {
 	for file, version := range map[string]string{
-		"clients/js/package.json":       `"version": "(.+)"`,
-		"clients/python/pyproject.toml": `(?m)^version = "(.+)"$`,
+		"clients/js/package.json":             `"version": "(.+)"`,
+		"clients/python/pyproject.toml":       `(?m)^version = "(.+)"$`,
+		"deploy/helm/gatewayqueue/Chart.yaml": `(?m)^version: (.+)\nappVersion: .+$`,
 	} {
 		found := regexp.MustCompile(version).FindStringSubmatch(read(t, file))
 		require.NotNil(t, found, file)
