@@ -151,7 +151,9 @@ func (r repository) write(t *testing.T, file, text string) {
 func (r repository) replace(t *testing.T, file, before, after string) {
 	t.Helper()
 	text := r.read(t, file)
-	require.True(t, strings.Contains(text, before), "%s has no %q", file, before)
+	if !strings.Contains(text, before) {
+		t.Fatalf("%s has no %q", file, before)
+	}
 	r.write(t, file, strings.Replace(text, before, after, 1))
 }
 
