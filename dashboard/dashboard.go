@@ -11,7 +11,7 @@
 //	defer board.Close()
 //	http.Handle("/dashboard/", board)
 //
-// It only reads, and asks nobody for a password: put it where only operators
+// It only reads ([WithOrders] lets people give orders to a server, with its token), and asks nobody for a password: put it where only operators
 // come, or behind a handler that asks.
 package dashboard
 
@@ -45,10 +45,15 @@ type Dashboard struct {
 	sights   Sights     // nil without proxies
 	history  History    // nil without
 
-	sightsAt   time.Time // when they were asked last; the poller's alone
-	seenSights *sights   // as last heard; nil for none
+	sightsAt   time.Time                 // when they were asked last; the poller's alone
+	seenSights *sights                   // as last heard; nil for none
+	pauser     gatewayqueue.Pauser       // nil for no orders
+	api        string                    // where the page gives orders; empty for nowhere
+	ordersAt   time.Time                 // when those of the past were asked for last; this and the next two are the poller's alone
+	ordersOf   *gatewayqueue.PauseStatus // that was in force then
+	seenOrders []order                   // as last heard
+	historyAt  time.Time                 // when it was asked for last; the poller's alone
 	storm      *gatewayqueue.Storm
-	historyAt  time.Time // when it was asked for last; the poller's alone
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

@@ -71,6 +71,9 @@ func (b *Dashboard) look() {
 	status, err := b.queue.Status(ctx)
 	b.lookAtSights(ctx)
 	past := b.lookAtHistory(ctx)
+	if err == nil {
+		b.lookAtOrders(ctx, status.Pause)
+	}
 	if b.ctx.Err() != nil {
 		return
 	}
@@ -84,6 +87,7 @@ func (b *Dashboard) look() {
 		b.seen = time.Now()
 		b.status, b.status.Storm = status, b.storm
 		b.last = b.tracker.take(status)
+		b.last.Orders, b.last.API = b.seenOrders, b.api
 		if b.last.Sights = b.seenSights; b.seenSights != nil {
 			b.last.Up = &b.seenSights.Up
 		}

@@ -20,7 +20,8 @@ type state struct {
 	App      string    `json:"app"`
 	Step     int64     `json:"step"` // ms between two grants of a bucket
 	Budget   budget    `json:"budget"`
-	Hold     int64     `json:"hold,omitempty"` // every bucket is closed until
+	Hold     int64     `json:"hold,omitempty"`  // every bucket is closed until
+	Pause    *pause    `json:"pause,omitempty"` // none while grants are not paused
 	Source   source    `json:"source,omitzero"`
 	Blocked  []blocked `json:"blocked,omitempty"`
 	Buckets  []bucket  `json:"buckets"`
@@ -34,6 +35,11 @@ type state struct {
 	SpentAll   int       `json:"spent_all"`  // what they have spent together
 	Identified int       `json:"identified"` // how many have identified: granted, and no permit any more
 	Resting    []resting `json:"resting,omitempty"`
+
+	// Orders are the last ones of operators, the latest first, and API is where the page
+	// gives new ones; both are left out where there are none: see [WithOrders].
+	Orders []order `json:"orders,omitempty"`
+	API    string  `json:"api,omitempty"`
 
 	// Up is how many shards are up, by somebody who sees them: see [WithUp].
 	Up *int `json:"up,omitempty"`
@@ -118,6 +124,7 @@ func stateOf(s gatewayqueue.Status) state {
 		Source:  source{Error: s.Source.Error, After: millis(s.Source.After)},
 		Buckets: make([]bucket, 0, len(s.Buckets)),
 	}
+	out.Pause = pauseOf(s.Pause)
 	for _, b := range s.Blocked() {
 		if b.Reason != gatewayqueue.ReasonRest { // these are of single shards
 			out.Blocked = append(out.Blocked, blocked{Reason: string(b.Reason), Text: b.Text, Cure: b.Cure})

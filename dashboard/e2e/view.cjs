@@ -9,7 +9,7 @@ const vm = require('node:vm');
 process.env.TZ = 'UTC';
 const dir = path.join(__dirname, '..', 'page');
 vm.runInThisContext(['words.js', 'picture.js', 'detail.js', 'history.js', 'plan.js'].map(name => fs.readFileSync(path.join(dir, name), 'utf8')).join('\n'));
-/* global span, whole, nth, view, podRows, spentView, bucketDetail, shardDetail, historyView, planView */
+/* global span, whole, nth, view, podRows, spentView, bucketDetail, shardDetail, historyView, planView, pauseText, orderText */
 
 const T = Date.UTC(2026, 10, 26, 22, 55);
 const bucket = more => ({ id: 0, ...more });
@@ -131,3 +131,14 @@ assert.deepEqual(day.rows.map(row => row.slice(1)), [['0', '2', 'not known', '',
 assert.equal(planView({ ok: true, takes_ns: 47.25e9, left: 714 }, 0), 'yes: up in 47.3 s, 714 left');
 assert.equal(planView({ ok: false, why: 'the budget is too small: 110 of 200 shards would wait until its reset' }, 0), 'no: the budget is too small: 110 of 200 shards would wait until its reset');
 assert.match(planView({ ok: false, why: 'x', next: '2026-11-27T03:00:00Z' }, 3600e3), /^no: x\. Next: Fri.*02:00.*UTC$/, 'on the clock of whoever looks');
+
+// A pause: who, why and until when; nothing is promised meanwhile.
+const pausing = { who: 'alice', why: 'Discord is down', since: T - 60e3, until: T + 90e3 };
+assert.equal(pauseText(pausing, T, ms => ms), 'Grants are paused by alice: Discord is down. Since Thu, Nov 26, 10:54 PM UTC, for 1 min 30 s more.');
+assert.equal(pauseText({}, T, ms => ms), 'Grants are paused, until somebody resumes.');
+const stopped = { pause: pausing, waiting: 2, blocked: [{ reason: 'paused', text: 'grants are paused by alice' }] };
+assert.equal(slot(bucket(line), T, stopped), 'blocked: paused');
+assert.deepEqual(shown(bucket(line), T, stopped).notes, [], 'the banner says it');
+assert.equal(shown(bucket(line), T, stopped).fleet.eta, 'nothing is granted while the grants are paused');
+assert.match(shown(bucket(line), T, stopped).summary, /1 paused$/);
+assert.equal(orderText({ time: T, what: 'pause', for: 1800e3, who: 'alice', why: 'a' }, ms => ms), 'Thu, Nov 26, 10:55 PM UTC – pause for 30 min 0 s, alice: a');

@@ -69,6 +69,7 @@ function tick() {
   document.title = shown.title;
   attr($('main'), 'data-seen', picture.seen);
   drawCards(shown);
+  drawOrders(picture, t);
   drawBuckets(shown);
   drawTimeline(picture.state, grants, t, picture.offset);
   drawHistory(picture, t);

@@ -33,7 +33,7 @@ function view(picture, t) {
     notes: notesOf(state, t, local),
     buckets,
     summary: [many(buckets.length, 'bucket'), count('open') + ' open', count('closed') + count('held') + ' closed', count('permit') + ' dialling',
-      ...['next', 'late', 'blocked', 'unknown'].filter(count).map(kind => count(kind) + ' ' + SUMMARY[kind])].join(', '),
+      ...['next', 'late', 'blocked', 'unknown'].filter(count).map(kind => count(kind) + ' ' + (kind === 'blocked' && state.pause ? 'paused' : SUMMARY[kind]))].join(', '),
     title: (state.waiting ? state.waiting + ' waiting · ' : '') + 'gatewayqueue' + (state.app ? ' ' + state.app : ''),
   };
 }
@@ -57,7 +57,7 @@ function bucketView(b, state, t, old) {
     shown.text = 'not known';
   } else if (b.waiting && stands(state)) {
     shown.kind = 'blocked';
-    shown.text = 'no budget';
+    shown.text = state.pause ? 'paused' : 'no budget';
     shown.who = first + ' waits for it';
   } else if (b.waiting && b.idle && t - b.idle > ON_ITS_WAY) {
     shown.kind = 'late';
@@ -87,7 +87,7 @@ function fleetView(state, t, local, buckets) {
     text: p.of ? p.up + ' of ' + p.of + ' granted' : 'nobody has come yet',
     percent: p.of ? Math.floor(100 * p.up / p.of) : 0,
     waiting: (state.waiting ? state.waiting + ' waiting' : 'nobody waits') + (dialling ? ', ' + dialling + ' dialling' : ''),
-    eta: p.starved ? (state.budget.unknown ? 'nothing is granted until the budget is known' : 'the budget does not last: the rest waits for the reset')
+    eta: state.pause ? (state.waiting ? 'nothing is granted while the grants are paused' : '') : p.starved ? (state.budget.unknown ? 'nothing is granted until the budget is known' : 'the budget does not last: the rest waits for the reset')
       : state.waiting && p.eta ? 'the last in line gets its turn in about ' + whole(p.eta - t)
         : p.ended ? 'done' + (p.joined ? '' : ' in ' + span(p.ended - p.began)) + ', ' + date(local(p.ended)) : '',
     up: (state.up === undefined ? '' : many(state.up, 'shard') + ' up, ') + (state.spent_by ? state.identified + (state.up === undefined ? (state.identified === 1 ? ' shard has' : ' shards have') : '') +
@@ -114,7 +114,7 @@ function notesOf(state, t, local) {
   for (const why of state.blocked || []) {
     if (why.reason === 'hold') {
       if (state.hold > t) notes.push('Every bucket is held closed for ' + span(state.hold - t) + ': after a start, a loss of state, a change of limits, or by hand.');
-    } else {
+    } else if (why.reason !== 'paused') { // the banner says that
       notes.push('Nothing is granted: ' + why.text + (why.cure ? ' (' + why.cure + ')' : '') + '.');
     }
   }
@@ -122,6 +122,15 @@ function notesOf(state, t, local) {
   if (source && source.ask_after > t) notes.push('The source of the limits is asked again in ' + whole(source.ask_after - t) + ', ' + date(local(source.ask_after)) + '.');
   return notes;
 }
+
+// pauseText is who has paused the grants, why, and for how long yet.
+function pauseText(p, t, local) {
+  return 'Grants are paused' + (p.who ? ' by ' + p.who : '') + (p.why ? ': ' + p.why : '') + (p.since ? '. Since ' + date(local(p.since)) : '') +
+    (p.until ? ', for ' + whole(p.until - t) + ' more.' : ', until somebody resumes.');
+}
+
+// orderText is one order of the past.
+const orderText = (o, local) => date(local(o.time)) + ' – ' + o.what + (o.for ? ' for ' + whole(o.for) : '') + ', ' + o.who + ': ' + o.why;
 
 // podRows is the table of pods. One whose lease has run out since the picture was taken
 // may have renewed it.

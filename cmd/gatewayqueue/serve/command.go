@@ -89,6 +89,13 @@ func run(ctx context.Context, c *config) (err error) {
 	}); ok {
 		board = append(board, dashboard.WithSights(seen.Sights))
 	}
+	if pauser, ok := s.queue.queue.(gatewayqueue.Pauser); ok {
+		api := "" // without a token the server takes no orders
+		if c.Auth != "" {
+			api = "/v1"
+		}
+		board = append(board, dashboard.WithOrders(pauser, api))
+	}
 	if past, ok := s.queue.queue.(interface {
 		History(ctx context.Context) ([]gatewayqueue.Minute, error)
 	}); ok && c.History {
