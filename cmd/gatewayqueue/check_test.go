@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -221,4 +222,29 @@ func TestCheckAndPlan_OfAServer(t *testing.T) {
 	assert.Equal(t, 1, got.code)
 	assert.Contains(t, got.out, "WARNING - Discord refuses sessions in numbers: 12 in the last minute", "a server says so, too")
 	assert.Equal(t, 1, run(t, "plan", "--url", s.URL, "--shards", "40").code)
+}
+
+// What docs/deploying.md shows of the program is what it prints, but for the time.
+func TestDeploying_ShowsWhatTheProgramPrints(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/deploying.md")
+	require.NoError(t, err)
+	server := redistest.Start(t)
+	asked(t, server, "1234567890", 874, nil)
+	timeless := func(text string) string {
+		text = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+[A-Z]`).ReplaceAllString(text, "then")
+		return strings.ReplaceAll(text, "3 h 59 min", "4 h 0 min")
+	}
+	shown := 0
+	for _, block := range strings.Split(string(page), "```console\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		for _, example := range strings.Split(block, "$ gatewayqueue ")[1:] {
+			line, want, _ := strings.Cut(example, "\n")
+			got := run(t, strings.Fields(strings.Replace(line, "127.0.0.1:6379", server.Addr, 1))...)
+			assert.Empty(t, got.err, line)
+			assert.Equal(t, timeless(want), timeless(got.out), line)
+			shown++
+		}
+	}
+	assert.Equal(t, 3, shown)
 }

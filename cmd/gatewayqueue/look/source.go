@@ -110,7 +110,7 @@ func (f *Flags) openRedis(ctx context.Context) (Source, error) {
 			}
 			shot := Snapshot{Status: s, Replica: redis.IsReplica(ctx, client), From: redis.String()}
 			// It is kept for people: a user who may not read it sees the rest.
-			if sights, storm, err := queue.Sights(ctx); err == nil && !shot.Replica && len(sights) > 0 {
+			if sights, storm, err := queue.Sights(ctx); err == nil && !shot.Replica && (len(sights) > 0 || storm != gatewayqueue.Storm{}) {
 				shot.Sights, shot.Storm = sights, &storm
 			}
 			return shot, nil
