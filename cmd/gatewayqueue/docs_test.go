@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -78,4 +79,33 @@ func flagsAsIn(t *testing.T, table string, c *cobra.Command) {
 		}
 	})
 	assert.Empty(t, rows, "%s has no such flags", c.Name())
+}
+
+// A command line of ours that a page shows is one that the program takes: the command
+// and its flags exist.
+func TestDocs_CommandLinesAreOfTheProgram(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	commands := make(map[string]*cobra.Command)
+	for _, c := range root().Commands() {
+		commands[c.Name()] = c
+	}
+	line := regexp.MustCompile("(?m)(?:^(?:\\$ )?|`)(?:\\./)?gatewayqueue ([a-z][a-z-]*)([^`\n#|&]*)")
+	found := 0
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, shown := range line.FindAllStringSubmatch(string(text), -1) {
+			c := commands[shown[1]]
+			if !assert.NotNil(t, c, "%s: %s", page, shown[0]) {
+				continue
+			}
+			found++
+			mine, _, _ := strings.Cut(shown[2], " -- ")
+			for _, flag := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(mine, -1) {
+				assert.True(t, flag[1] == "help" || c.Flags().Lookup(flag[1]) != nil, "%s: %s", page, shown[0])
+			}
+		}
+	}
+	require.Greater(t, found, 50)
 }
