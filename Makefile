@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SCRIPTS := quick test lint bench e2e soak model
-.PHONY: help build demo redis tidy release-dry $(SCRIPTS)
+.PHONY: help build demo redis tidy api release-dry $(SCRIPTS)
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ model: ## Search the protocol's model
 
 tidy: ## go mod tidy for every module
 	scripts/tidy
+
+api: ## What has changed of the Go API since the last release
+	scripts/api
 
 release-dry: ## A whole release, published nowhere
 	scripts/check-release
