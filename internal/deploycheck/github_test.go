@@ -77,6 +77,7 @@ func part[T any](t *testing.T, file string) T {
 type workflow struct {
 	Permissions map[string]string
 	Concurrency map[string]any
+	Defaults    struct{ Run struct{ Shell string } }
 	Jobs        map[string]struct {
 		Permissions    map[string]string
 		TimeoutMinutes int `json:"timeout-minutes"`
@@ -128,6 +129,7 @@ func TestWorkflows_MayDoNoMoreThanTheyNeed(t *testing.T) {
 	for name, w := range workflows(t) {
 		assert.Equal(t, map[string]string{"contents": "read"}, w.Permissions, "%s: a job that needs more says so itself", name)
 		assert.NotEmpty(t, w.Concurrency, name)
+		assert.Equal(t, "bash", w.Defaults.Run.Shell, "%s: without it a failure on the left of a pipe passes", name)
 		for id, job := range w.Jobs {
 			assert.Positive(t, job.TimeoutMinutes, "%s: %s runs for up to six hours", name, id)
 			if name != "release.yml" {
