@@ -44,6 +44,12 @@ func NewLive(out io.Writer, look func() Screen, end func(enough bool)) *Live {
 	return &Live{tea.NewProgram(model, options...), model, out}
 }
 
+// Show sets what is shown at first, as if the user had chosen it. It is for before Run.
+func (l *Live) Show(v View) {
+	v.Mute = l.model.view.Mute
+	l.model.view = v
+}
+
 // Run draws until Stop is called, and leaves the terminal as it was.
 func (l *Live) Run() error {
 	_, err := l.program.Run()

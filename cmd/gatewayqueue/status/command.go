@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,21 @@ type config struct {
 	look.Flags
 	Watch time.Duration
 	JSON  bool
+	All   bool   // all queues of the Redis
+	Sort  string // empty for the first order of the table
+	Match string // only rows that match it
+}
+
+// sorts are the orders of the buckets.
+var sorts = []string{"bucket", "waiting", "opens"}
+
+// view is what is shown at first.
+func (c *config) view() picture.View {
+	orders := sorts
+	if c.All {
+		orders = allSorts
+	}
+	return picture.View{Sort: max(0, slices.Index(orders, c.Sort)), Filter: c.Match}
 }
 
 // snapshot is what one look has shown.
@@ -46,12 +62,15 @@ no more. A replica can be looked at, too: then it says so, in --json with
 "replica": true.
 
 With --watch on a terminal it fills the screen: ? shows the keys, q quits, and the
-last picture stays. Into a file or a pipe it writes plain lines.
+last picture stays. Into a file or a pipe it writes plain lines. --sort and
+--filter say what is shown at first, on a terminal too.
 
 Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 		Example: `  gatewayqueue status --redis redis://127.0.0.1:6379 --app 1234567890
   gatewayqueue status --url http://127.0.0.1:8080    a server's queue, in memory too
   gatewayqueue status --watch                        again every second, until q
+  gatewayqueue status --all                          every queue of the Redis, a row each
+  gatewayqueue status --sort waiting --filter web-2  where that pod waits, longest line first
   gatewayqueue status --json | jq .budget.remaining`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && cmd.Flags().Changed("watch") {
@@ -63,15 +82,39 @@ Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	c.Define(flags)
+	flags.BoolVar(&c.All, "all", false, "all queues of the Redis, a row each (a server has one)")
+	cli.Choice(flags, &c.Sort, "sort", append(slices.Clone(sorts), allSorts[0], allSorts[2]), "`ORDER`: bucket, waiting (longest line first) or opens (next\nfirst); with --all: app, waiting or left (least first)")
+	cli.Text(flags, &c.Match, "filter", "only buckets, or with --all queues, that match this `TEXT`: the\nnumber of a shard, or a part of a name or of a state")
 	cli.Every(flags, &c.Watch, "watch", 100*time.Millisecond, time.Hour, "go on looking, every second or as told: --watch=5s")
 	flags.BoolVar(&c.JSON, "json", false, "print the snapshot as JSON; with --watch, one a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := c.Settle(flags); err != nil {
 			return err
 		}
+		if err := c.together(flags.Changed("app")); err != nil {
+			return err
+		}
+		if c.All {
+			return runAll(cmd.Context(), c, cmd.OutOrStdout())
+		}
 		return run(cmd.Context(), c, cmd.OutOrStdout())
 	}
 	return cmd
+}
+
+// together refuses what does not go together.
+func (c *config) together(app bool) error {
+	switch {
+	case c.All && c.URL != "":
+		return cli.Usage("--all needs --redis: a server has one queue")
+	case c.All && app:
+		return cli.Usage("--all and --app do not go together")
+	case c.JSON && (c.Sort != "" || c.Match != ""):
+		return cli.Usage("--sort and --filter do not go with --json: it has everything")
+	case c.All && c.Sort != "" && !slices.Contains(allSorts, c.Sort), !c.All && c.Sort != "" && !slices.Contains(sorts, c.Sort):
+		return cli.Usage("--sort is %q: want bucket, waiting or opens, and with --all app, waiting or left", c.Sort)
+	}
+	return nil
 }
 
 func run(ctx context.Context, c config, out io.Writer) (err error) {
@@ -84,14 +127,21 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 		s, err := from.Look(ctx)
 		return snapshot(s), err
 	}
-	switch {
-	case c.JSON:
+	if c.JSON {
 		return printJSON(ctx, out, c.Watch, look)
-	case c.Watch > 0 && picture.IsTerminal(out):
-		return watch(ctx, out, c, look)
-	default:
-		return printPicture(ctx, out, c.Watch, look)
 	}
+	var last seen
+	take := func(ctx context.Context) error {
+		s, err := look(ctx)
+		if ctx.Err() == nil {
+			last.take(s, err)
+		}
+		return err
+	}
+	if c.Watch > 0 && picture.IsTerminal(out) {
+		return watch(ctx, out, c, take, last.screen)
+	}
+	return printScreens(ctx, out, c, take, func() picture.Screen { return last.status.screen() })
 }
 
 // repeat calls show once, or at intervals until ctx ends.
@@ -122,21 +172,20 @@ func printJSON(ctx context.Context, out io.Writer, every time.Duration, look loo
 	})
 }
 
-// printPicture prints one picture, or one after the other, each as long as it is.
-func printPicture(ctx context.Context, out io.Writer, every time.Duration, look looker) error {
+// printScreens prints one picture, or one after the other, each as long as it is.
+func printScreens(ctx context.Context, out io.Writer, c config, take func(context.Context) error, screen func() picture.Screen) error {
 	again := false
-	return repeat(ctx, every, func() error {
-		s, err := look(ctx)
-		if err != nil {
+	return repeat(ctx, c.Watch, func() error {
+		if err := take(ctx); err != nil {
 			return err
 		}
 		width, _ := picture.Size(out)
-		lines, _ := picture.Draw(s.screen(), picture.View{}, width, 0)
+		lines, _ := picture.Draw(screen(), c.view(), width, 0)
 		if again {
 			lines = append([]string{""}, lines...)
 		}
 		again = true
-		_, err = picture.Fprintln(out, strings.Join(lines, "\n"))
+		_, err := picture.Fprintln(out, strings.Join(lines, "\n"))
 		return err
 	})
 }

@@ -53,30 +53,25 @@ var errEnough = errors.New("the user has seen enough")
 
 // watch shows a live picture until ctx ends or the user has seen enough. The last
 // one stays.
-func watch(parent context.Context, out io.Writer, c config, look looker) error {
+func watch(parent context.Context, out io.Writer, c config, take func(context.Context) error, screen func() picture.Screen) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	first, err := look(ctx) // an error that is there from the start ends the command
-	if err != nil {
+	if err := take(ctx); err != nil { // one that is there from the start ends the command
 		return err
 	}
-	var last seen
-	last.take(first, nil)
-	live := picture.NewLive(out, last.screen, func(enough bool) {
+	live := picture.NewLive(out, screen, func(enough bool) {
 		if enough {
 			cancel(errEnough)
 		} else {
 			cancel(cli.Interrupted)
 		}
 	})
+	live.Show(c.view())
 	looked := make(chan struct{})
 	go func() {
 		defer close(looked)
 		_ = repeat(ctx, c.Watch, func() error { // It ends with ctx.
-			s, err := look(ctx)
-			if ctx.Err() == nil {
-				last.take(s, err)
-			}
+			_ = take(ctx) // The screen says what is wrong.
 			return nil
 		})
 		live.Stop()
@@ -86,7 +81,7 @@ func watch(parent context.Context, out io.Writer, c config, look looker) error {
 	}
 	cancel(errEnough) // whatever has ended it
 	<-looked
-	if err := live.Leave(last.screen(), live.View(), 0); err != nil {
+	if err := live.Leave(screen(), live.View(), 0); err != nil {
 		return err
 	}
 	if cause := context.Cause(ctx); !errors.Is(cause, errEnough) {

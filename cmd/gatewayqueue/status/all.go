@@ -1,0 +1,180 @@
+// All queues of a Redis, a row each.
+
+package status
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+)
+
+// queues is what the last look at all of them has shown.
+type queues struct {
+	mu   sync.Mutex
+	from string
+	all  []look.Queue
+	more int // that are not shown
+	at   time.Time
+	err  error // why there is nothing newer
+}
+
+func runAll(ctx context.Context, c config, out io.Writer) (err error) {
+	redis, err := c.OpenAll(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, redis.Close()) }()
+	q := &queues{from: redis.From()}
+	take := func(ctx context.Context) error {
+		all, err := redis.Look(ctx)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.err = err; err == nil {
+			q.all, q.more, q.at = all, redis.More, time.Now()
+		}
+		return err
+	}
+	switch {
+	case c.JSON:
+		return repeat(ctx, c.Watch, func() error {
+			if err := take(ctx); err != nil {
+				return err
+			}
+			return printAll(out, q.all, c.Watch == 0)
+		})
+	case c.Watch > 0 && picture.IsTerminal(out):
+		return watch(ctx, out, c, take, q.screen)
+	}
+	return printScreens(ctx, out, c, take, q.screen)
+}
+
+// printAll prints a JSON object of all queues by application.
+func printAll(out io.Writer, all []look.Queue, indent bool) error {
+	apps := make(map[string]any, len(all))
+	for _, one := range all {
+		if apps[one.App] = one.Snapshot; one.Err != nil {
+			apps[one.App] = map[string]string{"error": cli.OneLine(one.Err)}
+		}
+	}
+	to := json.NewEncoder(out)
+	if indent {
+		to.SetIndent("", "  ")
+	}
+	return to.Encode(apps)
+}
+
+// allSorts are the orders of the table.
+var allSorts = []string{"app", "waiting", "left"}
+
+func (q *queues) screen() picture.Screen {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := slices.Clone(q.all)
+	screen := picture.Screen{
+		Title: []picture.Field{
+			{Text: fmt.Sprintf("%d queues", len(all)+q.more), Style: picture.Bold},
+			{Text: "at " + q.at.Local().Format(time.TimeOnly), Style: picture.Dim, Rank: 2}, {Text: q.from, Style: picture.Dim, Rank: 3},
+		},
+		About: []picture.Entry{
+			{Word: "left", Text: "of the daily budget"},
+			{Word: "oldest", Text: "for how long the first in line has waited"},
+			{Word: "state", Text: "what keeps the queue from granting, if anything does; status --app shows one queue whole"},
+		},
+		Table: &picture.Table{
+			Len: len(all), Thing: "queue",
+			Match: func(i int, text string) bool {
+				return strings.Contains(strings.ToLower(all[i].App+" "+stateOf(all[i])), strings.ToLower(text))
+			},
+			Columns: []picture.Column{
+				{Name: "app", Least: 10, Cell: func(i, _ int) string { return all[i].App }},
+				{Name: "left", Right: true, Cell: func(i, _ int) string { return leftOf(all[i]) }},
+				{Name: "buckets", Right: true, Rank: 3, Cell: func(i, _ int) string { return strconv.Itoa(len(all[i].Buckets)) }},
+				{Name: "pods", Right: true, Rank: 4, Cell: func(i, _ int) string { return strconv.Itoa(alive(all[i].Status)) }},
+				{Name: "waiting", Right: true, Cell: func(i, _ int) string { return strconv.Itoa(all[i].Waiting()) }},
+				{Name: "oldest", Right: true, Rank: 2, Cell: func(i, _ int) string { return oldest(all[i].Status) }},
+				{Name: "state", Rank: 1, Least: 8, Cell: func(i, _ int) string { return stateOf(all[i]) }},
+			},
+			Sorts: []picture.Sort{
+				{Name: allSorts[0], Compare: cmp.Compare[int]},
+				{Name: allSorts[1], Compare: func(x, y int) int { return cmp.Compare(all[y].Waiting(), all[x].Waiting()) }},
+				{Name: allSorts[2], Compare: func(x, y int) int { return cmp.Compare(all[x].Budget.Remaining, all[y].Budget.Remaining) }},
+			},
+		},
+	}
+	if q.more > 0 {
+		screen.Rows = append(screen.Rows, picture.Row{Label: "more", Fields: []picture.Field{{Text: fmt.Sprintf("%d are not shown", q.more)}}})
+	}
+	if q.err != nil {
+		screen.Rows = append(screen.Rows, picture.Row{Label: "trouble", Fields: []picture.Field{{Text: cli.OneLine(q.err), Style: picture.Bad}}})
+	}
+	return screen
+}
+
+func leftOf(q look.Queue) string {
+	if q.Budget.Unknown || q.Err != nil {
+		return "-"
+	}
+	return fmt.Sprintf("%d of %d", q.Budget.Remaining, q.Budget.Total)
+}
+
+func alive(s gatewayqueue.Status) (n int) {
+	for _, p := range s.Pods {
+		if p.Lease.After(s.Time) {
+			n++
+		}
+	}
+	return n
+}
+
+// oldest is for how long the first in any line has waited.
+func oldest(s gatewayqueue.Status) string {
+	var since time.Time
+	for _, b := range s.Buckets {
+		if len(b.Line) > 0 && (since.IsZero() || b.Line[0].Arrival.Before(since)) {
+			since = b.Line[0].Arrival
+		}
+	}
+	if since.IsZero() {
+		return "-"
+	}
+	return picture.Seconds(s.Time.Sub(since))
+}
+
+// stateOf is what keeps a queue from granting, in few words.
+func stateOf(q look.Queue) string {
+	if q.Err != nil {
+		return "cannot be read: " + cli.OneLine(q.Err)
+	}
+	var words []string
+	if q.Storm != nil {
+		words = append(words, "storm")
+	}
+	for _, b := range q.Blocked() {
+		switch b.Reason {
+		case gatewayqueue.ReasonPaused:
+			words = append(words, q.Pause.String())
+		case gatewayqueue.ReasonHold:
+			words = append(words, "held for "+picture.Seconds(b.Wait))
+		case gatewayqueue.ReasonRest: // of single shards
+		default:
+			words = append(words, "no grants: "+string(b.Reason))
+		}
+	}
+	if n := len(q.Resting); n > 0 {
+		words = append(words, fmt.Sprintf("%d resting", n))
+	}
+	return strings.Join(words, ", ")
+}
