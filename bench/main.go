@@ -17,6 +17,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/bench/contest"
 	"github.com/gatewayqueue/gatewayqueue/bench/proxy"
 	"github.com/gatewayqueue/gatewayqueue/bench/report"
+	"github.com/gatewayqueue/gatewayqueue/bench/sizing"
 	"github.com/gatewayqueue/gatewayqueue/bench/suite"
 	"github.com/gatewayqueue/gatewayqueue/bench/workload"
 )
@@ -102,13 +103,15 @@ func run(args []string) error {
 		return one(s, spec, *only)
 	case "simulation":
 		return simulated(s)
+	case "sizing":
+		return sized(s, *out)
 	default:
-		return fmt.Errorf("no %q here: core, all, quick, one, proxy or simulation", what)
+		return fmt.Errorf("no %q here: core, all, quick, one, proxy, simulation or sizing", what)
 	}
 }
 
 func usage(flags *flag.FlagSet) {
-	fmt.Fprint(os.Stderr, `bench [core | all | quick | one | proxy | simulation] [flags]
+	fmt.Fprint(os.Stderr, `bench [core | all | quick | one | proxy | simulation | sizing] [flags]
 
   core        the table of what the core promises, with pass or fail
   all         everything; writes docs/benchmarks.md and its pictures
@@ -116,6 +119,7 @@ func usage(flags *flag.FlagSet) {
   one         one workload, given by flags
   proxy       the proxy beside a relay and a proxy that decodes; with -out its section of benchmarks.md
   simulation  large fleets in virtual time
+  sizing      what fleets take of Redis; with -out its section of sizing.md
 
 `)
 	flags.PrintDefaults()
@@ -220,6 +224,24 @@ func simulated(s *suite.Suite) error {
 	fmt.Print(suite.Markdown(sections, 2))
 	fmt.Printf("%s; %s; load average %s\n", report.Machine(), strings.Join(report.Versions(), ", "), report.Load())
 	return nil
+}
+
+// sized prints the section about what fleets take of Redis, or puts it into its page.
+func sized(s *suite.Suite, out string) error {
+	section, err := s.Sizing(sizing.Fleets)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		fmt.Print(suite.Markdown([]suite.Section{section}, 2))
+		return nil
+	}
+	file := filepath.Join(out, "sizing.md")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(suite.Replace(string(text), section)), 0o644)
 }
 
 func one(s *suite.Suite, spec workload.Spec, only string) error {
