@@ -14,7 +14,7 @@ var files embed.FS
 
 // scripts are the files of the page's script, in order: each uses only what those
 // before it have. They are one script, in strict mode.
-var scripts = []string{"words.js", "picture.js", "detail.js", "dom.js", "cards.js", "buckets.js", "timeline.js", "history.js", "tables.js", "shards.js", "plan.js", "panel.js", "orders.js", "main.js"}
+var scripts = []string{"words.js", "picture.js", "detail.js", "dom.js", "cards.js", "buckets.js", "timeline.js", "history.js", "tables.js", "shards.js", "plan.js", "panel.js", "orders.js", "apps.js", "main.js"}
 
 // page is the document and the policy that lets nothing run in it but its own
 // script: the browser compares hashes.

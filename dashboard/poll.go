@@ -73,6 +73,7 @@ func (b *Dashboard) look() {
 	past := b.lookAtHistory(ctx)
 	if err == nil {
 		b.lookAtOrders(ctx, status.Pause)
+		b.lookAtApps(ctx)
 	}
 	if b.ctx.Err() != nil {
 		return
@@ -87,6 +88,7 @@ func (b *Dashboard) look() {
 		b.seen = time.Now()
 		b.status, b.status.Storm = status, b.storm
 		b.last = b.tracker.take(status)
+		b.last.Apps = b.seenApps
 		b.last.Orders, b.last.API = b.seenOrders, b.api
 		if b.last.Sights = b.seenSights; b.seenSights != nil {
 			b.last.Up = &b.seenSights.Up

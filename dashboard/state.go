@@ -36,6 +36,9 @@ type state struct {
 	Identified int       `json:"identified"` // how many have identified: granted, and no permit any more
 	Resting    []resting `json:"resting,omitempty"`
 
+	// Apps are the queues of the same Redis: see [WithApplications].
+	Apps []Application `json:"apps,omitempty"`
+
 	// Orders are the last ones of operators, the latest first, and API is where the page
 	// gives new ones; both are left out where there are none: see [WithOrders].
 	Orders []order `json:"orders,omitempty"`

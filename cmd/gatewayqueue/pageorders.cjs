@@ -52,6 +52,8 @@ async function look(browser) {
   assert.equal(await page.locator('#order').evaluate(d => d.open), false);
   await page.waitForFunction(() => document.querySelector('#orders li'), null, patience);
   assert.match(await text('orders'), /pause for 30 min 0 s, alice at 127\.0\.0\.1: <b>Discord<\/b> is down$/);
+  await page.waitForFunction(() => document.querySelectorAll('#apps tr').length === 2, null, patience);
+  assert.match(await text('apps'), /another[\s\S]*paused by .*: to be listed/);
   for (const width of [320, 390, 768, 1200]) {
     await page.setViewportSize({ width, height: 900 });
     for (const colorScheme of ['light', 'dark']) {
@@ -72,6 +74,10 @@ async function look(browser) {
   await banner(false);
   await page.waitForFunction(() => document.querySelectorAll('#orders li').length === 2, null, patience);
   assert.deepEqual(complaints.filter(c => !/401/.test(c)), []);
+  await page.locator('#apps a', { hasText: 'another' }).click(); // the page of another queue shows it, and takes no orders
+  await page.waitForFunction(() => document.querySelector('#app').textContent === 'another', null, patience);
+  await banner(true);
+  assert.equal(await page.locator('#resume-open').isVisible(), false);
   assert.deepEqual(await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]), [0, 0, ''], 'the token is kept nowhere');
 }
 

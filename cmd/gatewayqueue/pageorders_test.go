@@ -21,7 +21,8 @@ func TestPage_PausesAndResumesWithTheToken(t *testing.T) {
 	node, chromium := citest.Browser(t)
 	const token = "0123456789abcdef"
 	redis := "redis://" + redistest.Start(t).Addr
-	s := serve(t, []string{"GATEWAYQUEUE_AUTH_TOKEN=" + token}, "--redis", redis, "--fresh-start")
+	s := serve(t, []string{"GATEWAYQUEUE_AUTH_TOKEN=" + token}, "--redis", redis, "--fresh-start", "--applications")
+	require.Zero(t, run(t, "pause", "--why", "to be listed", "--app", "another", "--redis", redis).code)
 	screenshots := os.Getenv("SCREENSHOTS") // a directory, for those who want to look, too
 	if screenshots == "" {
 		screenshots = t.TempDir()

@@ -38,6 +38,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"demo --keep":                         "gatewayqueue demo: --keep needs --redis: the embedded Redis ends with the demo",
 		"demo now":                            `gatewayqueue demo: argument "now" is not wanted: gatewayqueue demo takes only flags`,
 		"serve --port 99999":                  `gatewayqueue serve: --port is "99999": want a whole number from 0 to 65535`,
+		"serve --applications":                "gatewayqueue serve: --applications needs --redis",
 		"serve --replicas 1":                  "gatewayqueue serve: --replicas needs --redis",
 		"serve --breaker 5":                   "gatewayqueue serve: --breaker needs --redis",
 		"serve --pod a/b":                     `gatewayqueue serve: --pod is "a/b": want 1 to 64 letters, digits, dots, dashes or underscores`,

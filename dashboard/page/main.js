@@ -70,6 +70,7 @@ function tick() {
   attr($('main'), 'data-seen', picture.seen);
   drawCards(shown);
   drawOrders(picture, t);
+  drawApps(picture.state);
   drawBuckets(shown);
   drawTimeline(picture.state, grants, t, picture.offset);
   drawHistory(picture, t);

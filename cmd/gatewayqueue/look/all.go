@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,6 +38,7 @@ type All struct {
 	client redis.UniversalClient
 	queues map[string]*redisqueue.RedisQueue
 
+	mu      sync.Mutex // held while it looks
 	apps    []string
 	scanned time.Time
 
@@ -49,7 +51,7 @@ func (f *Flags) OpenAll(ctx context.Context) (*All, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &All{redis: opened, client: opened.Impatient(), queues: make(map[string]*redisqueue.RedisQueue)}
+	a := NewAll(opened)
 	if err := a.scan(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -57,6 +59,11 @@ func (f *Flags) OpenAll(ctx context.Context) (*All, error) {
 		return nil, errors.Join(fmt.Errorf("there is no queue in Redis at %s: is it the right server and database?", opened), a.Close())
 	}
 	return a, nil
+}
+
+// NewAll is OpenAll of a Redis that need not answer yet. It closes opened with itself.
+func NewAll(opened *store.Store) *All {
+	return &All{redis: opened, client: opened.Impatient(), queues: make(map[string]*redisqueue.RedisQueue)}
 }
 
 // From is what is asked, without secrets.
@@ -81,9 +88,21 @@ func (a *All) scan(ctx context.Context) error {
 	return nil
 }
 
+// Queue is that of an application that the last look has shown; nil for any other.
+func (a *All) Queue(app string) *redisqueue.RedisQueue {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !slices.Contains(a.apps, app) {
+		return nil
+	}
+	return a.queues[app]
+}
+
 // Look takes a snapshot of each queue, one after the other: they are not of one
 // moment.
 func (a *All) Look(ctx context.Context) ([]Queue, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if time.Since(a.scanned) >= scanEvery {
 		if err := a.scan(ctx); err != nil {
 			return nil, err

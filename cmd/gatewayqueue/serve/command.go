@@ -67,6 +67,7 @@ type service struct {
 	queue  *backend
 	ready  *server.Readiness
 	board  *dashboard.Dashboard
+	apps   *apps // nil for only its own queue
 	http   *http.Server
 	front  *httpqueue.Handler
 }
@@ -100,6 +101,13 @@ func run(ctx context.Context, c *config) (err error) {
 		History(ctx context.Context) ([]gatewayqueue.Minute, error)
 	}); ok && c.History {
 		board = append(board, dashboard.WithHistory(past.History))
+	}
+	if c.Applications {
+		if s.apps, err = newApps(c.Redis, dashboard.WithStep(c.window+c.Margin), dashboard.WithAbout(s.about())); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.apps.Close()) }()
+		board = append(board, dashboard.WithApplications(s.apps.list))
 	}
 	s.board = dashboard.New(s.queue, board...)
 	defer s.board.Close()
@@ -173,5 +181,8 @@ func (s *service) stop(why error) {
 		s.log.Warn("not every slot could be given back in time: they open by themselves", "error", err)
 	}
 	_ = s.board.Close() // It never fails.
+	if s.apps != nil {
+		s.apps.closeBoards()
+	}
 	server.Shut(ctx, s.http, s.log)
 }

@@ -31,6 +31,7 @@ type config struct {
 	Refresh, Margin                  time.Duration
 	MaxWaiters                       int
 	NoLegacy, Lenient, FreshStart    bool
+	Applications                     bool
 	AllowHosts                       []string
 	discord                          string // base address, for tests
 	window                           time.Duration
@@ -66,6 +67,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Duration(flags, &c.Margin, "margin", gatewayqueue.IdentifiedMargin, time.Minute, "added to the 5 s after a grant on the legacy\nroute, for what may pass until IDENTIFY; 1s for clients in\nscripting languages on busy machines, 1500ms for\nthose that dial then; permits of /v1 need none")
 	c.DefineQueue(flags, ". For clients that name no shard, which all\ncount as shard 0")
 	cli.Int(flags, &c.MaxWaiters, "max-waiters", 1, 1_000_000, "requests that may wait at a time")
+	flags.BoolVar(&c.Applications, "applications", false, "with --redis: the page lists all queues of that\nRedis, and shows each; the user needs +scan")
 	flags.BoolVar(&c.NoLegacy, "no-legacy", false, "serve /v1 only, not gateway-queue's route")
 	flags.BoolVar(&c.Lenient, "lenient", false, "take anything on gateway-queue's route for a\nclient, as the original does: any method and path,\nand shard 0 where none is named. Each probe and\ncrawler then costs an identify")
 	cli.Hosts(flags, &c.AllowHosts, "allow-host", "names by which clients may call a server on\na loopback address without a token, as behind a\nproxy; localhost always may")
@@ -115,7 +117,7 @@ func (c *config) settle(flags *pflag.FlagSet) (err error) {
 		return cli.Usage("--discord-api is no base address: want one such as http://127.0.0.1:8080") // it may hold a password
 	}
 	if c.Redis == "" {
-		return c.NeedRedis(flags)
+		return c.NeedRedis(flags, "applications")
 	}
 	return nil
 }

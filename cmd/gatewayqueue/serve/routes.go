@@ -37,7 +37,11 @@ func (s *service) routes(metrics *promqueue.Collector) (*httpqueue.Handler, erro
 	registry.MustRegister(metrics, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	guard := func(h http.Handler) http.Handler { return server.Guarded(s.config.Auth, h) }
 	board := guard(s.board)
-	options := []httpqueue.Option{
+	var options []httpqueue.Option
+	if s.apps != nil { // before /dashboard/
+		options = append(options, httpqueue.WithRoute(appPath, guard(s.apps)))
+	}
+	options = append(options,
 		httpqueue.WithLogger(s.log),
 		httpqueue.WithMaxWaiters(s.config.MaxWaiters),
 		httpqueue.WithGrantMargin(s.config.grantMargin()),
@@ -47,7 +51,7 @@ func (s *service) routes(metrics *promqueue.Collector) (*httpqueue.Handler, erro
 		httpqueue.WithRoute("/dashboard", board),
 		httpqueue.WithRoute("/dashboard/", board),
 		httpqueue.WithPage("/dashboard"),
-	}
+	)
 	if s.config.Auth != "" {
 		options = append(options, httpqueue.WithBearerToken(s.config.Auth))
 	}

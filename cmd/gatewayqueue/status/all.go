@@ -96,7 +96,7 @@ func (q *queues) screen() picture.Screen {
 		Table: &picture.Table{
 			Len: len(all), Thing: "queue",
 			Match: func(i int, text string) bool {
-				return strings.Contains(strings.ToLower(all[i].App+" "+stateOf(all[i])), strings.ToLower(text))
+				return strings.Contains(strings.ToLower(all[i].App+" "+all[i].State()), strings.ToLower(text))
 			},
 			Columns: []picture.Column{
 				{Name: "app", Least: 10, Cell: func(i, _ int) string { return all[i].App }},
@@ -104,8 +104,8 @@ func (q *queues) screen() picture.Screen {
 				{Name: "buckets", Right: true, Rank: 3, Cell: func(i, _ int) string { return strconv.Itoa(len(all[i].Buckets)) }},
 				{Name: "pods", Right: true, Rank: 4, Cell: func(i, _ int) string { return strconv.Itoa(alive(all[i].Status)) }},
 				{Name: "waiting", Right: true, Cell: func(i, _ int) string { return strconv.Itoa(all[i].Waiting()) }},
-				{Name: "oldest", Right: true, Rank: 2, Cell: func(i, _ int) string { return oldest(all[i].Status) }},
-				{Name: "state", Rank: 1, Least: 8, Cell: func(i, _ int) string { return stateOf(all[i]) }},
+				{Name: "oldest", Right: true, Rank: 2, Cell: func(i, _ int) string { return oldest(all[i]) }},
+				{Name: "state", Rank: 1, Least: 8, Cell: func(i, _ int) string { return all[i].State() }},
 			},
 			Sorts: []picture.Sort{
 				{Name: allSorts[0], Compare: cmp.Compare[int]},
@@ -139,42 +139,9 @@ func alive(s gatewayqueue.Status) (n int) {
 	return n
 }
 
-// oldest is for how long the first in any line has waited.
-func oldest(s gatewayqueue.Status) string {
-	var since time.Time
-	for _, b := range s.Buckets {
-		if len(b.Line) > 0 && (since.IsZero() || b.Line[0].Arrival.Before(since)) {
-			since = b.Line[0].Arrival
-		}
+func oldest(q look.Queue) string {
+	if d := q.Oldest(); d > 0 {
+		return picture.Seconds(d)
 	}
-	if since.IsZero() {
-		return "-"
-	}
-	return picture.Seconds(s.Time.Sub(since))
-}
-
-// stateOf is what keeps a queue from granting, in few words.
-func stateOf(q look.Queue) string {
-	if q.Err != nil {
-		return "cannot be read: " + cli.OneLine(q.Err)
-	}
-	var words []string
-	if q.Storm != nil {
-		words = append(words, "storm")
-	}
-	for _, b := range q.Blocked() {
-		switch b.Reason {
-		case gatewayqueue.ReasonPaused:
-			words = append(words, q.Pause.String())
-		case gatewayqueue.ReasonHold:
-			words = append(words, "held for "+picture.Seconds(b.Wait))
-		case gatewayqueue.ReasonRest: // of single shards
-		default:
-			words = append(words, "no grants: "+string(b.Reason))
-		}
-	}
-	if n := len(q.Resting); n > 0 {
-		words = append(words, fmt.Sprintf("%d resting", n))
-	}
-	return strings.Join(words, ", ")
+	return "-"
 }
