@@ -15,7 +15,7 @@ COPY gatewaytest/zstdstream/go.mod gatewaytest/zstdstream/go.sum gatewaytest/zst
 COPY cmd/gatewayqueue/go.mod cmd/gatewayqueue/go.sum cmd/gatewayqueue/
 # A workspace of these alone: the others would have their dependencies fetched, too.
 ENV GOWORK=/src/image.work CGO_ENABLED=0
-RUN sed '/^\t\.\/\(bench\|examples\|internal\/.*\)$/d' go.work > image.work && cp go.work.sum image.work.sum && go mod download
+RUN sed '/^\t\.\/\(bench\|examples\|otelqueue\|internal\/.*\)$/d' go.work > image.work && cp go.work.sum image.work.sum && go mod download
 COPY . /src
 RUN GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags='-s -w' -o /out/$TARGETOS/$TARGETARCH/gatewayqueue ./cmd/gatewayqueue
 RUN mkdir -p /out/data

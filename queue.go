@@ -23,6 +23,7 @@
 //	on disgo, or discordgo          disgoqueue, discordgoqueue: around either
 //	a client of a queue server      httpqueue; it serves one, too
 //	metrics for Prometheus          promqueue, a module of its own
+//	traces, by OpenTelemetry        otelqueue, a module of its own
 //	a fake Discord for tests        gatewaytest
 //	a queue of your own, tested     queuetest
 //

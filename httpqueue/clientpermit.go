@@ -122,7 +122,7 @@ func (p *clientPermit) use(ctx context.Context) (used, told bool) {
 	said := elapsed.Now()
 	answer := make(chan error, 1)
 	p.settle(func() {
-		answer <- p.tell(http.MethodPost, p.path()+"/identified", identifiedRequest{Within: (usedWithin + margin).Milliseconds()})
+		answer <- p.tell(ctx, http.MethodPost, p.path()+"/identified", identifiedRequest{Within: (usedWithin + margin).Milliseconds()})
 	})
 	select {
 	case err := <-answer:
@@ -151,10 +151,11 @@ func (p *clientPermit) confirm(ctx context.Context) bool {
 }
 
 // keep renews the permit until it was reported, has ended, or the client is
-// closed.
-func (p *clientPermit) keep() {
-	ctx, cancel := context.WithDeadline(p.client.ctx, p.granted.Add(gatewayqueue.PermitBound))
+// closed, with the values of ctx.
+func (p *clientPermit) keep(ctx context.Context) {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), p.granted.Add(gatewayqueue.PermitBound))
 	defer cancel()
+	defer context.AfterFunc(p.client.ctx, cancel)()
 	for failures := 0; ; {
 		wait := max(time.Until(p.Deadline())/2, leastRenewal)
 		select {
@@ -213,7 +214,7 @@ func (p *clientPermit) Abandon(ctx context.Context) error {
 func (p *clientPermit) report(ctx context.Context, method, path string) error {
 	told := make(chan error, 1)
 	if !p.settle(func() {
-		err := p.tell(method, path, nil)
+		err := p.tell(ctx, method, path, nil)
 		if errors.Is(err, gatewayqueue.ErrPermitExpired) { // reported before, or lapsed
 			err = nil
 		}
@@ -244,9 +245,10 @@ func (p *clientPermit) settle(tell func()) bool {
 	return true
 }
 
-// tell reports until the server knows, or it cannot matter any more.
-func (p *clientPermit) tell(method, path string, body any) error {
-	ctx, cancel := context.WithTimeout(context.Background(), reportTimeout)
+// tell reports until the server knows, or it cannot matter any more, whether ctx
+// ends or not: of it there are the values, such as a trace's.
+func (p *clientPermit) tell(ctx context.Context, method, path string, body any) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
 	for n := 1; ; n++ {
 		err := p.client.twice(ctx, reportPatience, func(ctx context.Context) error {

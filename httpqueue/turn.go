@@ -217,9 +217,9 @@ func (t *turn) poll(ctx context.Context) (answer, error) {
 	select {
 	case o = <-done:
 	case <-ctx.Done():
-		o = t.leave(done, cancel)
+		o = t.leave(ctx, done, cancel)
 	case <-t.client.ctx.Done():
-		o = t.leave(done, cancel)
+		o = t.leave(ctx, done, cancel)
 	}
 	return o.answer, o.err
 }
@@ -227,8 +227,8 @@ func (t *turn) poll(ctx context.Context) (answer, error) {
 // leave tells the server that the caller leaves the line, and waits for the
 // answer to the poll. If there is none in time, the connection is closed, which
 // the server takes for the same.
-func (t *turn) leave(done <-chan outcome, cancel context.CancelFunc) outcome {
-	ctx, stop := context.WithTimeout(context.Background(), leaveTimeout)
+func (t *turn) leave(ctx context.Context, done <-chan outcome, cancel context.CancelFunc) outcome {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer stop()
 	told := make(chan struct{})
 	go func() {
@@ -259,7 +259,7 @@ func (t *turn) accept(ctx context.Context, answer answer, sent elapsed.Moment) (
 	good := time.Duration(answer.GoodFor) * time.Millisecond
 	p := &clientPermit{client: c, id: answer.ID, granted: time.Now(), sent: sent, deadline: sent.Time().Add(good), ended: make(chan struct{})}
 	if ctx.Err() != nil || c.ctx.Err() != nil { // it left, but had been granted
-		c.run(func() { _ = p.Abandon(context.Background()) }) // else it lapses
+		c.run(func() { _ = p.Abandon(context.WithoutCancel(ctx)) }) // else it lapses
 		if c.ctx.Err() != nil {
 			return nil, gatewayqueue.ErrClosed
 		}
@@ -268,6 +268,6 @@ func (t *turn) accept(ctx context.Context, answer answer, sent elapsed.Moment) (
 	if sent.Since() >= good/2 && !p.confirm(ctx) {
 		return nil, nil // the same key has paid, if it has lapsed; if it has not, it is had again
 	}
-	c.run(p.keep)
+	c.run(func() { p.keep(ctx) })
 	return p, nil
 }
