@@ -60,8 +60,8 @@ type (
 // process, and the HTTP requests about it have theirs.
 //
 // The queue stays the caller's, who closes it. The result may be used from any
-// number of goroutines. A wait takes some microseconds more, and a permit that is
-// sampled a timer.
+// number of goroutines. A sampled wait takes tens of microseconds more, and its
+// permit a timer.
 func New(queue gatewayqueue.PermitQueue, opts ...Option) gatewayqueue.PermitQueue {
 	t := newTracing(opts)
 	waits := plain{t, queue}
