@@ -72,7 +72,7 @@ func TestIdentify_AfterASuspensionInTheDial(t *testing.T) {
 func TestIdentify_TakesNoCommandMore(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, _ *redis.Client) {
 		hook, client := new(away), virtualClient(t, server)
-		client.AddHook(hook)
+		client.AddHook(perCommand{hook})
 		q := open(t, client, fresh(1)...)
 		require.NoError(t, gatewayqueue.Identify(t.Context(), q, 0, nothing, nothing)) // the server knows the scripts
 		var before int
@@ -115,9 +115,9 @@ func TestIdentify_AWindowApart(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 				requests, replies, reports := new(slow), new(slowReplies), &count{hash: identifiedHash}
 				far := virtualClient(t, server)
-				far.AddHook(requests)
-				far.AddHook(replies)
-				far.AddHook(reports)
+				far.AddHook(perCommand{requests})
+				far.AddHook(perCommand{replies})
+				far.AddHook(perCommand{reports})
 				margin := redisqueue.WithPermitMargin(row.margin)
 				q, other := open(t, far, fresh(1, margin)...), open(t, client, fresh(1, margin)...)
 				var left moments
@@ -185,7 +185,7 @@ func TestIdentify_WithoutAnAnswerNothingIsSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 				hook, lossy := &count{hash: identifiedHash}, virtualClient(t, server)
-				lossy.AddHook(hook)
+				lossy.AddHook(perCommand{hook})
 				q, other := open(t, lossy, fresh(1)...), open(t, client, fresh(1)...)
 				prepare(hook)
 				start := time.Now()
@@ -213,7 +213,7 @@ func TestIdentify_WithoutAnAnswerNothingIsSent(t *testing.T) {
 func TestIdentify_WhileRedisIsAway(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		hook, cut := new(away), virtualClient(t, server)
-		cut.AddHook(hook)
+		cut.AddHook(perCommand{hook})
 		q, other := open(t, cut, fresh(1)...), open(t, client, fresh(1)...)
 		var left moments
 		require.NoError(t, gatewayqueue.Identify(t.Context(), q, 0, func(context.Context) error {
@@ -281,7 +281,7 @@ func TestAnnounce_IsSettledOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 				hook, held := &count{hash: identifiedHash}, virtualClient(t, server)
-				held.AddHook(hook)
+				held.AddHook(perCommand{hook})
 				var mu sync.Mutex
 				var ends []gatewayqueue.EventKind
 				q := open(t, held, fresh(1, redisqueue.WithObserver(func(e gatewayqueue.Event) {

@@ -130,7 +130,7 @@ func TestTwoPodsWithDifferentMaxConcurrency(t *testing.T) {
 func TestAContextThatHasEndedAsksNobody(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		hook := new(away)
-		client.AddHook(hook)
+		client.AddHook(perCommand{hook})
 		q := open(t, client, fresh(1)...)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errors.New("shutting down"))
@@ -178,7 +178,7 @@ func TestCloseEndsEveryWait(t *testing.T) {
 func TestCloseBeforeAnythingAsksNobody(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		hook := new(away)
-		client.AddHook(hook)
+		client.AddHook(perCommand{hook})
 		require.NoError(t, open(t, client).Close())
 		require.Zero(t, hook.calls())
 	})
@@ -213,7 +213,7 @@ func TestANegativeShardIsRefused(t *testing.T) {
 func TestARedisThatIsAwayIsNoError(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		hook, log := new(away), newLogbook()
-		client.AddHook(hook)
+		client.AddHook(perCommand{hook})
 		refused := errors.New("dial tcp 127.0.0.1:6379: connect: connection refused")
 		hook.set(refused)
 		q := open(t, client, fresh(1, log.option())...)

@@ -66,8 +66,8 @@ func TestAResetThatBringsNoUnitIsNotAskedAboutWithoutPause(t *testing.T) {
 				hook := new(away)
 				var far slowReplies // without it there would be no end of them in virtual time
 				far.by.Store(int64(50 * time.Millisecond))
-				client.AddHook(hook)
-				client.AddHook(&far)
+				client.AddHook(perCommand{hook})
+				client.AddHook(perCommand{&far})
 				queue, other := open(t, client, opts...), open(t, client, opts...)
 				require.NoError(t, queue.Update(t.Context(), limit))
 				if tc.change != nil {

@@ -106,7 +106,7 @@ func TestBlocked_EveryReasonIsSaidEverywhere(t *testing.T) {
 			before: func(_ *testing.T, _ *redisqueue.RedisQueue, client *redis.Client, _ *miniredis.Miniredis) {
 				hook := new(away)
 				hook.set(errNoRoute)
-				client.AddHook(hook)
+				client.AddHook(perCommand{hook})
 			},
 			log: "Redis does not answer as it should", why: "no such host", status: "no such host",
 		},

@@ -27,7 +27,7 @@ var errKilled = errors.New("this pod is dead")
 // cutOff makes a pod whose calls can be made to fail, as if it had died.
 func cutOff(t *testing.T, server *miniredis.Miniredis, opts ...redisqueue.Option) (*redisqueue.RedisQueue, *away) {
 	hook, client := new(away), virtualClient(t, server)
-	client.AddHook(hook)
+	client.AddHook(perCommand{hook})
 	return open(t, client, opts...), hook
 }
 
@@ -209,7 +209,7 @@ func TestOneUnitForEachGrantThoughRepliesAreLostOrLate(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 				f := startFleet(t, 3, gatewayqueue.SessionStartLimit{Total: 60, Remaining: 60, MaxConcurrency: 2}, gatewayqueue.IdentifyDelay, func() *redis.Client {
 					client := virtualClient(t, server)
-					client.AddHook(&unruly{lose: c.lose, latency: c.latency})
+					client.AddHook(perCommand{&unruly{lose: c.lose, latency: c.latency}})
 					return client
 				})
 				for range 180 { // the last units may need many tries where every reply is late
@@ -240,7 +240,7 @@ func TestUnitsOfThoseWhoLeftInTheInstantOfTheirGrantComeBack(t *testing.T) {
 		var pods []*redisqueue.RedisQueue
 		for range 2 {
 			client := virtualClient(t, server)
-			client.AddHook(&unruly{latency: 0.01})
+			client.AddHook(perCommand{&unruly{latency: 0.01}})
 			pods = append(pods, open(t, client, fresh(2)...))
 		}
 		var grants atomic.Int64

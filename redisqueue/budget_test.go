@@ -153,7 +153,7 @@ func TestOutages_AUnitIsPaidOnceHoweverLongTheyLast(t *testing.T) {
 			t.Run(fmt.Sprint(c.call, outage), func(t *testing.T) {
 				within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 					d, cut := new(deaf), virtualClient(t, server)
-					cut.AddHook(d)
+					cut.AddHook(perCommand{d})
 					opts := []redisqueue.Option{redisqueue.WithLimit(limit), redisqueue.WithFreshStart(), redisqueue.WithReserve(0)}
 					q, other := open(t, cut, opts...), open(t, client, opts...)
 					require.NoError(t, other.Wait(t.Context(), 0))

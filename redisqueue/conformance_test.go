@@ -99,12 +99,19 @@ func virtualRedis(t testing.TB) *miniredis.Miniredis {
 func virtualClient(t testing.TB, server *miniredis.Miniredis) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{
-		Addr:   "127.0.0.1:6379", // an IP: a name would be looked up outside the bubble
-		Dialer: func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
+		Addr: "127.0.0.1:6379", // an IP: a name would be looked up outside the bubble
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			conn, err := server.Dial()
+			if err != nil {
+				return nil, err
+			}
+			return newBuffered(conn), nil
+		},
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled,
 		},
 		DisableIdentity: true,
+		PoolSize:        2048, // one that is used up keeps timers, which must not pass from bubble to bubble
 	})
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	return client

@@ -3,44 +3,30 @@ package redisqueue
 import (
 	"context"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue/internal/wire"
 )
 
 // What the tests reach inside for.
 var (
-	FormatTicket = formatTicket
-	ParseTicket  = parseTicket
-	Explain      = func(err error) error { return explain(err, keysOf("app")) }
-	Returned     = func(err error) bool { return classify(err) == returned }
+	FormatTicket = wire.FormatTicket
+	ParseTicket  = wire.ParseTicket
+	Explain      = func(err error) error { return wire.Explain(err, wire.KeysOf("app")) }
+	Returned     = func(err error) bool { return wire.ClassOf(err) == wire.Returned }
 )
-
-// answering is a client whose every script answers the same.
-type answering struct {
-	redis.Scripter
-	answer any
-}
-
-func (a answering) EvalSha(ctx context.Context, _ string, _ []string, _ ...any) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
-	cmd.SetVal(a.answer)
-	return cmd
-}
 
 // Decode takes a reply as that of each script, and returns what each makes of
 // it.
 func Decode(answer any) []error {
-	c := defaults()
-	s := newStore(answering{answer: answer}, &c)
-	ctx := context.Background()
-	_, claim := s.claim(ctx, claimCall{})
-	_, identified := s.identified(ctx, &permit{})
-	_, renew := s.renew(ctx, []renewal{{permit: &permit{}}})
-	_, beat := s.beat(ctx, view{}, 0, make([]beatLine, 3))
-	_, sync := s.sync(ctx, false, view{}, 0, 2, nil, false)
-	_, status := s.status(ctx, 2)
-	return []error{claim, identified, renew, s.abandon(ctx, 0, "", "00001@a#1"), beat, sync, status}
+	keys := wire.KeysOf("app")
+	_, claim := wire.Claim{}.Decode(keys, answer)
+	_, identified := wire.Identified{}.Decode(keys, answer)
+	_, renew := wire.Renew{Permits: make([]wire.Renewal, 1)}.Decode(keys, answer)
+	_, beat := wire.Beat{Lines: make([]wire.BeatLine, 3)}.Decode(keys, answer)
+	_, sync := wire.Sync{Buckets: 2}.Decode(keys, answer)
+	_, status := wire.Status{Buckets: 2}.Decode(keys, answer)
+	_, abandon := wire.Abandon{Tickets: []string{"00001@a#1"}}.Decode(keys, answer)
+	return []error{claim, identified, renew, abandon, beat, sync, status}
 }
 
 // Refreshed takes over what Discord has answered, asked just now.
@@ -49,7 +35,7 @@ func Refreshed(ctx context.Context, q *RedisQueue, limit gatewayqueue.SessionSta
 	if err != nil {
 		return err
 	}
-	return q.update(ctx, &report{limit, status.Time.UnixMilli()})
+	return q.update(ctx, wire.Report{SessionStartLimit: limit, Asked: status.Time.UnixMilli()})
 }
 
 // Observe has a queue hear an event.

@@ -172,7 +172,7 @@ func TestARest_IsNotLeftByAGrantThatIsGivenBack(t *testing.T) {
 					require.NoError(t, err)
 					require.NoError(t, permit.Abandon(ctx))
 				} else {
-					client.AddHook(onGrant{func() { leave(other, cancel) }})
+					client.AddHook(perCommand{onGrant{func() { leave(other, cancel) }}})
 					require.Error(t, other.Wait(ctx, 7))
 				}
 				time.Sleep(time.Second)

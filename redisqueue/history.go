@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
-	"github.com/gatewayqueue/gatewayqueue/lua"
+	"github.com/gatewayqueue/gatewayqueue/internal/ctxerr"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue/internal/wire"
 )
 
 const (
@@ -49,19 +49,17 @@ func WithHistory() Option { return func(c *config) { c.history = true } }
 // minutes in their order, the one that goes on left out. It reads only, blocks for one
 // call, and does not try again.
 func (q *RedisQueue) History(ctx context.Context) ([]gatewayqueue.Minute, error) {
-	if q.ctx.Err() != nil {
+	if q.shell.facts().Closed {
 		return nil, gatewayqueue.ErrClosed
 	}
-	minutes, err := q.store.history(ctx)
-	if err != nil && classify(err) == returned {
-		err = explain(err, q.store.keys)
-	}
-	return minutes, err
+	minutes, err := call(ctx, q, wire.History{})
+	return minutes, q.explained(err)
 }
 
 // record has the queue's events counted.
 func (q *RedisQueue) record() {
 	r, next := &recorder{queue: q}, q.config.observe
+	q.config.observed = true
 	q.config.observe = func(e gatewayqueue.Event) {
 		r.observe(e)
 		next(e)
@@ -115,11 +113,8 @@ func (r *recorder) observe(e gatewayqueue.Event) {
 	if !starts {
 		return
 	}
-	q := r.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.closed { // else it is too late to be told
-		q.run(r.run)
+	if s := r.queue.shell; s.ctx.Err() == nil { // else it is too late to be told
+		s.work.Go(r.run)
 	}
 }
 
@@ -157,12 +152,12 @@ func (r *recorder) end() {
 
 // run tells each minute soon after it has ended, until there is nothing more to tell.
 func (r *recorder) run() {
-	q := r.queue
+	q := r.queue.shell
 	for {
 		r.mu.Lock()
 		_, ends := r.minuteOf(time.Now())
 		r.mu.Unlock()
-		if !q.pause(ends+rand.N(historySpread), nil) {
+		if ctxerr.Sleep(q.ctx, ends+rand.N(historySpread)) != nil {
 			r.last()
 			return
 		}
@@ -179,7 +174,7 @@ func (r *recorder) run() {
 
 // last tells what there is when the queue closes, unless Redis is away.
 func (r *recorder) last() {
-	if r.queue.health.last() != nil {
+	if r.queue.shell.facts().Last != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), historyAtClose)
@@ -200,7 +195,11 @@ func (r *recorder) tell(ctx context.Context, all bool) {
 	if len(over) == 0 {
 		return
 	}
-	clock, err := r.queue.store.record(ctx, over)
+	request := wire.Record{Pod: r.queue.config.Name, Keep: historyKept, Replay: historyReplay}
+	for _, t := range over {
+		request.Tallies = append(request.Tallies, wire.Tally{Number: t.number, Ago: now.Sub(t.first), Counts: t.String()})
+	}
+	clock, err := call(ctx, r.queue, request)
 	heard := time.Now()
 	r.mu.Lock()
 	fails := err != nil && !r.failed
@@ -211,10 +210,8 @@ func (r *recorder) tell(ctx context.Context, all bool) {
 	}
 	r.mu.Unlock()
 	if fails {
-		if classify(err) == returned {
-			err = explain(err, r.queue.store.keys)
-		}
-		r.queue.config.log.Warn("could not record the history: it is tried again for some minutes, and nothing else suffers", "error", err)
+		r.queue.config.log.Warn("could not record the history: it is tried again for some minutes, and nothing else suffers",
+			"error", r.queue.explained(err))
 	}
 }
 
@@ -231,69 +228,4 @@ func (c minuteCounts) String() string {
 		fmt.Fprintf(&b, " %d=%d", class, c.waits[class])
 	}
 	return b.String()
-}
-
-// record adds tallies to the history. It returns Redis's clock (ms).
-func (s *store) record(ctx context.Context, tallies []*tally) (clock int64, err error) {
-	keys := s.keys.of(recordScript.Keys, 0, "")
-	keys[slices.Index(recordScript.Keys, "recorded")] += ":" + s.config.pod
-	var each []any
-	for _, t := range tallies {
-		each = append(each, t.number, time.Since(t.first).Milliseconds(), t.String())
-	}
-	r := s.run(ctx, recordScript, keys, recordScript.Order(lua.Values{"keep": historyKept, "replay": historyReplay}, each...)...)
-	clock = r.at("now").int64()
-	return clock, r.done()
-}
-
-func (s *store) history(ctx context.Context) ([]gatewayqueue.Minute, error) {
-	r := s.run(ctx, historyScript, s.keys.of(historyScript.Keys, 0, ""), historyScript.Order(lua.Values{})...)
-	now := r.at("now").int64() / time.Minute.Milliseconds()
-	var minutes []gatewayqueue.Minute
-	for _, text := range r.at("minutes").list().pairs() {
-		minute, m, ok := parseMinute(text)
-		if ok && minute < now && minute >= now-gatewayqueue.HistoryMinutes { // else of the day before, or of another version
-			minutes = append(minutes, m)
-		}
-	}
-	slices.SortFunc(minutes, func(a, b gatewayqueue.Minute) int { return a.Start.Compare(b.Start) })
-	return minutes, r.done()
-}
-
-// parseMinute reads what record.lua writes: <minute> <left>/<total> name=count ..., with
-// - for a budget that is not known.
-func parseMinute(text string) (minute int64, m gatewayqueue.Minute, ok bool) {
-	words := strings.Fields(text)
-	if len(words) < 2 {
-		return 0, m, false
-	}
-	minute, err := strconv.ParseInt(words[0], 10, 64)
-	if err != nil {
-		return 0, m, false
-	}
-	m = gatewayqueue.Minute{Start: time.UnixMilli(minute * time.Minute.Milliseconds()), Waits: make(gatewayqueue.Waits)}
-	left, total, found := strings.Cut(words[1], "/")
-	var bad1, bad2 error
-	m.Remaining, bad1 = strconv.Atoi(left)
-	m.Total, bad2 = strconv.Atoi(total)
-	if !found || bad1 != nil || bad2 != nil {
-		m.Remaining, m.Total, m.Unknown = 0, 0, true
-	}
-	for _, word := range words[2:] {
-		name, count, _ := strings.Cut(word, "=")
-		n, err := strconv.Atoi(count)
-		if err != nil {
-			return 0, m, false
-		}
-		switch class, err := strconv.Atoi(name); {
-		case name == "granted":
-			m.Granted = n
-		case name == "returned":
-			m.Returned = n
-		case err == nil:
-			m.Waits[class] = n
-		}
-	}
-	m.P50, m.P99 = m.Waits.Quantile(0.5), m.Waits.Quantile(0.99)
-	return minute, m, true
 }

@@ -95,7 +95,7 @@ func TestHistory_IsOneCallAMinuteForAPodThatGrants(t *testing.T) {
 		server := virtualRedis(t)
 		var calls records
 		client := virtualClient(t, server)
-		client.AddHook(&calls)
+		client.AddHook(perCommand{&calls})
 		for _, options := range [][]redisqueue.Option{{redisqueue.WithHistory()}, nil} {
 			q := open(t, client, append(options, redisqueue.WithFreshStart(), redisqueue.WithLimit(full(1)))...)
 			calls.n.Store(0)
@@ -184,7 +184,7 @@ func TestHistory_OfAnOutageCountsEachGrantOnce(t *testing.T) {
 		server := virtualRedis(t)
 		var link away
 		client := virtualClient(t, server)
-		client.AddHook(&link)
+		client.AddHook(perCommand{&link})
 		q := open(t, client, redisqueue.WithLimit(full(1)), redisqueue.WithFreshStart(), redisqueue.WithHistory())
 		require.NoError(t, q.Wait(t.Context(), 0))
 		link.set(errors.New("connection refused"))

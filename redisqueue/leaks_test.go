@@ -77,7 +77,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 				hook := new(away)
-				client.AddHook(hook)
+				client.AddHook(perCommand{hook})
 				opts := fresh(2)
 				if name == "WhileTheSourceHangs" {
 					opts = append(opts, redisqueue.WithLimitSource(func(ctx context.Context) (gatewayqueue.SessionStartLimit, error) {
@@ -100,7 +100,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 func TestAnIdlePodSendsNothing(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		hook := new(away)
-		client.AddHook(hook)
+		client.AddHook(perCommand{hook})
 		q := open(t, client, fresh(4)...)
 		for shard := range 8 {
 			require.NoError(t, q.Wait(t.Context(), shard))
@@ -136,7 +136,7 @@ func TestWaitersCostNoCommands(t *testing.T) {
 	cost := func(waiters int) (calls int) {
 		within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 			hook := new(away)
-			client.AddHook(hook)
+			client.AddHook(perCommand{hook})
 			q := open(t, client, fresh(1)...)
 			for shard := range waiters {
 				_ = ask(t.Context(), q, shard)

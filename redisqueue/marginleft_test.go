@@ -38,7 +38,7 @@ func TestWithMarginLeft_WaitLeavesAsMuchOfIt(t *testing.T) {
 				var replies slowReplies
 				replies.by.Store(int64(late))
 				slow := virtualClient(t, server)
-				slow.AddHook(&replies)
+				slow.AddHook(perCommand{&replies})
 				q := open(t, slow, fresh(1, redisqueue.WithMargin(left+250*time.Millisecond), redisqueue.WithMarginLeft(left))...)
 				require.NoError(t, q.Wait(t.Context(), 0))
 				status, err := open(t, client).Status(t.Context())

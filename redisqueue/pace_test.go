@@ -31,8 +31,8 @@ func TestWait_AWindowApartHoweverSlowRepliesAre(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 				replies, claims := new(slowReplies), &count{hash: redis.NewScript(lua.Claim.Source).Hash()}
 				far := virtualClient(t, server)
-				far.AddHook(claims)
-				far.AddHook(replies)
+				far.AddHook(perCommand{claims})
+				far.AddHook(perCommand{replies})
 				q, other := open(t, far, fresh(1, redisqueue.WithMargin(row.margin))...), open(t, client, fresh(1, redisqueue.WithMargin(row.margin))...)
 				require.NoError(t, other.Wait(t.Context(), 9))
 				last := time.Now()

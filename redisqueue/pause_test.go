@@ -19,7 +19,7 @@ func TestPause_IsNotPolled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, calls := virtualRedis(t), new(away)
 		client := virtualClient(t, server)
-		client.AddHook(calls)
+		client.AddHook(perCommand{calls})
 		q := open(t, client, redisqueue.WithLimit(full(16)), redisqueue.WithFreshStart())
 		require.NoError(t, q.Wait(t.Context(), 0)) // the server knows the claim script from now on
 		require.NoError(t, q.Pause(t.Context(), outage))

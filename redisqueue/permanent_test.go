@@ -80,7 +80,7 @@ func TestAPermanentError_IsReturnedToAllWhoSleep(t *testing.T) {
 			t.Run(where+"/"+permanent.Error()[:6], func(t *testing.T) {
 				within(t, func(t *testing.T, server *miniredis.Miniredis, _ *redis.Client) {
 					client, hook := virtualClient(t, server), new(away)
-					client.AddHook(hook)
+					client.AddHook(perCommand{hook})
 					q := open(t, client, row.opts...)
 					waiting := row.wait(t, q)
 					time.Sleep(2 * time.Second)

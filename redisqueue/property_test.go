@@ -162,7 +162,7 @@ func schedule(t *testing.T, rt *rapid.T) {
 	m := &model{T: rt, outer: t, judge: gatewaytest.NewJudge(limit, gatewayqueue.IdentifyDelay), mc: mc, plain: true, counted: !resets, server: server}
 	for i := range rapid.IntRange(1, 3).Draw(rt, "pods") {
 		hook, client := new(away), virtualClient(t, server)
-		client.AddHook(hook)
+		client.AddHook(perCommand{hook})
 		m.hooks = append(m.hooks, hook)
 		q, err := redisqueue.New(client, redisqueue.WithLimitSource(m.ask), redisqueue.WithFreshStart(), redisqueue.WithReserve(0),
 			redisqueue.WithPod(fmt.Sprintf("pod-%d", i)))

@@ -51,7 +51,7 @@ func (s *slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func TestARenewalThatComesTooLateRevivesNoPermit(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		hook, late := new(slow), virtualClient(t, server)
-		late.AddHook(hook)
+		late.AddHook(perCommand{hook})
 		q := open(t, late, append(fresh(1), redisqueue.WithWindow(time.Second))...)
 		permit, err := q.Acquire(t.Context(), 0)
 		require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestPermitsOfAPodThatLives_StayGood(t *testing.T) {
 			t.Run(fmt.Sprint(permits, " permits, ", roundTrip), func(t *testing.T) {
 				within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 					hook, far := new(slow), virtualClient(t, server)
-					far.AddHook(hook)
+					far.AddHook(perCommand{hook})
 					limit := gatewayqueue.SessionStartLimit{Total: 100_000, Remaining: 100_000, MaxConcurrency: permits}
 					var expired atomic.Int64
 					q := open(t, far, redisqueue.WithFreshStart(), redisqueue.WithLimit(limit), redisqueue.WithObserver(func(e gatewayqueue.Event) {

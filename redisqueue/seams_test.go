@@ -84,7 +84,7 @@ func TestOutages_APeriodBeginsWithTheGrantThatIsUsed(t *testing.T) {
 	limit := gatewayqueue.SessionStartLimit{Total: total, Remaining: total, MaxConcurrency: 1}
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		d, cut := new(deaf), virtualClient(t, server)
-		cut.AddHook(d)
+		cut.AddHook(perCommand{d})
 		opts := []redisqueue.Option{redisqueue.WithLimit(limit), redisqueue.WithReserve(0), redisqueue.WithBreaker(0)}
 		q := open(t, cut, opts...)
 		p, err := q.Acquire(t.Context(), 0)
@@ -137,7 +137,7 @@ func TestWait_NoMarginIsTooShortForASlowReply(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 				far := virtualClient(t, server)
-				far.AddHook(&lag{back: c.reply})
+				far.AddHook(perCommand{&lag{back: c.reply}})
 				opts := fresh(1, redisqueue.WithMargin(c.margin), redisqueue.WithMarginLeft(c.left))
 				q, near := open(t, far, opts...), open(t, client, opts...)
 				var last time.Time
@@ -166,7 +166,7 @@ func TestLeaving_WhileAPlaceIsBeingTaken(t *testing.T) {
 		require.NoError(t, first.Wait(t.Context(), 1))
 		far := virtualClient(t, server)
 		sum := sha1.Sum([]byte(lua.Beat.Source))
-		far.AddHook(&lag{there: 100 * time.Millisecond, only: hex.EncodeToString(sum[:])})
+		far.AddHook(perCommand{&lag{there: 100 * time.Millisecond, only: hex.EncodeToString(sum[:])}})
 		q := open(t, far, fresh(2)...)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
@@ -242,7 +242,7 @@ func TestOutages_ARefreshMakesNobodyPayTwice(t *testing.T) {
 		}
 		opts := []redisqueue.Option{redisqueue.WithLimitSource(source), redisqueue.WithFreshStart(), redisqueue.WithRefresh(time.Minute), redisqueue.WithBreaker(0)}
 		lost, cut := new(deaf), virtualClient(t, server)
-		cut.AddHook(lost)
+		cut.AddHook(perCommand{lost})
 		q, other := open(t, cut, opts...), open(t, client, opts...)
 		require.NoError(t, q.Wait(t.Context(), 0))
 		identified.Add(1)

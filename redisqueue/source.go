@@ -106,9 +106,13 @@ type SourceBackoff struct {
 // whether to tell people: the first time, when it fails in another way, and
 // then hourly.
 func (b *SourceBackoff) Failed(err error) (wait time.Duration, tell bool) {
+	return b.failedAt(time.Now(), err)
+}
+
+func (b *SourceBackoff) failedAt(now time.Time, err error) (wait time.Duration, tell bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	kind, now := failureOf(err), time.Now()
+	kind := failureOf(err)
 	if kind != b.kind {
 		b.kind, b.failures, b.told = kind, 0, time.Time{}
 	}
@@ -134,11 +138,35 @@ func (b *SourceBackoff) Answered() bool {
 }
 
 // Wait is for how long the source is not to be asked; 0 if it may be.
-func (b *SourceBackoff) Wait() time.Duration {
+func (b *SourceBackoff) Wait() time.Duration { return b.waitAt(time.Now()) }
+
+func (b *SourceBackoff) waitAt(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return max(0, time.Until(b.until))
+	return max(0, b.until.Sub(now))
 }
 
-// mayAsk says that there is a source, and that it may be asked.
-func (c *config) mayAsk() bool { return c.source != nil && c.pace.Wait() == 0 }
+// paced is how a pod treats its limit source.
+type paced struct{ *SourceBackoff }
+
+// Failed notes a failure.
+func (p paced) Failed(now time.Time, err error) (wait time.Duration, tell bool) {
+	return p.failedAt(now, err)
+}
+
+// Wait is for how long the source is not to be asked.
+func (p paced) Wait(now time.Time) time.Duration { return p.waitAt(now) }
+
+// ForAll says that every pod would be answered the same.
+func (paced) ForAll(err error) bool { return failureOf(err).all }
+
+// Cure says what to do about a failure.
+func (paced) Cure(err error) string {
+	switch {
+	case errors.Is(err, ErrUnauthorized):
+		return "give DiscordLimits the bot's token, as the developer portal shows it"
+	case errors.Is(err, ErrRateLimited):
+		return "it is asked again by itself: restarting does not help"
+	}
+	return "can this machine reach the limit source? WithLimit does without one"
+}

@@ -261,7 +261,7 @@ func TestHowAPermitStandsIsOneKey(t *testing.T) {
 				})
 				_, err = looked.Held(t.Context()) // the server learns the script
 				require.NoError(t, err)
-				client.AddHook(sent)
+				client.AddHook(perCommand{sent})
 				held, err := looked.Held(t.Context())
 				require.NoError(t, err)
 				assert.Equal(t, c.held, held > 0, "%v", held)

@@ -39,12 +39,17 @@ func Now() Moment {
 	return Moment{at: time.Now(), suspended: suspendedFor(), simulated: simulated()}
 }
 
-// Since returns how much time has passed since m: the most that any of the
-// clocks says, and never less than [time.Since].
-func (m Moment) Since() time.Duration {
-	now := Now()
-	return now.at.Sub(m.at) + m.ahead(now)
+// At is the moment that one clock tells alone, for tests that have their own.
+func At(t time.Time) Moment { return Moment{at: t} }
+
+// Until returns how much time has passed between m and a later moment: the most
+// that any of the clocks says, and never less than the monotonic one does.
+func (m Moment) Until(later Moment) time.Duration {
+	return later.at.Sub(m.at) + m.ahead(later)
 }
+
+// Since returns how much time has passed since m, as Until does.
+func (m Moment) Since() time.Duration { return m.Until(Now()) }
 
 // Jumped returns how much of Since the monotonic clock knows nothing of:
 // greater than zero after a suspension, or after a step of the wall clock

@@ -1,4 +1,4 @@
-package redisqueue
+package wire
 
 // Taking a script's reply apart.
 
@@ -20,7 +20,7 @@ type reply struct {
 	err    error
 }
 
-func (r *reply) named(s script) *reply {
+func (r *reply) named(s *Script) *reply {
 	r.all, r.names = r.values, s.Reply
 	return r
 }
@@ -29,7 +29,7 @@ func (r *reply) named(s script) *reply {
 func (r *reply) at(name string) *reply {
 	i := slices.Index(r.names, name)
 	if i < 0 {
-		panic("redisqueue: no reply has " + name)
+		panic("wire: no reply has " + name)
 	}
 	r.values = r.all[min(i, len(r.all)):]
 	return r
@@ -38,10 +38,8 @@ func (r *reply) at(name string) *reply {
 // rest goes to what follows the values that have names.
 func (r *reply) rest() { r.values = r.all[min(len(r.names), len(r.all)):] }
 
-func newReply(raw any, err error) *reply {
-	if err != nil {
-		return &reply{err: err}
-	}
+func newReply(raw any) *reply {
+	var err error
 	values, ok := raw.([]any)
 	if !ok {
 		err = fmt.Errorf("%w: %T for a list", ErrUnexpectedReply, raw)
@@ -146,7 +144,7 @@ func (r *reply) list() *reply {
 	if r.err != nil {
 		return &reply{err: r.err, names: r.names}
 	}
-	list := newReply(r.next(), nil)
+	list := newReply(r.next())
 	list.all, list.names = list.values, r.names // of one of many calls
 	return list
 }
