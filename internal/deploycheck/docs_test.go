@@ -34,7 +34,7 @@ func TestOperationsMentionsAllThereIs(t *testing.T) {
 	text := read(t, "docs/operations.md")
 	metrics := read(t, "promqueue/collector.go") + read(t, "promqueue/fleet.go")
 	mentioned(t, text, metrics, `(?:desc\(|counter\(|histogram\(|Name: )"([a-z_]+)"`)
-	mentioned(t, text, read(t, "redisqueue/errors.go"), `\{"([A-Z]{3,} ?)", `)
+	mentioned(t, text, read(t, "redisqueue/internal/wire/errors.go"), `\{Text: "([A-Z]{3,} ?)", `)
 	for acl := range strings.Lines(read(t, "redisqueue/testdata/acl.txt")) {
 		assert.Contains(t, text, "\n"+acl)
 	}

@@ -24,7 +24,8 @@ const (
 // beat is how a pod keeps its lease and hears how its lines stand. One call of it is
 // on its way at a time.
 type beat struct {
-	on       bool          // the pod has waiters or permits; its lease counts from its first claim
+	on       bool          // beats go on; the pod's lease counts from its first claim
+	idle     bool          // there was nothing to keep up since the last: callers may come and go between two beats
 	sending  bool          // a beat is on its way
 	arriving bool          // beats tell of newcomers: the lines are silent
 	last     time.Time     // when the last one was sent; zero if one is due
@@ -42,11 +43,15 @@ func (p *Pod) keep() {
 	b := &p.beat
 	switch now := p.now.Time(); {
 	case !p.keeping():
-		b.on = false
+		b.idle = true
 		return
-	case !b.on:
-		b.on, b.last, b.lapse, b.leased = true, now, time.Time{}, p.cfg.PodLease
+	case b.idle && b.last.Add(b.leased).Before(now): // its lease has ended meanwhile, and the first claim gives it another
+		b.on, b.idle = false, false
 	}
+	if !b.on {
+		b.on, b.last, b.lapse, b.leased = true, p.now.Time(), time.Time{}, p.cfg.PodLease
+	}
+	b.idle = false
 	switch now := p.now.Time(); {
 	case !p.ready && !p.meeting && !p.meetAt.After(now):
 		p.meet()

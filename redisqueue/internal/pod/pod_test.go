@@ -358,3 +358,25 @@ func TestPod_IsDeterministic(t *testing.T) {
 	first, second := run(), run()
 	assert.Equal(t, first, second)
 }
+
+// Callers that come and go between two beats are a pod that waits: its beats go on, and
+// with them the refresh of its limits.
+func TestBeat_GoesOnWhereCallersComeAndGo(t *testing.T) {
+	w, first := met(t, false)
+	answerTo[wire.Claim](w, w.claimed("wait", time.Hour, 5), nil)
+	for range 20 {
+		w.later(60 * time.Millisecond)
+		w.step(Leave{first})
+		for onItsWay[wire.Abandon](w) > 0 {
+			answerTo[wire.Abandon](w, []any{"ok", int64(0)}, nil)
+		}
+		w.later(40 * time.Millisecond)
+		first = w.waiter(0)
+		w.step(Join{first})
+		answerTo[wire.Claim](w, w.claimed("wait", time.Hour, 5), nil)
+		if onItsWay[wire.Beat](w) > 0 {
+			return
+		}
+	}
+	t.Fatal("no beat in 2 s")
+}
