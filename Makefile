@@ -11,7 +11,7 @@ build: ## The program, into ./gatewayqueue
 	go build -buildvcs=true -o gatewayqueue ./cmd/gatewayqueue
 
 demo: ## Pods bring up 16 shards through one queue, on the screen
-	go run ./cmd/gatewayqueue demo
+	go run -v ./cmd/gatewayqueue/demo
 
 quick: ## What to run in between: tests without race detector, linters and container files
 	scripts/test quick
