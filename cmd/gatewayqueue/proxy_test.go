@@ -70,17 +70,21 @@ func TestProxy_ARollCostsNoIdentify(t *testing.T) {
 		assert.Equal(t, 1, readies)
 		assert.Regexp(t, `^ws://`+lb.Addr+`/resume/`, b.resume, "sessions resume through the proxies")
 	}
-	at := make(map[int]bool)
-	for _, p := range proxies {
-		for _, shard := range seen(t, p).Shards {
-			if shard.State == gatewayproxy.StateReady {
-				at[shard.ID] = true
-				code, body := p.get(fmt.Sprintf("/readyz/shard/%d", shard.ID))
-				assert.Equal(t, 200, code, body)
+	at := make(map[int]*served)
+	require.Eventually(t, func() bool { // Discord's RESUMED may have yet to pass them
+		for _, p := range proxies {
+			for _, shard := range seen(t, p).Shards {
+				if shard.State == gatewayproxy.StateReady {
+					at[shard.ID] = p
+				}
 			}
 		}
+		return len(at) == shards
+	}, time.Minute, 20*time.Millisecond, "each shard is seen at one of them")
+	for shard, p := range at {
+		code, body := p.get(fmt.Sprintf("/readyz/shard/%d", shard))
+		assert.Equal(t, 200, code, body)
 	}
-	assert.Len(t, at, shards, "each shard is seen at one of them")
 }
 
 // proxyView is what GET /v1/shards answers.
