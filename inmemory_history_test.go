@@ -2,6 +2,7 @@ package gatewayqueue_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,9 +15,9 @@ import (
 
 func TestInMemoryHistory_IsOfTheMinutesThatAreOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var events int
+		var events atomic.Int64
 		q, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithHistory(),
-			gatewayqueue.WithObserver(func(gatewayqueue.Event) { events++ }))
+			gatewayqueue.WithObserver(func(gatewayqueue.Event) { events.Add(1) }))
 		require.NoError(t, err)
 		began := time.Now().Truncate(time.Minute)
 		require.NoError(t, q.Wait(t.Context(), 0))
@@ -36,7 +37,7 @@ func TestInMemoryHistory_IsOfTheMinutesThatAreOver(t *testing.T) {
 		assert.Equal(t, []int{3, 1, 998, 1000}, []int{m.Granted, m.Returned, m.Remaining, m.Total})
 		assert.False(t, m.Unknown)
 		assert.InEpsilon(t, 5250*time.Millisecond, m.P99, 0.123)
-		assert.Positive(t, events, "the observer hears what it did")
+		assert.Positive(t, events.Load(), "the observer hears what it did")
 
 		time.Sleep(time.Until(began.Add(gatewayqueue.HistoryMinutes*time.Minute + time.Second)))
 		require.NoError(t, q.Wait(t.Context(), 3))

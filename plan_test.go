@@ -366,6 +366,7 @@ func planAndRun(t *testing.T, random *rand.Rand) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	wait := func(shard int, permit bool, granted func()) {
+		holds := time.Duration(random.Int64N(int64(time.Second)))
 		all.Go(func() {
 			if !permit {
 				if q.Wait(t.Context(), shard) == nil {
@@ -373,7 +374,7 @@ func planAndRun(t *testing.T, random *rand.Rand) {
 				}
 			} else if p, err := q.Acquire(t.Context(), shard); err == nil {
 				granted()
-				time.Sleep(time.Duration(random.Int64N(int64(time.Second))))
+				time.Sleep(holds)
 				assert.NoError(t, p.Identified(t.Context()))
 			}
 		})

@@ -79,6 +79,16 @@ func TestPlacesSurviveAServerThatIsKilled(t *testing.T) {
 	lb.Replace(1, b.address)
 	require.NoError(t, a.cmd.Process.Kill())
 	time.Sleep(4 * time.Second) // for the killed one's lease, and the clients to come again
+	first8 := func() string {
+		arrived(8)
+		status, err := staying.Status(t.Context())
+		require.NoError(t, err)
+		return status.Buckets[0].Line[0].Ticket
+	}
+	// Between two polls nobody stands in line, and the first may poll each 0.1 s: so just after one has come.
+	for before, end := first8(), time.Now().Add(300*time.Millisecond); first8() == before && time.Now().Before(end); {
+		time.Sleep(2 * time.Millisecond)
+	}
 	require.NoError(t, first.Abandon(t.Context()))
 	var got []int
 	for range want {

@@ -25,7 +25,7 @@ type shell struct {
 	sender *sender
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	work   sync.WaitGroup // goroutines of the queue
+	work   jobs // goroutines of the queue
 	voice  voice
 
 	mu      sync.Mutex // held for no longer than it takes to add to inbox, or to empty it
@@ -244,13 +244,8 @@ func (s *shell) close() error {
 	case <-timer.C:
 		return nil
 	}
-	over := make(chan struct{})
-	go func() {
-		s.work.Wait()
-		close(over)
-	}()
 	select {
-	case <-over:
+	case <-s.work.idle():
 	case <-timer.C:
 	}
 	return nil
@@ -278,7 +273,7 @@ func (q *RedisQueue) explained(err error) error {
 // call the queue, so they have a goroutine of their own; answers to callers stand in
 // the same order behind them, so that a caller finds said what was said before.
 type voice struct {
-	work *sync.WaitGroup
+	work *jobs
 
 	mu      sync.Mutex
 	pending []func()
