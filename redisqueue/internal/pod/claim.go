@@ -119,7 +119,7 @@ func (p *Pod) decide(c *claim, a answer[wire.ClaimReply], err error) {
 	case "exhausted":
 		l.usedUp = r.Now
 		p.beatSoon() // with the longer lease
-		p.blockOnce(p.budgetBlocks(r.Wait))
+		p.block(p.budgetBlocks(r.Wait))
 		p.exhausted(r.Wait)
 	default: // "wait", or "paused"
 		if r.Code == "paused" {

@@ -37,8 +37,8 @@ type line struct {
 
 // lineOf is the line of a bucket, made if need be.
 func (p *Pod) lineOf(bucket int) *line {
-	i := sort.Search(len(p.lines), func(i int) bool { return p.lines[i].bucket >= bucket })
-	if i == len(p.lines) || p.lines[i].bucket != bucket {
+	i, found := p.indexOf(bucket)
+	if !found {
 		p.lines = slices.Insert(p.lines, i, &line{bucket: bucket})
 	}
 	return p.lines[i]
@@ -46,11 +46,15 @@ func (p *Pod) lineOf(bucket int) *line {
 
 // find is the line of a bucket, nil if there is none.
 func (p *Pod) find(bucket int) *line {
-	i := sort.Search(len(p.lines), func(i int) bool { return p.lines[i].bucket >= bucket })
-	if i == len(p.lines) || p.lines[i].bucket != bucket {
+	i, found := p.indexOf(bucket)
+	if !found {
 		return nil
 	}
 	return p.lines[i]
+}
+
+func (p *Pod) indexOf(bucket int) (i int, found bool) {
+	return slices.BinarySearchFunc(p.lines, bucket, func(l *line, bucket int) int { return l.bucket - bucket })
 }
 
 // idle says that nothing is left to do for a line.

@@ -52,8 +52,6 @@ func (p *Pod) block(b *gatewayqueue.BlockedError) {
 	})
 }
 
-func (p *Pod) blockOnce(b *gatewayqueue.BlockedError) { p.block(b) }
-
 // blockSaid tells the observer, and says in the log by a line of its own what has
 // happened; both or neither. key is what was told before, if it was: a reason, or a
 // kind of one. say is nil where the log has it already.

@@ -303,6 +303,7 @@ type simPod struct {
 	world   *world
 	name    string
 	pod     *pod.Pod
+	config  *pod.Config
 	dead    bool
 	callers []*caller
 	wakeAt  time.Time
@@ -322,7 +323,7 @@ func newPod(w *world, n int) *simPod {
 	limit := gatewayqueue.SessionStartLimit{Total: w.plan.total, Remaining: w.plan.total, MaxConcurrency: w.plan.buckets}
 	epochs := 0
 	p := &simPod{world: w, name: name}
-	p.pod = pod.New(&pod.Config{
+	p.config = &pod.Config{
 		Timing: pod.Timing{
 			Window: gatewayqueue.IdentifyDelay, Margin: gatewayqueue.GrantMargin, PermitMargin: gatewayqueue.IdentifiedMargin,
 			PermitLease: 2 * gatewayqueue.IdentifyDelay, PodLease: 3 * time.Second,
@@ -335,7 +336,8 @@ func newPod(w *world, n int) *simPod {
 			return fmt.Sprintf("%s-%d", name, epochs)
 		},
 		Advise: func(err error) error { return err },
-	})
+	}
+	p.pod = pod.New(p.config)
 	return p
 }
 
@@ -452,9 +454,9 @@ func (c *caller) granted(p *simPod, g pod.Grant) {
 	buckets := w.plan.buckets
 	w.in(wakes, func() {
 		after := g.Sent.Until(elapsed.At(w.now))
-		switch late := g.Permit == nil && after > max(g.Closes-gatewayqueue.IdentifyDelay, 5*time.Millisecond) || g.Permit != nil && after >= 2475*time.Millisecond; {
+		switch {
 		case p.dead || c.gone:
-		case late:
+		case p.config.IsLate(g, after):
 			w.reach(GrantLate)
 			p.step(pod.Late{Waiter: &c.Waiter, After: after})
 		case g.Permit == nil:
