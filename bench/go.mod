@@ -13,6 +13,9 @@ require (
 	gonum.org/v1/plot v0.17.0
 )
 
+// Redsync's adapter for valkey-go, which nothing here imports: go mod download would fetch it, too.
+exclude github.com/valkey-io/valkey-go/valkeycompat v1.0.79
+
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect

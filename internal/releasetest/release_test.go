@@ -20,7 +20,11 @@ func TestRelease_RefusesWhatIsNotReady(t *testing.T) {
 		"no version":                   {"", nil, `"" is no version`},
 		"a version without v":          {"0.1.0", nil, `"0.1.0" is no version`},
 		"a second major version":       {"v2.0.0", nil, "each module would need another path"},
-		"changes that are uncommitted": {"v0.9.9", func(t *testing.T, r repository) { r.write(t, "new.txt", "") }, "changes that are not committed"},
+		"changes that are uncommitted": {"v0.9.9", func(t *testing.T, r repository) { r.write(t, "new.txt", "") }, "?? new.txt\nscripts/release: these changes are not committed: commit them, or git stash -u"},
+		"changes by a command of Go": {"v0.9.9", func(t *testing.T, r repository) {
+			r.replace(t, "go.work.sum", "\n", " \n")
+			r.replace(t, "promqueue/go.sum", "\n", " \n")
+		}, "take it back: git checkout -- go.work.sum promqueue/go.sum\n"},
 		"a tag that is there": {"v0.1.0", func(t *testing.T, r repository) {
 			r.git(t, "tag", "promqueue/v0.1.0")
 		}, "there is a tag promqueue/v0.1.0 already"},
