@@ -3,28 +3,24 @@
 // or come twice, which pods die, when state is lost. So a run that breaks a rule is
 // run again to the last call by its seed.
 //
-// The pods are those of package pod, the scripts are run by miniredis, and the judge
+// The pods are those of package pod, the scripts are run by package redismodel, and the judge
 // is the rule itself: two IDENTIFYs of a bucket are a window apart, and no more leave
 // than the budget has.
 package sim
 
 import (
 	"container/heap"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"time"
-
-	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/elapsed"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue/internal/pod"
+	"github.com/gatewayqueue/gatewayqueue/redisqueue/internal/redismodel"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue/internal/wire"
 )
 
@@ -58,20 +54,10 @@ type Verdict struct {
 }
 
 // Run runs one schedule.
-func Run(seed uint64) (v Verdict, err error) {
-	server, err := miniredis.Run()
-	if err != nil {
-		return v, err
-	}
-	defer server.Close()
-	client := redis.NewClient(&redis.Options{
-		Addr: "sim", DisableIdentity: true, MaxRetries: -1, PoolSize: 1,
-		Dialer: func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
-	})
-	defer client.Close()
-	w := newWorld(seed, server, client)
+func Run(seed uint64) Verdict {
+	w := newWorld(seed, redismodel.New())
 	w.run()
-	return w.verdict, nil
+	return w.verdict
 }
 
 // happening is something that is to happen.
@@ -109,9 +95,7 @@ type world struct {
 	now     time.Time
 	next    agenda
 	planned int
-	server  *miniredis.Miniredis
-	client  *redis.Client
-	asOf    time.Time // until when the server's clock has run
+	server  *redismodel.Server
 	pods    []*simPod
 	last    map[int]time.Time // when a shard of a bucket identified last
 	verdict Verdict
@@ -132,9 +116,9 @@ var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // lasts bounds a run, in simulated time.
 const lasts = 10 * time.Minute
 
-func newWorld(seed uint64, server *miniredis.Miniredis, client *redis.Client) *world {
+func newWorld(seed uint64, server *redismodel.Server) *world {
 	w := &world{
-		rand: rand.New(rand.NewPCG(seed, 1)), now: begin, asOf: begin, server: server, client: client, //nolint:gosec // It decides a schedule.
+		rand: rand.New(rand.NewPCG(seed, 1)), now: begin, server: server, //nolint:gosec // It decides a schedule.
 		last: make(map[int]time.Time), verdict: Verdict{Reached: make(map[Point]int)},
 	}
 	some := func(p float64) float64 {
@@ -152,7 +136,7 @@ func newWorld(seed uint64, server *miniredis.Miniredis, client *redis.Client) *w
 	if w.rand.IntN(3) == 0 {
 		w.plan.total = w.plan.shards + w.plan.buckets // the reserve leaves too little for all
 	}
-	server.SetTime(begin)
+	server.RunID, server.Replid = "aaaa", "bbbb"
 	return w
 }
 
@@ -271,25 +255,20 @@ func (w *world) flush() {
 		}
 	}
 	w.server.FlushAll()
-	w.client.ScriptFlush(context.Background())
+	w.server.ForgetScripts()
 }
 
 // execute runs a call on the server, now.
 func (w *world) execute(s pod.Send) (any, error) {
-	if d := w.now.Sub(w.asOf); d > 0 {
-		w.server.FastForward(d)
-		w.server.SetTime(w.now)
-		w.asOf = w.now
-	}
+	w.server.Now = w.now
 	w.verdict.Calls++
 	call := s.Request.Encode(keys)
-	ctx := context.Background()
 	if s.Whole {
-		return w.client.Eval(ctx, call.Script.Source, call.Keys, call.Args...).Result()
+		return w.server.Eval(call.Script.Source, call.Keys, call.Args)
 	}
-	raw, err := w.client.EvalSha(ctx, call.Script.Hash, call.Keys, call.Args...).Result()
+	raw, err := w.server.EvalSha(call.Script.Hash, call.Script.Source, call.Keys, call.Args)
 	if _, claim := s.Request.(wire.Claim); wire.NoScript(err) && !claim {
-		return w.client.Eval(ctx, call.Script.Source, call.Keys, call.Args...).Result()
+		return w.server.Eval(call.Script.Source, call.Keys, call.Args)
 	}
 	return raw, err
 }
