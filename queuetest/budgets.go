@@ -19,7 +19,7 @@ var budgets = []scenario{
 	{"PodsShareTheBudget", podsShareTheBudget, pods},
 }
 
-func everyGrantIsCounted(t *testing.T, h Harness) {
+func everyGrantIsCounted(t testing.TB, h Harness) {
 	w := h.open(t, full(4))
 	for _, c := range w.waits(0, 1, 2) {
 		c.granted(0, h.Window/2)
@@ -34,7 +34,7 @@ func everyGrantIsCounted(t *testing.T, h Harness) {
 	}
 }
 
-func anExhaustedBudgetWaitsForTheReset(t *testing.T, h Harness) {
+func anExhaustedBudgetWaitsForTheReset(t testing.TB, h Harness) {
 	w := h.open(t, limit(4, 2, 5, 3*h.Window))
 	calls := w.waits(0, 1, 2, 3)
 	for _, c := range calls[:2] {
@@ -51,7 +51,7 @@ func anExhaustedBudgetWaitsForTheReset(t *testing.T, h Harness) {
 	w.remaining(3)
 }
 
-func aFullBudgetIgnoresTheReset(t *testing.T, h Harness) {
+func aFullBudgetIgnoresTheReset(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 1, 1, 2*h.Window))
 	w.until(h.Window)
 	first := w.wait(0)
@@ -59,7 +59,7 @@ func aFullBudgetIgnoresTheReset(t *testing.T, h Harness) {
 	w.wait(1).grantedADayAfter(first.at)
 }
 
-func anUpdateLowersTheBudget(t *testing.T, h Harness) {
+func anUpdateLowersTheBudget(t testing.TB, h Harness) {
 	w := h.open(t, limit(4, 10, 10, 0))
 	w.wait(0).grantedOnce(0)
 	w.update(limit(4, 1, 10, 3*h.Window))
@@ -76,7 +76,7 @@ func anUpdateLowersTheBudget(t *testing.T, h Harness) {
 	}
 }
 
-func anUpdateRaisesTheBudgetAtTheResetOnly(t *testing.T, h Harness) {
+func anUpdateRaisesTheBudgetAtTheResetOnly(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 0, 10, 3*h.Window))
 	c := w.wait(0)
 	w.until(h.Window)
@@ -88,7 +88,7 @@ func anUpdateRaisesTheBudgetAtTheResetOnly(t *testing.T, h Harness) {
 	w.remaining(9)
 }
 
-func anInvalidUpdateChangesNothing(t *testing.T, h Harness) {
+func anInvalidUpdateChangesNothing(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 10, 10, 0))
 	first := w.wait(0)
 	first.grantedOnce(0)
@@ -103,7 +103,7 @@ func anInvalidUpdateChangesNothing(t *testing.T, h Harness) {
 	w.wait(1).grantedAfter(first.at)
 }
 
-func podsShareTheBudget(t *testing.T, h Harness) {
+func podsShareTheBudget(t testing.TB, h Harness) {
 	w := h.openPods(t, 2, limit(4, 2, 10, 3*h.Window))
 	for i, q := range w.pods {
 		w.waitIn(t.Context(), q, i).granted(0, h.Window/2)

@@ -18,7 +18,7 @@ var cancels = []scenario{
 
 var errWeary = errors.New("the caller is weary")
 
-func aCancelledWaiterLeavesAtOnce(t *testing.T, h Harness) {
+func aCancelledWaiterLeavesAtOnce(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	first := w.wait(0)
 	first.grantedOnce(0)
@@ -37,7 +37,7 @@ func aCancelledWaiterLeavesAtOnce(t *testing.T, h Harness) {
 	w.remaining(998)
 }
 
-func aCancelledAcquireLeavesAtOnce(t *testing.T, h Harness) {
+func aCancelledAcquireLeavesAtOnce(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	first := w.acquire(0)
 	first.grantedOnce(0)
@@ -55,7 +55,7 @@ func aCancelledAcquireLeavesAtOnce(t *testing.T, h Harness) {
 	w.remaining(1000)
 }
 
-func aCancelledWaiterLeavesAnExhaustedQueue(t *testing.T, h Harness) {
+func aCancelledWaiterLeavesAnExhaustedQueue(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 0, 10, 3*h.Window))
 	leaver, next := w.wait(0), w.wait(1)
 	w.until(h.Window)
@@ -69,7 +69,7 @@ func aCancelledWaiterLeavesAnExhaustedQueue(t *testing.T, h Harness) {
 
 // Each round cancels a waiter at or around the moment of its grant. Either it
 // is granted and pays, or it is not and the next one has bucket and unit.
-func cancelledInTheInstantOfTheGrant(t *testing.T, h Harness) {
+func cancelledInTheInstantOfTheGrant(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	last := w.wait(0)
 	last.grantedOnce(0)

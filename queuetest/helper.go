@@ -43,7 +43,7 @@ func (w *world) identify(ctx context.Context, shard int, dial, send func(context
 	})
 }
 
-func identifyStartsTheWindow(t *testing.T, h Harness) {
+func identifyStartsTheWindow(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	var sent time.Duration
 	err := w.identify(t.Context(), 0,
@@ -56,7 +56,7 @@ func identifyStartsTheWindow(t *testing.T, h Harness) {
 	w.remaining(998)
 }
 
-func aFailedDialGivesSlotAndUnitBack(t *testing.T, h Harness) {
+func aFailedDialGivesSlotAndUnitBack(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	if err := w.identify(t.Context(), 0, fail, explode); !errors.Is(err, errNet) {
 		t.Fatalf("the error is %v: want dial's", err)
@@ -65,7 +65,7 @@ func aFailedDialGivesSlotAndUnitBack(t *testing.T, h Harness) {
 	w.wait(1).soon()
 }
 
-func aPanicInDialGivesSlotAndUnitBack(t *testing.T, h Harness) {
+func aPanicInDialGivesSlotAndUnitBack(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	if err := w.identify(t.Context(), 0, explode, ok); !errors.Is(err, errNet) {
 		t.Fatalf("it panicked with %v: want what dial panicked with", err)
@@ -74,12 +74,12 @@ func aPanicInDialGivesSlotAndUnitBack(t *testing.T, h Harness) {
 	w.wait(1).soon()
 }
 
-func aFailedIdentifyCountsAsOne(t *testing.T, h Harness) {
+func aFailedIdentifyCountsAsOne(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.countsAsOne(fail)
 }
 
-func aPanicInIdentifyCountsAsOne(t *testing.T, h Harness) {
+func aPanicInIdentifyCountsAsOne(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.countsAsOne(explode)
 }
@@ -94,7 +94,7 @@ func (w *world) countsAsOne(send func(context.Context) error) {
 	w.wait(1).granted(sent+w.Window, w.now()+w.Window+w.PermitMargin+w.Notice)
 }
 
-func aContextThatEndsInDial(t *testing.T, h Harness) {
+func aContextThatEndsInDial(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	err := w.identify(ctx, 0, func(context.Context) error { cancel(errWeary); return nil }, explode)
@@ -105,7 +105,7 @@ func aContextThatEndsInDial(t *testing.T, h Harness) {
 	w.wait(1).soon()
 }
 
-func aDialThatOutlastsThePermit(t *testing.T, h Harness) {
+func aDialThatOutlastsThePermit(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	err := w.identify(t.Context(), 0, func(context.Context) error {
 		time.Sleep(gatewayqueue.PermitBound + time.Second)
@@ -119,7 +119,7 @@ func aDialThatOutlastsThePermit(t *testing.T, h Harness) {
 
 // Shards that wait, dial, fail, give up and come again, each until it has
 // identified once. What was spent must be what the judge has seen.
-func aMixOfCallersBreaksNoRule(t *testing.T, h Harness) {
+func aMixOfCallersBreaksNoRule(t testing.TB, h Harness) {
 	const shards, buckets = 24, 4
 	w := h.open(t, full(buckets))
 	var all sync.WaitGroup

@@ -20,7 +20,7 @@ var limits = []scenario{
 	{"APodHearsOfAnotherPodsUpdate", aPodHearsOfAnotherPodsUpdate, pods},
 }
 
-func moreBucketsOpenAWindowAfterTheLastGrant(t *testing.T, h Harness) {
+func moreBucketsOpenAWindowAfterTheLastGrant(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	first := w.wait(0)
 	first.grantedOnce(0)
@@ -29,7 +29,7 @@ func moreBucketsOpenAWindowAfterTheLastGrant(t *testing.T, h Harness) {
 	w.opensAfter(first.at, w.waits(1, 2, 3, 4))
 }
 
-func fewerBucketsOpenAWindowAfterTheLastGrant(t *testing.T, h Harness) {
+func fewerBucketsOpenAWindowAfterTheLastGrant(t testing.TB, h Harness) {
 	w := h.open(t, full(4))
 	w.waits(0, 1, 2)[2].granted(0, h.Window/2)
 	w.until(h.Window * 3 / 5)
@@ -40,7 +40,7 @@ func fewerBucketsOpenAWindowAfterTheLastGrant(t *testing.T, h Harness) {
 	w.opensAfter(last.at, w.waits(4, 5))
 }
 
-func bucketsThatDoNotDivide(t *testing.T, h Harness) {
+func bucketsThatDoNotDivide(t testing.TB, h Harness) {
 	w := h.open(t, full(4))
 	w.wait(0).grantedOnce(0)
 	w.until(h.Window * 2 / 5)
@@ -60,7 +60,7 @@ func (w *world) opensAfter(grant time.Duration, calls []*call) {
 	}
 }
 
-func aLineThatIsSplitKeepsItsOrder(t *testing.T, h Harness) {
+func aLineThatIsSplitKeepsItsOrder(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.wait(8).grantedOnce(0)
 	line := w.spaced(3, 0, 1, 2)
@@ -69,7 +69,7 @@ func aLineThatIsSplitKeepsItsOrder(t *testing.T, h Harness) {
 	w.inOrder([]*call{line[0], line[2]})
 }
 
-func aPermitOfTheOldBucketsClosesTheNewOnes(t *testing.T, h Harness) {
+func aPermitOfTheOldBucketsClosesTheNewOnes(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -86,7 +86,7 @@ func aPermitOfTheOldBucketsClosesTheNewOnes(t *testing.T, h Harness) {
 	}
 }
 
-func anAbandonedPermitOfTheOldBuckets(t *testing.T, h Harness) {
+func anAbandonedPermitOfTheOldBuckets(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -104,7 +104,7 @@ func anAbandonedPermitOfTheOldBuckets(t *testing.T, h Harness) {
 	}
 }
 
-func anIdentifiedPermitOfTheOldBuckets(t *testing.T, h Harness) {
+func anIdentifiedPermitOfTheOldBuckets(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -118,7 +118,7 @@ func anIdentifiedPermitOfTheOldBuckets(t *testing.T, h Harness) {
 	}
 }
 
-func twoChangesInARowKeepTheWindow(t *testing.T, h Harness) {
+func twoChangesInARowKeepTheWindow(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	first := w.wait(0)
 	first.grantedOnce(0)
@@ -128,7 +128,7 @@ func twoChangesInARowKeepTheWindow(t *testing.T, h Harness) {
 	next.granted(first.at+h.Window, first.at+h.Window+h.Margin+h.Notice)
 }
 
-func anUpdateThatChangesNothingClosesNothing(t *testing.T, h Harness) {
+func anUpdateThatChangesNothingClosesNothing(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	first := w.wait(0)
 	first.grantedOnce(0)
@@ -138,7 +138,7 @@ func anUpdateThatChangesNothingClosesNothing(t *testing.T, h Harness) {
 	w.remaining(997)
 }
 
-func aPodHearsOfAnotherPodsUpdate(t *testing.T, h Harness) {
+func aPodHearsOfAnotherPodsUpdate(t testing.TB, h Harness) {
 	w := h.openPods(t, 2, full(1))
 	first := w.wait(0)
 	first.grantedOnce(0)

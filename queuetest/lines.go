@@ -17,20 +17,20 @@ var lines = []scenario{
 	{"OneShardMayWaitTwice", oneShardMayWaitTwice, 0},
 }
 
-func firstComeFirstServed(t *testing.T, h Harness) {
+func firstComeFirstServed(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	w.wait(8).grantedOnce(0)
 	w.inOrder(w.spaced(4, 0, 6, 2))
 }
 
-func theLowerShardGoesFirstInATie(t *testing.T, h Harness) {
+func theLowerShardGoesFirstInATie(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.wait(8).grantedOnce(0)
 	calls := w.together(3, 1, 2)
 	w.inOrder([]*call{calls[1], calls[2], calls[0]})
 }
 
-func firstComeFirstServedAcrossPods(t *testing.T, h Harness) {
+func firstComeFirstServedAcrossPods(t testing.TB, h Harness) {
 	w := h.openPods(t, 3, full(1))
 	w.wait(8).grantedOnce(0)
 	var line []*call
@@ -41,7 +41,7 @@ func firstComeFirstServedAcrossPods(t *testing.T, h Harness) {
 	w.inOrder(line)
 }
 
-func aPodThatLeavesHoldsNobodyUp(t *testing.T, h Harness) {
+func aPodThatLeavesHoldsNobodyUp(t testing.TB, h Harness) {
 	w := h.openPods(t, 2, full(1))
 	first := w.wait(0)
 	first.grantedOnce(0)
@@ -57,7 +57,7 @@ func aPodThatLeavesHoldsNobodyUp(t *testing.T, h Harness) {
 	w.remaining(998)
 }
 
-func oneShardMayWaitTwice(t *testing.T, h Harness) {
+func oneShardMayWaitTwice(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.inOrder(w.spaced(0, 0, 0))
 	w.remaining(997)

@@ -52,7 +52,7 @@ func (w *world) resume() {
 	}
 }
 
-func aPausedQueueGrantsNothing(t *testing.T, h Harness) {
+func aPausedQueueGrantsNothing(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	w.wait(8).grantedOnce(0)
 	w.pause(0)
@@ -76,7 +76,7 @@ func aPausedQueueGrantsNothing(t *testing.T, h Harness) {
 	}
 }
 
-func aPauseEndsByItself(t *testing.T, h Harness) {
+func aPauseEndsByItself(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	now := w.now()
 	w.pause(2 * h.Window)
@@ -90,7 +90,7 @@ func aPauseEndsByItself(t *testing.T, h Harness) {
 	}
 }
 
-func aResumeEndsAPauseEarly(t *testing.T, h Harness) {
+func aResumeEndsAPauseEarly(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.pause(time.Hour)
 	c := w.wait(0)
@@ -101,7 +101,7 @@ func aResumeEndsAPauseEarly(t *testing.T, h Harness) {
 	c.granted(now, w.now()+h.Notice)
 }
 
-func aPauseIsInForceInEveryPod(t *testing.T, h Harness) {
+func aPauseIsInForceInEveryPod(t testing.TB, h Harness) {
 	w := h.openPods(t, 3, full(4))
 	w.wait(8).grantedOnce(0)
 	w.pause(0)
@@ -120,7 +120,7 @@ func aPauseIsInForceInEveryPod(t *testing.T, h Harness) {
 	}
 }
 
-func aPermitMayBeUsedDuringAPause(t *testing.T, h Harness) {
+func aPermitMayBeUsedDuringAPause(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -136,7 +136,7 @@ func aPermitMayBeUsedDuringAPause(t *testing.T, h Harness) {
 	next.granted(now, w.now()+h.Notice)
 }
 
-func aPauseIsWhyAWaitEndsInVain(t *testing.T, h Harness) {
+func aPauseIsWhyAWaitEndsInVain(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.pause(0)
 	c := w.waitIn(w.deadline(3*h.Window), w.queue, 0)
@@ -151,7 +151,7 @@ func aPauseIsWhyAWaitEndsInVain(t *testing.T, h Harness) {
 	w.inLine(0)
 }
 
-func aPauseOutlivesNewLimits(t *testing.T, h Harness) {
+func aPauseOutlivesNewLimits(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.pause(0)
 	c := w.wait(1)
@@ -163,7 +163,7 @@ func aPauseOutlivesNewLimits(t *testing.T, h Harness) {
 	c.granted(now, w.now()+h.Notice)
 }
 
-func ordersAreKept(t *testing.T, h Harness) {
+func ordersAreKept(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.wait(0).grantedOnce(0)
 	w.resume() // of nothing: it is not kept
@@ -186,7 +186,7 @@ func ordersAreKept(t *testing.T, h Harness) {
 	}
 }
 
-func anOrderThatLacksSomething(t *testing.T, h Harness) {
+func anOrderThatLacksSomething(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	p := w.pauser()
 	long := strings.Repeat("x", 301)

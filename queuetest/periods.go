@@ -26,7 +26,7 @@ var periods = []scenario{
 }
 
 // Discord's period is that of the judge: it begins with the first IDENTIFY.
-func anAbandonedGrantBeginsNoPeriod(t *testing.T, h Harness) {
+func anAbandonedGrantBeginsNoPeriod(t testing.TB, h Harness) {
 	const later = 3 * time.Hour
 	w := h.open(t, limit(2, 2, 2, 0))
 	for shard := range 2 {
@@ -50,7 +50,7 @@ func anAbandonedGrantBeginsNoPeriod(t *testing.T, h Harness) {
 	next.granted(first.at+gatewayqueue.LimitPeriod, begun+gatewayqueue.LimitPeriod+h.Notice)
 }
 
-func aPermitBeginsThePeriodWhenItIsIdentified(t *testing.T, h Harness) {
+func aPermitBeginsThePeriodWhenItIsIdentified(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 1, 1, 0))
 	p := w.acquire(0)
 	p.soon()
@@ -64,7 +64,7 @@ func aPermitBeginsThePeriodWhenItIsIdentified(t *testing.T, h Harness) {
 
 // The lapse may have been an IDENTIFY or not: whichever it was, no period of
 // ours ends before Discord's.
-func aPermitThatLapsedMayHaveBegunThePeriod(t *testing.T, h Harness) {
+func aPermitThatLapsedMayHaveBegunThePeriod(t testing.TB, h Harness) {
 	for _, used := range []bool{true, false} {
 		w := h.open(t, limit(2, 2, 2, 0))
 		p := w.acquire(0)
@@ -83,7 +83,7 @@ func aPermitThatLapsedMayHaveBegunThePeriod(t *testing.T, h Harness) {
 	}
 }
 
-func permitsThatAreOutAtTheReset(t *testing.T, h Harness) {
+func permitsThatAreOutAtTheReset(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 2, 4, 2*h.Window))
 	out := []*call{w.acquire(0), w.acquire(1)}
 	for _, p := range out {
@@ -101,7 +101,7 @@ func permitsThatAreOutAtTheReset(t *testing.T, h Harness) {
 }
 
 // Ours is later by as much as the first IDENTIFY might have left after its grant.
-func anIdentifyBetweenDiscordsResetAndOurs(t *testing.T, h Harness) {
+func anIdentifyBetweenDiscordsResetAndOurs(t testing.TB, h Harness) {
 	w := h.open(t, limit(4, 3, 3, 0))
 	w.wait(0).soon()
 	w.until(gatewayqueue.LimitPeriod + h.Margin/2)
@@ -116,7 +116,7 @@ func anIdentifyBetweenDiscordsResetAndOurs(t *testing.T, h Harness) {
 	w.wait(0).waiting()
 }
 
-func aPermitOfTheOldPeriodGivesNothing(t *testing.T, h Harness) {
+func aPermitOfTheOldPeriodGivesNothing(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 2, 4, 2*h.Window))
 	p := w.acquire(0)
 	p.granted(0, h.Window)
@@ -130,7 +130,7 @@ func aPermitOfTheOldPeriodGivesNothing(t *testing.T, h Harness) {
 }
 
 // All units are out in permits: the period begins once they are reported, or lapse.
-func aTotalThatIsOutInPermits(t *testing.T, h Harness) {
+func aTotalThatIsOutInPermits(t testing.TB, h Harness) {
 	for _, settle := range []string{"identified", "abandoned", "lapsed"} {
 		w := h.open(t, limit(2, 1, 1, 0))
 		p := w.acquire(0)
@@ -151,7 +151,7 @@ func aTotalThatIsOutInPermits(t *testing.T, h Harness) {
 	}
 }
 
-func figuresDoNotKnowThePermits(t *testing.T, h Harness) {
+func figuresDoNotKnowThePermits(t testing.TB, h Harness) {
 	for _, settle := range []string{"identified", "abandoned"} {
 		w := h.open(t, limit(1, 20, 20, 0))
 		p := w.acquire(0)
@@ -176,7 +176,7 @@ type figures struct {
 
 func (f figures) String() string { return fmt.Sprintf("%d of %d for %v", f.left, f.total, f.reset) }
 
-func figuresAreTakenOverByOneTable(t *testing.T, h Harness) {
+func figuresAreTakenOverByOneTable(t testing.TB, h Harness) {
 	const h1, h3 = time.Hour, 3 * time.Hour
 	for _, c := range []struct {
 		ours, theirs figures
@@ -253,7 +253,7 @@ func (w *world) queueKnows() {
 	}
 }
 
-func figuresDoNotKnowWhatWasJustGranted(t *testing.T, h Harness) {
+func figuresDoNotKnowWhatWasJustGranted(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 9, 10, time.Hour))
 	w.wait(0).soon()
 	p := w.acquire(1)
@@ -269,7 +269,7 @@ func figuresDoNotKnowWhatWasJustGranted(t *testing.T, h Harness) {
 }
 
 // Grants that no IDENTIFY follows: Discord says full, and names no reset.
-func aDefaultResetStaysWhereItIs(t *testing.T, h Harness) {
+func aDefaultResetStaysWhereItIs(t testing.TB, h Harness) {
 	w := h.open(t, limit(5, 5, 5, 0))
 	for shard := range 5 {
 		if err := w.queue.Wait(t.Context(), shard); err != nil {

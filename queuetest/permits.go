@@ -35,7 +35,7 @@ func (c *call) grantedAfterIdentified(at time.Duration) {
 }
 
 // Of queues in which the calls of one wait are paid once.
-func aWaitThatHasIdentifiedIsOver(t *testing.T, h Harness) {
+func aWaitThatHasIdentifiedIsOver(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	q, ok := w.queue.(interface {
 		WaitAs(ctx context.Context, shardID int, visit gatewayqueue.Visit) error
@@ -72,7 +72,7 @@ func aWaitThatHasIdentifiedIsOver(t *testing.T, h Harness) {
 }
 
 // Of queues in which a caller may leave the line and come back.
-func whoComesBackStandsWhereItStood(t *testing.T, h Harness) {
+func whoComesBackStandsWhereItStood(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	q, ok := w.queue.(interface {
 		AcquireSince(ctx context.Context, shardID int, since time.Time, placed func(time.Time) bool) (gatewayqueue.Permit, error)
@@ -115,7 +115,7 @@ func whoComesBackStandsWhereItStood(t *testing.T, h Harness) {
 	w.remaining(999)
 }
 
-func aPermitKeepsItsBucketClosed(t *testing.T, h Harness) {
+func aPermitKeepsItsBucketClosed(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -128,7 +128,7 @@ func aPermitKeepsItsBucketClosed(t *testing.T, h Harness) {
 	w.remaining(998)
 }
 
-func aPermitLeavesOtherBucketsAlone(t *testing.T, h Harness) {
+func aPermitLeavesOtherBucketsAlone(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -142,7 +142,7 @@ func aPermitLeavesOtherBucketsAlone(t *testing.T, h Harness) {
 	w.remaining(998)
 }
 
-func anAbandonedPermitGivesSlotAndUnitBack(t *testing.T, h Harness) {
+func anAbandonedPermitGivesSlotAndUnitBack(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -157,7 +157,7 @@ func anAbandonedPermitGivesSlotAndUnitBack(t *testing.T, h Harness) {
 	w.wait(2).soon()
 }
 
-func anAbandonedPermitGivesTheLastUnitBack(t *testing.T, h Harness) {
+func anAbandonedPermitGivesTheLastUnitBack(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 1, 10, 100*h.Window))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -170,7 +170,7 @@ func anAbandonedPermitGivesTheLastUnitBack(t *testing.T, h Harness) {
 	w.remaining(0)
 }
 
-func aUnitOfYesterdayDoesNotComeBack(t *testing.T, h Harness) {
+func aUnitOfYesterdayDoesNotComeBack(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 1, 10, 2*h.Window))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -180,7 +180,7 @@ func aUnitOfYesterdayDoesNotComeBack(t *testing.T, h Harness) {
 	w.remaining(9)
 }
 
-func onlyTheFirstReportCounts(t *testing.T, h Harness) {
+func onlyTheFirstReportCounts(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	p, gone := w.acquire(0), w.acquire(1)
 	p.granted(0, h.Window/2)
@@ -206,7 +206,7 @@ func onlyTheFirstReportCounts(t *testing.T, h Harness) {
 	w.remaining(997)
 }
 
-func reportsAfterCloseAreHarmless(t *testing.T, h Harness) {
+func reportsAfterCloseAreHarmless(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	p, q := w.acquire(0), w.acquire(1)
 	p.granted(0, h.Window/2)
@@ -221,7 +221,7 @@ func reportsAfterCloseAreHarmless(t *testing.T, h Harness) {
 	}
 }
 
-func aDeadlineIsWithinTheBound(t *testing.T, h Harness) {
+func aDeadlineIsWithinTheBound(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -237,7 +237,7 @@ func (h Harness) silent() time.Duration {
 	return gatewayqueue.PermitBound + h.Window + h.Margin + h.Notice
 }
 
-func aSilentPermitEndsAfterItsBound(t *testing.T, h Harness) {
+func aSilentPermitEndsAfterItsBound(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -252,7 +252,7 @@ func aSilentPermitEndsAfterItsBound(t *testing.T, h Harness) {
 	w.remaining(998)
 }
 
-func aLateIdentifiedKeepsOthersOut(t *testing.T, h Harness) {
+func aLateIdentifiedKeepsOthersOut(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	late := w.acquire(0)
 	late.grantedOnce(0)
@@ -269,7 +269,7 @@ func aLateIdentifiedKeepsOthersOut(t *testing.T, h Harness) {
 	w.remaining(997)
 }
 
-func aLateIdentifiedOutlastsTheNextHolder(t *testing.T, h Harness) {
+func aLateIdentifiedOutlastsTheNextHolder(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	late := w.acquire(0)
 	late.grantedOnce(0)
@@ -286,7 +286,7 @@ func aLateIdentifiedOutlastsTheNextHolder(t *testing.T, h Harness) {
 	w.remaining(998)
 }
 
-func aPermitKeepsOtherPodsOut(t *testing.T, h Harness) {
+func aPermitKeepsOtherPodsOut(t testing.TB, h Harness) {
 	w := h.openPods(t, 2, full(1))
 	p := w.acquire(0)
 	p.grantedOnce(0)

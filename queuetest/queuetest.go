@@ -94,7 +94,7 @@ const (
 
 type scenario struct {
 	name  string // a sentence that the queue makes true
-	run   func(t *testing.T, h Harness)
+	run   func(t testing.TB, h Harness)
 	needs needs
 }
 
@@ -111,7 +111,7 @@ func Run(t *testing.T, h Harness) {
 				return
 			}
 			t.Parallel()
-			s.run(t, h)
+			s.inRealTime(t, h)
 		})
 	}
 }

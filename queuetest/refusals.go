@@ -25,7 +25,7 @@ var refusals = []scenario{
 	{"AClosedQueueRefusesAll", aClosedQueueRefusesAll, 0},
 }
 
-func aNegativeShardIsInvalid(t *testing.T, h Harness) {
+func aNegativeShardIsInvalid(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	for _, err := range []error{w.wait(-1).refused(0, w.now()), w.acquire(-7).refused(0, w.now())} {
 		if !errors.Is(err, gatewayqueue.ErrInvalid) {
@@ -36,7 +36,7 @@ func aNegativeShardIsInvalid(t *testing.T, h Harness) {
 	w.remaining(999)
 }
 
-func aCancelledContextSpendsNothing(t *testing.T, h Harness) {
+func aCancelledContextSpendsNothing(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errWeary)
@@ -72,7 +72,7 @@ func (w *world) tooLate(err error, from, to time.Duration) {
 	}
 }
 
-func aWindowBeyondTheDeadlineFailsAtOnce(t *testing.T, h Harness) {
+func aWindowBeyondTheDeadlineFailsAtOnce(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.wait(0).grantedOnce(0)
 	now := w.now()
@@ -85,14 +85,14 @@ func aWindowBeyondTheDeadlineFailsAtOnce(t *testing.T, h Harness) {
 	w.remaining(999)
 }
 
-func aResetBeyondTheDeadlineFailsAtOnce(t *testing.T, h Harness) {
+func aResetBeyondTheDeadlineFailsAtOnce(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 0, 10, 100*h.Window))
 	c := w.waitIn(w.deadline(3*h.Window), w.queue, 0)
 	w.tooLate(c.refused(0, w.now()), 3*h.Window, 100*h.Window)
 	w.inLine(0)
 }
 
-func aBudgetThatIsSpentFailsThoseInLine(t *testing.T, h Harness) {
+func aBudgetThatIsSpentFailsThoseInLine(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 2, 10, 100*h.Window))
 	first := w.wait(0)
 	first.grantedOnce(0)
@@ -104,7 +104,7 @@ func aBudgetThatIsSpentFailsThoseInLine(t *testing.T, h Harness) {
 	patient.waiting()
 }
 
-func anUpdateThatMovesTheReset(t *testing.T, h Harness) {
+func anUpdateThatMovesTheReset(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 2, 10, 5*h.Window))
 	w.wait(0).grantedOnce(0)
 	hasty := w.waitIn(w.deadline(10*h.Window), w.queue, 2)
@@ -116,14 +116,14 @@ func anUpdateThatMovesTheReset(t *testing.T, h Harness) {
 	w.tooLate(hasty.refused(now, now+h.Notice), 3*h.Window, 100*h.Window)
 }
 
-func aDeadlineThatIsLateEnoughIsMet(t *testing.T, h Harness) {
+func aDeadlineThatIsLateEnoughIsMet(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	first := w.wait(0)
 	first.grantedOnce(0)
 	w.waitIn(w.deadline(3*h.Window), w.queue, 1).grantedAfter(first.at)
 }
 
-func aDeadlinePassesInLine(t *testing.T, h Harness) {
+func aDeadlinePassesInLine(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.wait(0).grantedOnce(0)
 	w.wait(1)
@@ -138,7 +138,7 @@ func aDeadlinePassesInLine(t *testing.T, h Harness) {
 	}
 }
 
-func aPermitThatMayBeAbandoned(t *testing.T, h Harness) {
+func aPermitThatMayBeAbandoned(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 1, 10, 100*h.Window))
 	p := w.acquire(0)
 	p.grantedOnce(0)
@@ -151,7 +151,7 @@ func aPermitThatMayBeAbandoned(t *testing.T, h Harness) {
 	c.granted(now, now+h.Notice)
 }
 
-func closeEndsEveryWait(t *testing.T, h Harness) {
+func closeEndsEveryWait(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 2, 10, 100*h.Window))
 	w.wait(0).grantedOnce(0)
 	calls := append(w.waits(2, 4), w.acquire(6)) // behind a window
@@ -170,7 +170,7 @@ func closeEndsEveryWait(t *testing.T, h Harness) {
 	}
 }
 
-func aClosedQueueRefusesAll(t *testing.T, h Harness) {
+func aClosedQueueRefusesAll(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	if err := w.queue.Close(); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ var twilight = []scenario{
 	{"GrantsWithoutALimitLeaveNoTrace", grantsWithoutALimitLeaveNoTrace, unlimited},
 }
 
-func noLimitGrantsAtOnce(t *testing.T, h Harness) {
+func noLimitGrantsAtOnce(t testing.TB, h Harness) {
 	w := h.openUnlimited(t)
 	for range 2 {
 		w.wait(0).atOnce()
@@ -51,7 +51,7 @@ func noLimitGrantsAtOnce(t *testing.T, h Harness) {
 
 // (b) twilight panics when the limit is lifted while shards wait. Here it cannot
 // be lifted: max_concurrency 0 is a figure that is missing.
-func noLimitIsRefused(t *testing.T, h Harness) {
+func noLimitIsRefused(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	w.wait(0).grantedOnce(0)
 	if err := w.queue.Update(t.Context(), full(0)); !errors.Is(err, gatewayqueue.ErrInvalid) {
@@ -62,7 +62,7 @@ func noLimitIsRefused(t *testing.T, h Harness) {
 
 // The original relies on its runner not having run yet. Here those who wait
 // behind a closed bucket get the new one as soon as rule 9 allows.
-func anUpdateFillsTheNewBuckets(t *testing.T, h Harness) {
+func anUpdateFillsTheNewBuckets(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	first := w.wait(2)
 	first.grantedOnce(0)
@@ -73,20 +73,20 @@ func anUpdateFillsTheNewBuckets(t *testing.T, h Harness) {
 	}
 }
 
-func aBucketGrantsOnePerWindow(t *testing.T, h Harness) {
+func aBucketGrantsOnePerWindow(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	first, second := w.wait(0), w.wait(0)
 	first.grantedOnce(0)
 	second.grantedAfter(first.at)
 }
 
-func bucketsAreIndependent(t *testing.T, h Harness) {
+func bucketsAreIndependent(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	w.wait(1).grantedOnce(0)
 	w.wait(0).granted(0, h.Window/2)
 }
 
-func theLowerShardGetsTheOnlyUnit(t *testing.T, h Harness) {
+func theLowerShardGetsTheOnlyUnit(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 0, 1, h.Window))
 	calls := w.together(1, 0)
 	calls[1].grantedOnce(h.Window)
@@ -94,12 +94,12 @@ func theLowerShardGetsTheOnlyUnit(t *testing.T, h Harness) {
 	calls[0].grantedADayAfter(h.Window)
 }
 
-func theBudgetIsFullAgainAtTheReset(t *testing.T, h Harness) {
+func theBudgetIsFullAgainAtTheReset(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 0, 1, 4*h.Window))
 	w.wait(0).grantedOnce(4 * h.Window)
 }
 
-func theDayStartsAtTheFirstGrant(t *testing.T, h Harness) {
+func theDayStartsAtTheFirstGrant(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 1, 1, 0))
 	w.until(gatewayqueue.LimitPeriod / 2)
 	first := w.wait(0)
@@ -107,7 +107,7 @@ func theDayStartsAtTheFirstGrant(t *testing.T, h Harness) {
 	w.wait(0).grantedADayAfter(first.at)
 }
 
-func everyDayStartsAtItsFirstGrant(t *testing.T, h Harness) {
+func everyDayStartsAtItsFirstGrant(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 0, 1, h.Window))
 	w.until(gatewayqueue.LimitPeriod / 2)
 	first := w.wait(0)
@@ -118,7 +118,7 @@ func everyDayStartsAtItsFirstGrant(t *testing.T, h Harness) {
 	w.wait(0).grantedADayAfter(second.at)
 }
 
-func onlyAFullBucketWaits(t *testing.T, h Harness) {
+func onlyAFullBucketWaits(t testing.TB, h Harness) {
 	w := h.open(t, full(4))
 	calls := w.waits(0, 1, 3, 3)
 	for _, c := range calls[:3] {
@@ -128,7 +128,7 @@ func onlyAFullBucketWaits(t *testing.T, h Harness) {
 }
 
 // (a) twilight has one clock for all buckets.
-func anIdleBucketGrantsAtOnce(t *testing.T, h Harness) {
+func anIdleBucketGrantsAtOnce(t testing.TB, h Harness) {
 	w := h.open(t, full(2))
 	w.wait(0).grantedOnce(0)
 	w.until(h.Window / 5)
@@ -136,7 +136,7 @@ func anIdleBucketGrantsAtOnce(t *testing.T, h Harness) {
 }
 
 // (c) twilight reads no messages while it waits for the reset.
-func anUpdateIsHeardWhileExhausted(t *testing.T, h Harness) {
+func anUpdateIsHeardWhileExhausted(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 0, 10, 720*h.Window))
 	c := w.wait(0)
 	w.until(h.Window)
@@ -148,7 +148,7 @@ func anUpdateIsHeardWhileExhausted(t *testing.T, h Harness) {
 }
 
 // (d) twilight stalls as soon as the last unit is gone, with nobody in line.
-func anUpdateIsHeardOnceTheLastUnitIsSpent(t *testing.T, h Harness) {
+func anUpdateIsHeardOnceTheLastUnitIsSpent(t testing.TB, h Harness) {
 	w := h.open(t, limit(2, 1, 10, 720*h.Window))
 	w.wait(0).grantedOnce(0)
 	w.until(h.Window / 5)
@@ -157,7 +157,7 @@ func anUpdateIsHeardOnceTheLastUnitIsSpent(t *testing.T, h Harness) {
 }
 
 // (c) and (d) as far as they go for queues that never raise remaining.
-func newBucketsAreHeardOfWhileExhausted(t *testing.T, h Harness) {
+func newBucketsAreHeardOfWhileExhausted(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 0, 10, 4*h.Window))
 	line := w.waits(0, 1, 2)
 	w.until(h.Window)
@@ -169,7 +169,7 @@ func newBucketsAreHeardOfWhileExhausted(t *testing.T, h Harness) {
 }
 
 // (e) In twilight the dead of a line use up a tick of the clock.
-func aLineOfTheDeadDoesNotUseAWindow(t *testing.T, h Harness) {
+func aLineOfTheDeadDoesNotUseAWindow(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	first, dead := w.wait(0), w.wait(1)
 	first.grantedOnce(0)
@@ -181,7 +181,7 @@ func aLineOfTheDeadDoesNotUseAWindow(t *testing.T, h Harness) {
 }
 
 // (f) This one twilight has right.
-func theDeadInFrontCostNothing(t *testing.T, h Harness) {
+func theDeadInFrontCostNothing(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	first := w.wait(0)
 	first.grantedOnce(0)
@@ -195,7 +195,7 @@ func theDeadInFrontCostNothing(t *testing.T, h Harness) {
 }
 
 // (g) twilight strings the old buckets together: 0, 1, 2, 3, 7.
-func fewerBucketsKeepTheOrderOfArrival(t *testing.T, h Harness) {
+func fewerBucketsKeepTheOrderOfArrival(t testing.TB, h Harness) {
 	w := h.open(t, full(4))
 	for _, c := range w.waits(8, 9, 10, 11) {
 		c.granted(0, h.Window/2)
@@ -205,7 +205,7 @@ func fewerBucketsKeepTheOrderOfArrival(t *testing.T, h Harness) {
 	w.inOrder(line)
 }
 
-func aTotalOfZeroNeverGrants(t *testing.T, h Harness) {
+func aTotalOfZeroNeverGrants(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 0, 0, 0))
 	c := w.wait(0)
 	w.until(3 * h.Window)
@@ -213,7 +213,7 @@ func aTotalOfZeroNeverGrants(t *testing.T, h Harness) {
 	w.remaining(0)
 }
 
-func aTotalOfZeroNeverGrantsTheNextDayEither(t *testing.T, h Harness) {
+func aTotalOfZeroNeverGrantsTheNextDayEither(t testing.TB, h Harness) {
 	w := h.open(t, limit(1, 0, 0, gatewayqueue.LimitPeriod))
 	c := w.wait(0)
 	w.until(3 * gatewayqueue.LimitPeriod / 2)
@@ -221,7 +221,7 @@ func aTotalOfZeroNeverGrantsTheNextDayEither(t *testing.T, h Harness) {
 	w.remaining(0)
 }
 
-func grantsWithoutALimitLeaveNoTrace(t *testing.T, h Harness) {
+func grantsWithoutALimitLeaveNoTrace(t testing.TB, h Harness) {
 	w := h.openUnlimited(t)
 	// Not through the judge, to whom the next grant would be a violation.
 	for range 3 {
