@@ -82,12 +82,6 @@ const (
 // granted as soon as its bucket opens.
 func (s Status) Blocked() (reasons []*BlockedError) {
 	add := func(e BlockedError) { reasons = append(reasons, &e) }
-	permits := 0
-	for _, b := range s.Buckets {
-		if b.Permit {
-			permits++
-		}
-	}
 	switch b := s.Budget; {
 	case b.Unknown && s.Source.Error != "":
 		e := BlockedError{Reason: ReasonSource, Text: "the limits are not known, and the limit source fails: " + s.Source.Error}
@@ -99,7 +93,7 @@ func (s Status) Blocked() (reasons []*BlockedError) {
 		add(BlockedError{Reason: ReasonSource, Text: "the limits are not known: nobody has waited yet, or the limit source has not answered"})
 	case b.Never != "":
 		add(BlockedError{Reason: ReasonLimits, Text: strings.TrimPrefix(strings.TrimPrefix(b.Never, "gatewayqueue: "), "redisqueue: "), Cure: cureLimits})
-	case b.MaxConcurrency > 0 && b.Remaining+permits <= b.Reserve, b.MaxConcurrency > 0 && b.Remaining == 0:
+	case b.MaxConcurrency > 0 && b.Remaining <= b.Reserve:
 		e := BlockedError{Reason: ReasonBudget, Text: textBudget}
 		if b.Reset.After(s.Time) {
 			e.Wait = b.Reset.Sub(s.Time)

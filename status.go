@@ -56,7 +56,7 @@ type BudgetStatus struct {
 	MaxConcurrency int       `json:"max_concurrency"`
 	Reset          time.Time `json:"reset,omitzero"` // zero while no period has begun
 	Unknown        bool      `json:"unknown,omitempty"`
-	// Reserve is how many units are never granted. Permits that are out count in it.
+	// Reserve is how many units are never granted.
 	Reserve int `json:"reserve,omitempty"`
 	// Never says why no unit can ever be granted under these limits, such as a
 	// total of 0; empty where one can.

@@ -245,7 +245,7 @@ func (t *tracker) advance(s state, granted, back []int, permits int, before int6
 		}
 	}
 	p.Of = p.Up + s.Waiting // those that dial are granted
-	p.Starved = s.Waiting > 0 && (s.Budget.Unknown || s.Waiting > max(0, s.Budget.Remaining+permits-s.Budget.Reserve))
+	p.Starved = s.Waiting > 0 && (s.Budget.Unknown || s.Waiting > max(0, s.Budget.Remaining-s.Budget.Reserve))
 	var last int64
 	for _, b := range s.Buckets {
 		if b.Waiting == 0 {

@@ -17,8 +17,7 @@
 --   usable (ms)        for how long the holder of a grant may identify
 --   until_wanted (ms)  least time until the pod wants a grant
 --   step (ms)          least time between two grants
---   reserve (n)        units that are not granted, in which permits that are out count
---   least_reserve (n)  units that are not granted, in which they do not
+--   reserve (n)        units that are not granted
 --   period (ms)
 --   paid_ttl (ms)      least TTL of paid
 --   next_ticket        the pod's next in this line, or ''
@@ -87,9 +86,8 @@ left = over and next_left(limits) or whole(stored_left)
 local spent = whole(redis.call('HGET', spent_key, shard) or '0')
 if not (left and spent) then return redis.error_reply('BADVALUE ' .. (left and spent_key or remaining_key)) end
 if settled(was_paid) then return reply('gone', 0) end
-local units = left > reserve or left > least_reserve and left + permits_out() > reserve
 local entry = out_of(ticket) .. (permit and '' or '/wait')
-local paid = paid_in_force(limits, was_paid, entry)
+local units, paid = left > reserve, paid_in_force(limits, was_paid, entry)
 local slot = read_bucket(slot_key, bucket, step)
 if not slot then return redis.error_reply('BADVALUE ' .. opens_key) end
 if limits.granted and slot.unseen then -- it is the bucket's first grant, or both witnesses of its last are gone
@@ -134,12 +132,13 @@ if not granted then
   end
   granted = able and head == ticket
 end
-if not granted and not (paid or units or slot.permit) then -- a permit that is out may give its unit back
+local hope = not (granted or paid or units) and (slot.permit or left + permits_out() > reserve) -- one may give its unit back
+if not (granted or paid or units or hope) then
   -- Nothing is left of a period that nothing has begun, or will: somebody has used it up by hand.
   if limits.reset_at == 0 and left < limits.total and not out_after(now)[1] then begin_period(limits, now + period, 0, '?') end
   return reply('exhausted', limits.reset_at > now and limits.reset_at - now or 60000)
 elseif not granted then
-  local wait = math.max(shut, 0)
+  local wait = math.max(shut, hope and step / 5 or 0)
   if slot.permit then wait, shut = ahead == 0 and math.min(wait, step / 5) or 0, limits.closed_until - now end -- it may end at any moment
   wait = math.max(wait, pause or 0) + ahead * step
   return reply(pause and 'paused' or 'wait', head == '' and 0 or wait) -- 0: there are more of the dead to pass over

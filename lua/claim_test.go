@@ -13,7 +13,7 @@ var claim = script{
 	Script: lua.Claim,
 	args: `ticket=00001@a#1 arrival= shard=1 bucket=0 pod=a pod_lease=30000
 		known_epoch=e known_seq=5 known_buckets=1 known_total=10
-		permit=0 closes=5250 usable=250 until_wanted=0 step=5250 reserve=0 least_reserve=0 period=86400000 paid_ttl=60000
+		permit=0 closes=5250 usable=250 until_wanted=0 step=5250 reserve=0 period=86400000 paid_ttl=60000
 		next_ticket= notice=0 breaker=0 own_window=5000 own_grace=250 own_pod_lease=3000 own_replicas=0 asks=0`,
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000",
@@ -486,6 +486,14 @@ func TestClaimMindsTheBudget(t *testing.T) {
 		{
 			name: "APermitThatIsOutMayGiveItsUnitBack", seed: state{"remaining": "0 ttl=60000", "slot:0": "00002@b#1 permit ttl=20000"},
 			reply: "wait wait=1050", after: line,
+		},
+		{
+			name: "APermitOfAnotherBucketMayGiveItsUnitBack", seed: state{"remaining": "3 ttl=60000", "out": "00002@b#1=@4000"},
+			call: args{"reserve": "3"}, reply: "wait wait=1050 remaining=3", after: line,
+		},
+		{
+			name: "AWaitDoesNot", seed: state{"remaining": "3 ttl=60000", "out": "00002@b#1/wait=@4000"},
+			call: args{"reserve": "3"}, reply: "exhausted remaining=3", after: line,
 		},
 		{
 			name: "ATotalOfNothing", seed: state{"remaining": "0", "limits": "epoch=e seq=5 max_concurrency=1 total=0"},

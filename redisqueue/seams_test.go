@@ -186,31 +186,26 @@ func TestLeaving_WhileAPlaceIsBeingTaken(t *testing.T) {
 	})
 }
 
-// Units that permits have and may give back count in the reserve, so that they
-// are not all that is left.
-func TestExhausted_NotWhilePermitsCountInTheReserve(t *testing.T) {
+// Nobody is refused while a permit that is out may give its unit back.
+func TestExhausted_NotWhileAPermitMayGiveItsUnitBack(t *testing.T) {
 	within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
 		limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 24, ResetAfter: 10 * time.Hour, MaxConcurrency: 20}
 		holder := open(t, client, redisqueue.WithLimit(limit), redisqueue.WithFreshStart())
-		for shard := range 3 {
-			p, err := holder.Acquire(t.Context(), shard)
-			require.NoError(t, err)
-			defer p.Abandon(context.Background()) //nolint:errcheck // the queue ends first
-		}
+		permit, err := holder.Acquire(t.Context(), 0)
+		require.NoError(t, err)
 		q := open(t, client, redisqueue.WithLimit(limit), redisqueue.WithFreshStart(), redisqueue.WithFailExhausted())
-		var waits []<-chan error
-		for shard := 3; shard < 10; shard++ {
-			waits = append(waits, ask(t.Context(), q, shard))
+		for shard := 1; shard < 4; shard++ {
+			require.NoError(t, q.Wait(t.Context(), shard))
 		}
-		granted := 0
-		for _, w := range waits {
-			if err := answered(t, w, time.Minute); err == nil {
-				granted++
-			} else {
-				require.ErrorIs(t, err, gatewayqueue.ErrExhausted)
-			}
-		}
-		assert.Equal(t, 4, granted, "21 left, a reserve of 20, and 3 permits that count in it")
+		last := ask(t.Context(), q, 4)
+		time.Sleep(10 * time.Second)
+		require.Empty(t, last, "refused before the permit was settled")
+		require.NoError(t, permit.Abandon(t.Context()))
+		require.NoError(t, answered(t, last, 3*time.Second))
+		require.ErrorIs(t, q.Wait(t.Context(), 5), gatewayqueue.ErrExhausted)
+		status, err := q.Status(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 20, status.Budget.Remaining, "the reserve is left")
 	})
 }
 

@@ -59,16 +59,8 @@ func Ended(s gatewayqueue.Status) map[string]time.Duration {
 }
 
 // Grantable is how many of the units that are left can be granted: those beyond
-// the reserve, in which permits that are out count.
-func Grantable(s gatewayqueue.Status) int {
-	permits := 0
-	for _, b := range s.Buckets {
-		if b.Permit {
-			permits++
-		}
-	}
-	return max(0, min(s.Budget.Remaining, s.Budget.Remaining+permits-s.Budget.Reserve))
-}
+// the reserve.
+func Grantable(s gatewayqueue.Status) int { return max(0, s.Budget.Remaining-s.Budget.Reserve) }
 
 // due is for how long a bucket is closed whose window was over since the last look,
 // and in front of which somebody stands: who has it now is not known yet.

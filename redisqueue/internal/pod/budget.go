@@ -16,22 +16,14 @@ type Reserve struct {
 	Floor func() int // at least so many, for now; see redisqueue.SetFloor
 }
 
-// least is the part of the reserve that is for units that no counter saw. The rest
-// is for permits that are out when Redis loses its state; those that are out now
-// have paid, and count in it.
-func (r Reserve) least(v wire.View) int {
-	if r.Units >= 0 {
-		return max(r.Units, r.Floor())
-	}
-	return max(r.Floor(), min(10, v.Total/100))
-}
-
-// Of is the reserve under some limits.
+// Of is the reserve under some limits. The usual one is for units that no counter
+// saw, and for permits that are out when Redis loses its state.
 func (r Reserve) Of(v wire.View) int {
-	if r.Units >= 0 {
-		return max(r.Units, r.Floor())
+	units := r.Units
+	if units < 0 {
+		units = min(max(v.MaxConcurrency, min(10, v.Total/100)), v.Total/2)
 	}
-	return max(r.Floor(), min(max(v.MaxConcurrency, r.least(v)), v.Total/2))
+	return max(units, r.Floor())
 }
 
 // GrantsEver is an ErrNeverGrants where no unit may be granted, even of a full budget.

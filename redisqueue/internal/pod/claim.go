@@ -110,7 +110,7 @@ func (p *Pod) decide(c *claim, a answer[wire.ClaimReply], err error) {
 			p.beatSoon()
 		}
 		if !c.request.Permit && r.Left <= p.cfg.Reserve.Of(p.view) {
-			p.lastUnit(r)
+			p.lastUnit()
 		}
 	case "gone":
 		p.renameSettled(l, first)
@@ -130,13 +130,11 @@ func (p *Pod) decide(c *claim, a answer[wire.ClaimReply], err error) {
 	p.refuseLate(l, r.Shut)
 }
 
-// lastUnit hears that a grant of Wait has left no unit but the reserve's.
-func (p *Pod) lastUnit(r wire.ClaimReply) {
-	if r.Left <= p.cfg.Reserve.least(p.view) {
-		p.exhausted(time.Duration(r.Reset-r.Now) * time.Millisecond)
-		return
-	}
-	for _, l := range p.lines { // maybe: permits that are out count in the reserve
+// lastUnit hears that a grant of Wait has left no unit but the reserve's. Those that
+// cannot wait for the reset are told by their own answers, unless a permit that is
+// out may give its unit back.
+func (p *Pod) lastUnit() {
+	for _, l := range p.lines {
 		l.askNow()
 	}
 }

@@ -167,7 +167,7 @@ func (p *Pod) claim(l *line) {
 		Place: wire.Place{Ticket: first.ticket, Arrival: first.Arrival}, Shard: first.Shard, Bucket: l.bucket,
 		Pod: p.cfg.Name, PodLease: lease, Known: p.view, Permit: first.Permit,
 		Closes: p.cfg.Window + p.marginFor(first), UntilWanted: p.untilWanted(), Step: p.cfg.step(first.Permit),
-		Reserve: p.cfg.Reserve.Of(p.view), LeastReserve: p.cfg.Reserve.least(p.view), Breaker: p.cfg.Breaker, Asks: p.mayAsk(),
+		Reserve: p.cfg.Reserve.Of(p.view), Breaker: p.cfg.Breaker, Asks: p.mayAsk(),
 		Own: wire.Agreed{Window: p.cfg.Window, Grace: p.cfg.Grace(), PodLease: p.cfg.PodLease, Replicas: p.cfg.Replicas},
 	}
 	c.request.Usable = c.request.Closes - p.cfg.Window
