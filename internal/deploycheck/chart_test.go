@@ -149,9 +149,12 @@ func TestChart_IsRefusedWithBadValues(t *testing.T) {
 		{least + "config: {drain: 20s, grace: 11s}\n", []string{"terminationGracePeriodSeconds is 30", "config.drain (20s)", "config.grace (11s)"}},
 		{least + "config: {app: 1234567890}\n", []string{"'/config/app'", "got number, want string"}},
 		{least + "config: {log: xml}\n", []string{"'/config/log'", "'xml'", "text|json"}},
-		{least + "config: {api: true}\n", []string{"'/config'", "'api' not allowed"}},
-		{least + "mode: proxy\nconfig: {max-waiters: 1}\n", []string{"'/config'", "'max-waiters' not allowed"}},
-		{least + "config: {redis: \"redis://redis\"}\n", []string{"'/config'", "'redis' not allowed"}},
+		{least + "config: {api: true}\n", []string{"config.api (true)", `mode "serve"`, "a flag of gatewayqueue proxy. Leave it out"}},
+		{least + "mode: proxy\nconfig: {max-waiters: 1}\n", []string{"config.max-waiters (1)", `mode "proxy"`, "a flag of gatewayqueue serve. Leave it out"}},
+		{least + "mode: proxy\nconfig: {app: \"1234567890\"}\n", []string{"config.app (1234567890)", `mode "proxy"`, "by the bot's own token"}},
+		{least + "mode: sidecar\nconfig: {app: \"1234567890\"}\n", []string{"config.app (1234567890)", `mode "sidecar"`, "by the bot's own token"}},
+		{least + "config: {margni: 1s}\n", []string{"config.margni (1s)", "gatewayqueue serve: want one of allow-host, app,", ", margin,"}},
+		{least + "mode: proxy\nconfig: {margni: 1s}\n", []string{"config.margni (1s)", "gatewayqueue proxy: want one of api, breaker,", ", margin,"}},
 		{least + "service: {port: 70000}\n", []string{"'/service/port'", "got 70,000, want 65,535"}},
 		{least + "podDisruptionBudget: {maxUnavailable: 0}\n", []string{"'/podDisruptionBudget/maxUnavailable'", "got 0, want 1"}},
 		{least + "mode: proxy\nguard: {enabled: true, flavor: calico}\n", []string{"'/guard/flavor'", "'calico'", "kubernetes|cilium"}},
@@ -177,11 +180,47 @@ func TestChart_IsRefusedWithBadValues(t *testing.T) {
 	}
 }
 
+// A flag that the chart gives the program itself is not for config, and the message says which value it has.
+func TestChart_NamesTheValueOfItsOwnFlags(t *testing.T) {
+	chart, _ := pack(t)
+	for _, flag := range theirOwn {
+		if flag == "help" {
+			continue
+		}
+		for _, mode := range []string{"serve", "proxy"} {
+			_, trouble, err := helm(t, "template", "gatewayqueue", chart, kubeVersion, "--values", with(t, least+"mode: "+mode+"\nconfig: {"+flag+": secret-value}\n"))
+			require.Error(t, err)
+			assert.Regexp(t, `config\.`+flag+` is not for config: .* Want \w`, trouble)
+			assert.NotContains(t, trouble, "secret-value")
+		}
+	}
+}
+
 func TestChart_IsOfOneVersion(t *testing.T) {
 	var chart struct{ Version, AppVersion string }
 	require.NoError(t, yaml.Unmarshal([]byte(read(t, "deploy/helm/gatewayqueue/Chart.yaml")), &chart))
 	assert.Regexp(t, `^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`, chart.Version, "without a v")
 	assert.Equal(t, chart.Version, chart.AppVersion, "the image's tag is the release")
+}
+
+func TestChartsFiles_AreThoseOfDeploy(t *testing.T) {
+	same(t, chartDir+"/files/alerts.yml", read(t, "deploy/prometheus/alerts.yml"))
+	same(t, chartDir+"/files/dashboard.json", read(t, "deploy/grafana/dashboard.json"))
+}
+
+// People take one folder out of a repository: no part of it may lie outside.
+func TestChart_IsWholeInItsFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gatewayqueue")
+	require.NoError(t, os.CopyFS(dir, os.DirFS(chartDir)))
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		assert.False(t, err == nil && entry.Type()&os.ModeSymlink != 0, "%s is a link", path)
+		return err
+	}))
+	chart, _ := pack(t)
+	for _, mode := range []string{"serve", "proxy", "sidecar"} {
+		values := with(t, least+everything+"mode: "+mode+"\n")
+		assert.True(t, render(t, "gatewayqueue", chart, "--values", values) == render(t, "gatewayqueue", dir, "--values", values), mode) //nolint:testifylint // Equal would print both
+	}
 }
 
 func TestChart_HasTheAlertsAndTheDashboardOfDeploy(t *testing.T) {

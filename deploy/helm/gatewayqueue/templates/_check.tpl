@@ -1,6 +1,7 @@
 {{- /* What values.schema.json cannot say. Each message names the value and what it wants. */}}
 {{- define "gatewayqueue.check" -}}
 {{- $v := .Values }}
+{{- include "gatewayqueue.checkFlags" . }}
 {{- include "gatewayqueue.checkTimes" . }}
 {{- if and $v.redis.url $v.redis.existingSecret }}
 {{- fail (printf "redis.url and redis.existingSecret (%q) do not go together: leave one of them empty" $v.redis.existingSecret) }}
@@ -30,5 +31,24 @@
 {{- end }}
 {{- if and $v.guard.enabled (eq $v.guard.flavor "kubernetes") (not (get $v.config "api")) }}
 {{- fail "guard.enabled (true) needs config.api: true: guarded pods reach nothing outside, so they have Discord's API from the proxies; or guard.flavor: cilium, which leaves it open" }}
+{{- end }}
+{{- end }}
+
+{{- /* The flags in config: files/flags.yaml has those of each command. */}}
+{{- define "gatewayqueue.checkFlags" -}}
+{{- $command := ternary "serve" "proxy" (eq .Values.mode "serve") }}
+{{- $other := ternary "proxy" "serve" (eq .Values.mode "serve") }}
+{{- $flags := .Files.Get "files/flags.yaml" | fromYaml }}
+{{- $elsewhere := dict "redis" "redis.url or redis.existingSecret" "redis-file" "redis.existingSecret" "auth-token-file" "tokens.existingSecret" "discord-token-file" "tokens.existingSecret" "tls-cert" "tls.existingSecret" "tls-key" "tls.existingSecret" "port" "service.port" "host" "nothing, the pods listen on all addresses" "pod" "nothing, it is the pod's name" }}
+{{- range $flag, $value := .Values.config }}
+{{- if not (hasKey (get $flags $command) $flag) }}
+{{- if hasKey $elsewhere $flag }}
+{{- fail (printf "config.%s is not for config: the chart gives the program this flag itself. Want %s" $flag (get $elsewhere $flag)) }}
+{{- else if hasKey (get $flags $other) $flag }}
+{{- fail (printf "config.%s (%v) does not go with mode %q: it is a flag of gatewayqueue %s. Leave it out%s" $flag $value $.Values.mode $other (ternary "; a proxy knows the application by the bot's own token" "" (eq $flag "app"))) }}
+{{- else }}
+{{- fail (printf "config.%s (%v) is no flag of gatewayqueue %s: want one of %s" $flag $value $command (keys (get $flags $command) | sortAlpha | join ", ")) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}

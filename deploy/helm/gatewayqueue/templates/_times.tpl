@@ -8,9 +8,9 @@
 {{- $sum }}
 {{- end }}
 
-{{- /* files/times.yaml has the ranges: scripts/manifests asks the program for them. */}}
+{{- /* files/flags.yaml has the ranges: scripts/manifests asks the program for them. */}}
 {{- define "gatewayqueue.checkTimes" -}}
-{{- $ranges := get (.Files.Get "files/times.yaml" | fromYaml) (ternary "serve" "proxy" (eq .Values.mode "serve")) }}
+{{- $ranges := get (.Files.Get "files/flags.yaml" | fromYaml) (ternary "serve" "proxy" (eq .Values.mode "serve")) }}
 {{- range $flag, $value := .Values.config }}
 {{- with get $ranges $flag }}
 {{- $is := include "gatewayqueue.milliseconds" $value | float64 }}
