@@ -73,6 +73,9 @@ func TestRelease_TagsEveryModule(t *testing.T) {
 	assert.ElementsMatch(t, want, tags)
 	assert.Equal(t, "Release "+version+"\n", r.git(t, "log", "-1", "--format=%s"))
 	assert.Empty(t, r.git(t, "status", "--porcelain"))
+	for _, page := range []string{"README.md", "docs/library.md", "docs/kubernetes.md"} {
+		assert.NotContains(t, r.read(t, page), "released yet", page)
+	}
 	assert.Regexp(t, `\n## \[`+version[1:]+`\] - \d{4}-\d\d-\d\d\n`, r.read(t, "CHANGELOG.md"))
 }
 

@@ -52,6 +52,27 @@ func TestStranger_ImportsEveryModule(t *testing.T) {
 	}
 }
 
+// docs/library.md says how to import what is not released yet: with a clone, and nothing of ours from a proxy.
+func TestStranger_ImportsFromAClone(t *testing.T) {
+	_, section, found := strings.Cut(read(t, "docs/library.md"), "\n### From a clone\n")
+	require.True(t, found)
+	_, block, found := strings.Cut(section, "\n```sh\n")
+	require.True(t, found)
+	block, _, _ = strings.Cut(block, "```\n")
+	r := unreleased(t, filepath.Join(t.TempDir(), "repository"))
+	others := strings.TrimSpace(output(t, r.dir, nil, "go", "env", "GOMODCACHE"))
+	s := newStranger(t, fileURL(others))
+	s.dir = filepath.Join(s.dir, "bot")
+	require.NoError(t, os.Mkdir(s.dir, 0o755))
+	s.env = append(s.env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://"+r.dir+".insteadOf", "GIT_CONFIG_VALUE_0=https://"+rootModule)
+	s.run(t, "go", "mod", "init", "example.com/bot")
+	program := "package main\n\nimport (\n\t_ \"" + rootModule + "/promqueue\"\n\t_ \"" + rootModule + "/redisqueue\"\n)\n\nfunc main() {}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "main.go"), []byte(program), 0o644))
+	s.run(t, "bash", "-euc", block)
+	s.run(t, "go", "list", "-deps", ".") // all is found, with its sum
+	r.git(t, "diff", "--exit-code")
+}
+
 // The sums of scripts/release are those that Go finds, so a tag's modules are built without go.work, too.
 func TestRelease_LeavesEveryModuleTidy(t *testing.T) {
 	r := released(t)
