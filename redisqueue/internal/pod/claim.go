@@ -37,7 +37,7 @@ func (p *Pod) claimed(c *claim, a answer[wire.ClaimReply]) {
 	}
 	if err == nil && r.Code == "granted" {
 		p.unacknowledged(nil)
-		p.probe(c)
+		p.probe(c.line.bucket)
 	}
 }
 

@@ -144,18 +144,29 @@ func (p *Pod) unacknowledged(err *wire.UnacknowledgedError) {
 
 // probe looks whether TTLs run down by themselves, on a server that is miniredis: in
 // it they do only where it was told so, and no bucket would ever open. It does so
-// after a grant, whose slot has a TTL that is known.
-func (p *Pod) probe(c *claim) {
+// after a grant, whose slot has a TTL, and reads that twice.
+func (p *Pod) probe(bucket int) {
 	if !p.server.mini || p.server.probed || p.closed {
 		return
 	}
 	p.server.probed = true
+	p.readSlot(bucket, wire.Remembered{})
+}
+
+// readSlot reads the slot of a bucket until two readings tell: where TTLs stand still
+// no further grant comes by which to ask again.
+func (p *Pod) readSlot(bucket int, before wire.Remembered) {
 	p.after(probeAfter, func() {
-		send(p, Calls, wire.Remember{Key: p.cfg.Keys.Slot(c.line.bucket)}, func(a answer[wire.Remembered]) {
+		if p.closed {
+			return
+		}
+		send(p, Calls, wire.Remember{Key: p.cfg.Keys.Slot(bucket)}, func(a answer[wire.Remembered]) {
 			switch {
-			case a.err != nil, strings.TrimSuffix(a.reply.Value, wire.PermitSuffix) != c.request.Ticket, c.first.paid():
-				p.server.probed = false // ask at the next grant: this one has ended, or was given again
-			case a.reply.Left >= c.request.Closes-time.Millisecond:
+			case a.err != nil:
+				p.after(time.Second, func() { p.readSlot(bucket, wire.Remembered{}) })
+			case a.reply.Value != before.Value, a.reply.Left > before.Left: // the first reading, or a report
+				p.readSlot(bucket, a.reply)
+			case a.reply.Value != "" && a.reply.Left == before.Left:
 				p.server.still = true
 				p.block(standsStill())
 			}
