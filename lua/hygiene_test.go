@@ -26,7 +26,7 @@ var scripts = []*lua.Script{
 var hashes = map[string]string{
 	"audit":      "2dcc71a5c32f005abf98e399090f75a400955f08",
 	"pause":      "4da814b2d81db39bf192ea76e815fbc48450149f",
-	"claim":      "7259d860b1a565aaa0f98a098a369eec30c2542b",
+	"claim":      "39809d9d9b7909df7bad6c43644f970a101c4bc7",
 	"identified": "7dc6f82f6956a69b95510c548a4b5c6e79de451a",
 	"renew":      "0f8fe9f4a2b3a1513ff09741e8f0c6611271844e",
 	"abandon":    "07e9873e673424c52952e8d9895bb0f42cea5648",
