@@ -42,6 +42,14 @@ func Now() Moment {
 // At is the moment that one clock tells alone, for tests that have their own.
 func At(t time.Time) Moment { return Moment{at: t} }
 
+// Shifted is the same moment on a machine that has been suspended for so long, and whose
+// wall clock is by so much ahead of what the monotonic one says, for tests that have
+// their own clocks.
+func (m Moment) Shifted(suspended, wall time.Duration) Moment {
+	m.simulated = shift{suspended, wall}
+	return m
+}
+
 // Until returns how much time has passed between m and a later moment: the most
 // that any of the clocks says, and never less than the monotonic one does.
 func (m Moment) Until(later Moment) time.Duration {

@@ -4,7 +4,6 @@ package faults
 // the budget when it is asked, and is the judge of its own periods.
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/judge"
 )
 
 // discord is the limit source of one bot, and what its pods are configured with.
@@ -27,15 +27,9 @@ type discord struct {
 	now    int           // max_concurrency
 	ever   []int         // all values of max_concurrency so far
 	raised int           // units by which total has grown
-	spends []spend       // in the order of reports
+	spends []judge.Spend // in the order of reports
 	moods  []*mood       // in force; the last one is how the limit source answers
 	asked  int
-}
-
-// spend is units that are used at a moment, by a pod or by another program.
-type spend struct {
-	at    time.Duration
-	units int
 }
 
 // mood is how the limit source answers for now.
@@ -58,42 +52,21 @@ func newDiscord(limit gatewayqueue.SessionStartLimit, length time.Duration) *dis
 func (d *discord) spent(at time.Duration, units int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.spends = append(d.spends, spend{at, units})
-}
-
-// period is one of Discord's, with what was spent in it.
-type period struct {
-	begins, ends time.Duration
-	spent        int
+	d.spends = append(d.spends, judge.Spend{At: at, Units: units})
 }
 
 // periods are those until a moment. What was spent before the run is in the first.
-func (d *discord) periods(until time.Duration) []period {
-	spends := slices.Clone(d.spends)
-	slices.SortFunc(spends, func(a, b spend) int { return cmp.Compare(a.at, b.at) })
-	var all []period
-	if used := d.limit.Total - d.limit.Remaining; used > 0 {
-		all = append(all, period{d.start, d.start + d.limit.ResetAfter, used})
-	}
-	for _, s := range spends {
-		if s.at > until {
-			break
-		}
-		if len(all) == 0 || s.at >= all[len(all)-1].ends {
-			all = append(all, period{begins: s.at, ends: s.at + d.length})
-		}
-		all[len(all)-1].spent += s.units
-	}
-	return all
+func (d *discord) periods(until time.Duration) []judge.Period {
+	return judge.Periods(d.limit, d.start, d.length, d.spends, until)
 }
 
 // over says by how many identifies the budget was overspent, in all periods.
-func (d *discord) over() (over int, all []period) {
+func (d *discord) over() (over int, all []judge.Period) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	all = d.periods(clock())
 	for _, p := range all {
-		over += max(0, p.spent-d.limit.Total-d.raised)
+		over += max(0, p.Spent-d.limit.Total-d.raised)
 	}
 	return over, all
 }
@@ -109,9 +82,9 @@ func (d *discord) reportAt(at time.Duration) gatewayqueue.SessionStartLimit {
 	defer d.mu.Unlock()
 	l := gatewayqueue.SessionStartLimit{Total: d.limit.Total + d.raised, MaxConcurrency: d.now}
 	l.Remaining = l.Total
-	if all := d.periods(at); len(all) > 0 && at < all[len(all)-1].ends {
+	if all := d.periods(at); len(all) > 0 && at < all[len(all)-1].Ends {
 		last := all[len(all)-1]
-		l.Remaining, l.ResetAfter = max(0, l.Total-last.spent), last.ends-at
+		l.Remaining, l.ResetAfter = max(0, l.Total-last.Spent), last.Ends-at
 	}
 	return l
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/judge"
 )
 
 // event is one line that a pod wrote.
@@ -35,15 +37,6 @@ func parseEvent(pod, line string) (event, error) {
 	_, err := fmt.Sscan(strings.Join(fields[1:4], " "), &e.shard, &e.bucket, &at)
 	e.kind, e.at, e.text = fields[0], time.Duration(at), fields[4]
 	return e, err
-}
-
-// violation is two identifies of one bucket that are too near to each other.
-type violation struct{ first, second event }
-
-func (v violation) String() string {
-	return fmt.Sprintf("shard %d (bucket %d, %s) %v after shard %d (bucket %d, %s) at %d",
-		v.second.shard, v.second.bucket, v.second.pod, (v.second.at - v.first.at).Round(10*time.Microsecond),
-		v.first.shard, v.first.bucket, v.first.pod, v.second.at)
 }
 
 // of is what pods of one bot said.
@@ -99,23 +92,13 @@ func identifies(events []event) []event {
 	return all
 }
 
-// violations finds each two identifies within a window that no mapping allows.
-// Under one of the max_concurrency that were ever in force, both must be of the
-// buckets for which they were granted, and these must differ: so also no bucket
-// of a new mapping may open before every window of the old one is over.
-func violations(all []event, window time.Duration, maxConcurrency []int) []violation {
-	var found []violation
-	for i, second := range all {
-		for j := i - 1; j >= 0 && second.at-all[j].at < window; j-- {
-			first := all[j]
-			if !slices.ContainsFunc(maxConcurrency, func(mc int) bool {
-				return first.bucket != second.bucket && first.shard%mc == first.bucket && second.shard%mc == second.bucket
-			}) {
-				found = append(found, violation{first, second})
-			}
-		}
+// violations are those of package judge among the identifies, in the order of time.
+func violations(all []event, window time.Duration, maxConcurrency []int) []judge.Violation {
+	told := make([]judge.Identify, len(all))
+	for i, e := range all {
+		told[i] = judge.Identify{At: e.at, Pod: e.pod, Shard: e.shard, Bucket: e.bucket}
 	}
-	return found
+	return judge.Violations(told, window, maxConcurrency)
 }
 
 // leastGap is the least time between two identifies of one bucket.
@@ -137,7 +120,7 @@ const stallLimit = 15 * time.Second
 // verdict is what the judge says of a run.
 type verdict struct {
 	Identifies int
-	Violations []violation
+	Violations []judge.Violation
 	Over       int           // identifies beyond the budget
 	Units      int           // that are gone, by Redis's own count; -1 if state was lost and they are not known
 	Unused     int           // units gone that nobody used

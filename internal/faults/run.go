@@ -245,10 +245,10 @@ func (r *run) judge(resumed time.Duration) verdict {
 		v.LeastGap = min(v.LeastGap, leastGap(all))
 		over, periods := d.over()
 		for _, p := range periods {
-			r.logAt(p.begins, "period of bot %d until %d: %d spent", bot, p.ends, p.spent)
+			r.logAt(p.Begins, "period of bot %d until %d: %d spent", bot, p.Ends, p.Spent)
 		}
 		v.Over += over
-		counted = counted && len(periods) <= 1 && (len(periods) == 0 || clock() < periods[0].ends-time.Second)
+		counted = counted && len(periods) <= 1 && (len(periods) == 0 || clock() < periods[0].Ends-time.Second)
 	}
 	if counted {
 		key := keyPrefix + "remaining"

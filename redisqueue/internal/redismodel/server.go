@@ -209,3 +209,66 @@ func number(f float64) string {
 	}
 	return strconv.FormatFloat(f, 'g', 17, 64)
 }
+
+// Field is a field of a hash, "" if it is not there.
+func (s *Server) Field(key, name string) string {
+	if e := s.peek(key, aHash); e != nil {
+		text, _ := e.fields.get(name)
+		return text
+	}
+	return ""
+}
+
+// Text is a string, "" if it is not there.
+func (s *Server) Text(key string) string {
+	if e := s.peek(key, aString); e != nil {
+		return e.text
+	}
+	return ""
+}
+
+// Sum is the sum of a hash's values.
+func (s *Server) Sum(key string) (sum int) {
+	if e := s.peek(key, aHash); e != nil {
+		for _, text := range e.fields.values {
+			n, _ := strconv.Atoi(text)
+			sum += n
+		}
+	}
+	return sum
+}
+
+// Members are those of a sorted set, in its order, and their scores.
+func (s *Server) Members(key string) (names []string, scores []float64) {
+	if e := s.peek(key, aZset); e != nil {
+		for _, m := range e.members.sorted {
+			names, scores = append(names, m.name), append(scores, m.score)
+		}
+	}
+	return names, scores
+}
+
+// Score is that of a member of a sorted set, 0 if it is not there.
+func (s *Server) Score(key, name string) float64 {
+	if e := s.peek(key, aZset); e != nil {
+		return e.members.scores[name]
+	}
+	return 0
+}
+
+// peek is find, outside of a script.
+func (s *Server) peek(key string, k kind) *entry {
+	s.ms = s.Now.UnixMilli()
+	e, err := s.find(key, k)
+	if err != nil {
+		return nil
+	}
+	return e
+}
+
+// LearnScripts makes known what another server knows.
+func (s *Server) LearnScripts(from *Server) {
+	for hash := range from.known {
+		s.known[hash] = true
+	}
+}

@@ -3,7 +3,6 @@ package sim_test
 import (
 	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -28,19 +27,25 @@ func TestSchedules_BreakNoRule(t *testing.T) {
 		seed = n
 	}
 	reached := make(map[sim.Point]int)
-	runs, identifies, calls := 0, 0, 0
+	runs, identifies, calls, broken, simulated := 0, 0, 0, 0, time.Duration(0)
 	for start := time.Now(); runs < 1 || time.Since(start) < budget; seed++ {
 		v := sim.Run(seed)
-		runs, identifies, calls = runs+1, identifies+v.Identifies, calls+v.Calls
+		runs, identifies, calls, simulated = runs+1, identifies+v.Identifies, calls+v.Calls, simulated+v.Simulated
 		for p, n := range v.Reached {
 			reached[p] += n
 		}
-		require.Empty(t, v.Broken, "seed %d:\n%s", seed, strings.Join(v.Story, "\n"))
+		if v.Broken != "" {
+			if broken++; broken <= 3 {
+				t.Error(sim.Explain(seed, nil))
+			} else {
+				t.Errorf("seed %d breaks the rule %q: %s", seed, v.Broken, v.How)
+			}
+		}
 	}
-	t.Logf("%d schedules, %d identifies, %d calls", runs, identifies, calls)
+	t.Logf("%d schedules of %v, %d broke a rule; %d identifies, %d calls", runs, simulated.Round(time.Second), broken, identifies, calls)
 	for _, p := range sim.Points {
 		t.Logf("%6d %s", reached[p], p)
-		if runs > 500 {
+		if runs > 2000 {
 			assert.Positive(t, reached[p], "%s: not once in %d schedules", p, runs)
 		}
 	}
@@ -48,7 +53,7 @@ func TestSchedules_BreakNoRule(t *testing.T) {
 
 func TestRun_IsTheSameForASeed(t *testing.T) {
 	for seed := range uint64(5) {
-		first, second := sim.Run(seed), sim.Run(seed)
+		first, second := sim.Tell(seed), sim.Tell(seed)
 		require.Equal(t, first.Story, second.Story)
 		require.Equal(t, first.Calls, second.Calls)
 	}

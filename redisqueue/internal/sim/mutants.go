@@ -1,0 +1,84 @@
+package sim
+
+import "strings"
+
+// Mutant is a rule that is broken by other text in one place: of a script, or of package
+// pod, for which the program is built once more (scripts/sim --mutants).
+type Mutant struct {
+	Name     string
+	File     string // of package pod; "" for a script
+	Old, New string
+	Quick    bool // it takes few schedules to find
+
+	sources map[string]string // scripts as they were, and with this text
+}
+
+// applied is a script with the mutant's text; m may be nil.
+func (m *Mutant) applied(source string) string {
+	if m == nil || m.File != "" {
+		return source
+	}
+	if m.sources == nil {
+		m.sources = make(map[string]string)
+	}
+	changed, is := m.sources[source]
+	if !is {
+		changed = strings.Replace(source, m.Old, m.New, 1)
+		m.sources[source] = changed
+	}
+	return changed
+}
+
+// Mutants are rules of the protocol, each broken once. A search that finds nothing there
+// would be worth nothing here.
+var Mutants = []Mutant{
+	// Exactly once.
+	{Name: "nothing says that a ticket has paid", Old: "is_over(limits), redis.call('GET', paid_key)\nif not up_to", New: "is_over(limits), false\nif not up_to", Quick: true},
+	{Name: "a ticket pays at each claim", Old: "if not paid then left, spent = pay", New: "if true then left, spent = pay", Quick: true},
+	{Name: "a late copy of a claim is granted", Old: "if settled(was_paid) then return reply('gone', 0) end", New: ""},
+	{Name: "what is given back twice counts twice", Old: "left + units < total and ours", New: "left + units < total"},
+	{Name: "a caller that left keeps its ticket", File: "waiter.go", Old: "w.calls == 0 && w.stage == gone", New: "w.calls < 0"},
+	{Name: "a grant that nobody takes is kept", File: "waiter.go", Old: "		w.stage = gone\n		p.giveBack(w)\n		p.do(Refused{Waiter: w})", New: "		w.stage = gone\n		p.do(Refused{Waiter: w})"},
+
+	// The window.
+	{Name: "a claim that is sent again gets no new window", Old: "if lasts == closes then close_bucket", New: "if not (paid and mine) then close_bucket", Quick: true},
+	{Name: "a late copy of a claim ends its slot sooner", Old: "math.max(closes, paid and mine and slot.opens - exact or 0)", New: "closes"},
+	{Name: "abandon opens the bucket, whoever has it", Old: "redis.call('GET', paid_key), is_of(slot, ticket)\n  redis", New: "redis.call('GET', paid_key), true\n  redis"},
+	{Name: "identified takes the bucket, whoever has it", Old: "is_over(limits), is_of(slot, ticket)", New: "is_over(limits), true"},
+	{Name: "a bucket is open while it is closed", Old: "local mine, pause = is_of(slot.holder, ticket)", New: "slot.opens = 0 local mine, pause = is_of(slot.holder, ticket)", Quick: true},
+	{Name: "the slot is the only witness", Old: "redis.call('HGET', opens_key, bucket)\n  local opens", New: "false\n  local opens"},
+	{Name: "nobody misses both witnesses", Old: "if limits.granted and slot.unseen then", New: "if false then"},
+	{Name: "a hold holds nobody", Old: "shut = math.max(slot.opens - exact, limits.closed_until - exact, until_wanted)", New: "shut = math.max(slot.opens - exact, until_wanted)", Quick: true},
+	{Name: "a loss of state closes for a window only", Old: "new and 0 or now + lost_hold)", New: "new and 0 or now + 5250)"},
+	{Name: "another server is the same", Old: "lost = word ~= 'same' and string.sub(word, 1, 5) ~= 'blind'", New: "lost = false"},
+	{Name: "a permit's lease is its holder's to the end", File: "timing.go", Old: "return t.PermitLease - t.Window - t.PermitMargin", New: "return t.PermitLease"},
+	{Name: "a deadline counts from the answer", File: "command.go", Old: "sent: a.Sent, acked", New: "sent: p.now, acked"},
+	{Name: "a grant is never late", File: "timing.go", Old: "	if g.Permit != nil {\n		return after", New: "	if after > 0 {\n		return false\n	}\n	if g.Permit != nil {\n		return after"},
+	{Name: "an announced IDENTIFY may leave later", File: "announce.go", Old: "op.Leaves = &Lifetime{a.sent, usable}", New: "op.Leaves = &Lifetime{p.now, usable + 200*time.Millisecond}"},
+	{Name: "an announcement is not asked for its permit", File: "announce.go", Old: "case !stands, q.life.Left(p.now) <= 0:", New: "case false:"},
+	{Name: "a renewal counts however late it is", File: "renew.go", Old: "-before[q].Left(p.now) > p.cfg.Window", New: "before[q].Left(p.now) > p.cfg.Window*1000"},
+	{Name: "a ticket that came back gives up more than its place", File: "line.go", Old: "Tickets: l.orphans, PlacesOnly: true", New: "Tickets: l.orphans"},
+	{Name: "replicas need not acknowledge", File: "claim.go", Old: `r.Code == "granted" && a.acked < want`, New: `false && a.acked < want`},
+
+	// New limits.
+	{Name: "new buckets are open before the old ones", Old: "limits.closed_until = math.max(limits.closed_until, slot and slot.opens or now + lost_hold)", New: ""},
+	{Name: "a permit of old limits is identified in its bucket only", Old: "if limits.hold_known then close_all(limits, closes) end\nreturn reply('late')", New: "return reply('late')"},
+	{Name: "a permit of old limits is renewed in its bucket only", Old: "limits.max_concurrency ~= granted_buckets and limits.hold_known then close_all", New: "false then close_all"},
+
+	// The budget.
+	{Name: "there is no reserve", Old: "local units, paid = left > reserve,", New: "local units, paid = left > 0,"},
+	{Name: "a period begins full, whoever may yet identify", Old: "return math.max(limits.total - #out_after(end_of(limits)), 0)", New: "return limits.total"},
+	{Name: "a permit of the last period is renewed for nothing", Old: "if limits.epoch and left and not is_over(limits) and not redis.call('ZSCORE', out_key, entry)", New: "if false and not redis.call('ZSCORE', out_key, entry)"},
+	{Name: "Discord's figures know of permits", Old: "left = math.max(left - permits - used, 0)", New: "left = left"},
+	{Name: "figures of the last period count", Old: "asked < (over and limits.reset_at or whole(limits.since) or 0)", New: "false"},
+	{Name: "spent is no witness", Old: "for i = 2, #spent, 2 do total = math.max", New: "for i = 2, 0, 2 do total = math.max"},
+	{Name: "a pod's memory does not count", Old: "if known_left and known_reset > now", New: "if false and known_reset > now"},
+	{Name: "nothing is left for nobody", Old: "local units, paid = left > reserve,", New: "local units, paid = true,", Quick: true},
+
+	// The line.
+	{Name: "the slot is for the first who asks", Old: "granted = able and head == ticket", New: "granted = able", Quick: true},
+	{Name: "the dead keep their places", Old: "local gone = not lives(pod)\n      if not gone and ticket", New: "local gone = false\n      if false and ticket"},
+	{Name: "a pause holds nobody", Old: "local able, granted = not pause and shut", New: "pause = false local able, granted = shut"},
+	{Name: "nobody beats", File: "beat.go", Old: "	due := p.beat.last.Add(min(p.lease(), p.beat.leased) / 2)", New: "	due := p.beat.last.Add(never)"},
+	{Name: "nobody gives up a lost reply", File: "line.go", Old: "	l.ask = p.now.Time().Add(p.backoff(err, l.failures))", New: "	l.ask = p.now.Time().Add(never)"},
+}

@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// themes are what half of the runs are about: things that come together too seldom by
+// themselves.
+var themes = []func(*plan, *rand.Rand){
+	// A period begins while permits are out, and the next is used up.
+	func(p *plan, r *rand.Rand) {
+		p.shortOfUnits(r)
+		p.left, p.resetAfter = r.IntN(p.total), 10*time.Second+some(r, 40*time.Second)
+		p.dialFor(r, 20*time.Second)
+		p.ignore("evict", "flush", "failover", "two masters")
+	},
+	// Discord is asked while permits are out, of a budget that ends.
+	func(p *plan, r *rand.Rand) {
+		p.shortOfUnits(r)
+		p.source, p.counted = true, some(r, 900*time.Millisecond)
+		p.dialFor(r, 20*time.Second)
+		if r.IntN(2) == 0 {
+			p.left, p.resetAfter = r.IntN(p.total), 10*time.Second+some(r, 40*time.Second)
+		}
+		p.ignore("evict", "source fails")
+		p.add(r, 2, "update")
+	},
+	// State is lost while permits are out, of a budget that ends.
+	func(p *plan, r *rand.Rand) {
+		p.shortOfUnits(r)
+		p.source, p.counted, p.left, p.resetAfter = true, some(r, 900*time.Millisecond), p.total, 0
+		p.dialFor(r, 20*time.Second)
+		p.ignore("evict", "source fails")
+		p.add(r, 2, "flush", "failover")
+	},
+	// A part of the budget is lost.
+	func(p *plan, r *rand.Rand) {
+		p.shortOfUnits(r)
+		p.source, p.left, p.resetAfter = false, p.total, 0
+		p.ignore("evict", "flush", "failover", "two masters", "update")
+		p.add(r, 2, "budget lost")
+	},
+	// Buckets change under permits that are held for long.
+	func(p *plan, r *rand.Rand) {
+		p.dialFor(r, 25*time.Second)
+		p.add(r, 3, "update", "cut off")
+	},
+	// Answers and callers are slow, and calls come again soon.
+	func(p *plan, r *rand.Rand) {
+		p.slow, p.twice, p.late = time.Second+some(r, 2*time.Second), 0.3+r.Float64()/2, 4*time.Second+some(r, 8*time.Second)
+		for i := range p.callers {
+			p.callers[i].wakes = some(r, time.Second)
+		}
+	},
+	// Who looks last has missed something: permits at their deadline, and links that break.
+	func(p *plan, r *rand.Rand) {
+		p.dialFor(r, 9*time.Second)
+		for i := range p.callers {
+			p.callers[i].announces = r.IntN(3) == 0
+		}
+		p.lose = 0.3 * r.Float64()
+		p.add(r, 4, "cut off", "stall", "suspend", "slow")
+	},
+	// Keys are evicted while buckets are busy.
+	func(p *plan, r *rand.Rand) { p.add(r, 4, "evict") },
+}
+
+// shortOfUnits is a budget that ends, and many who want of it.
+func (p *plan) shortOfUnits(r *rand.Rand) {
+	p.total = 2*p.buckets + 2 + r.IntN(8)
+	p.left, p.resetAfter = p.total, 0
+	for i := range p.callers {
+		p.callers[i].again = some(r, 10*time.Second)
+	}
+}
+
+// dialFor makes most callers take permits, and some of them dial for long.
+func (p *plan) dialFor(r *rand.Rand, longest time.Duration) {
+	for i := range p.callers {
+		p.callers[i].permit = r.IntN(8) > 0
+		if r.IntN(2) == 0 {
+			p.callers[i].dial = some(r, longest)
+		}
+	}
+}
+
+func (p *plan) ignore(kinds ...string) {
+	p.faults = slices.DeleteFunc(p.faults, func(f fault) bool { return slices.Contains(kinds, f.kind) })
+}
+
+// add adds faults of some kinds, up to so many.
+func (p *plan) add(r *rand.Rand, most int, kinds ...string) {
+	for range 1 + r.IntN(most) {
+		p.faults = append(p.faults, p.drawFault(r, kinds[r.IntN(len(kinds))]))
+	}
+}
