@@ -4,6 +4,7 @@ package demo
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,15 +126,24 @@ func (p progress) waiting() (n int) {
 // timeFields are how long it takes: so far, as it looks now, and at best.
 func (s state) timeFields() []picture.Field {
 	fields := []picture.Field{{Text: picture.Seconds(s.Elapsed)}}
-	if s.waiting() > 0 && s.Owed <= s.Remaining-s.Spent {
+	known := !s.queue.Time.IsZero() || len(s.marks) > 0 // else nothing says whether the buckets are open
+	if known && s.waiting() > 0 && s.Owed <= s.Remaining-s.Spent {
 		fields[0].Text += " of about " + picture.Seconds(s.Elapsed+s.toGo())
 	}
 	return append(fields, picture.Field{Text: picture.Seconds(s.ideal()) + " is the least that Discord allows", Style: picture.Dim, Rank: 2})
 }
 
-// toGo estimates when the last shard will be up.
+// toGo estimates when the last shard will be up. The pods' marks are newer than the queue's status: a bucket whose window
+// they have begun is closed for the rest of it, and its permit has been used.
 func (s state) toGo() time.Duration {
-	return s.queue.Drained(s.step(), func(b gatewayqueue.BucketStatus) int {
+	q := s.queue
+	q.Buckets = slices.Clone(q.Buckets)
+	for _, m := range s.marks {
+		if left := m.At + s.step() - s.Elapsed; left > 0 && m.Bucket < len(q.Buckets) {
+			q.Buckets[m.Bucket].Closed, q.Buckets[m.Bucket].Permit = left, false
+		}
+	}
+	return q.Drained(s.step(), func(b gatewayqueue.BucketStatus) int {
 		if b.Bucket >= len(s.Missing) {
 			return 0
 		}

@@ -138,3 +138,47 @@ func TestScreen_TellsFromTheFirstSecondThatTheBudgetIsShort(t *testing.T) {
 		assert.Contains(t, text, "8 left for 16 shards", "%v", size)
 	}
 }
+
+// The picture is of two sources, of which the status is the older one.
+func TestScreen_EstimatesFromTheNewest(t *testing.T) {
+	step := 5250 * time.Millisecond
+	for name, test := range map[string]struct {
+		change func(*state)
+		want   string
+	}{
+		"nothing is known yet": {func(s *state) {
+			s.queue, s.marks, s.progress = gatewayqueue.Status{}, nil, progress{Owed: 16, Missing: []int{4, 4, 4, 4}}
+		}, "0.0 s"},
+		"the status is from before the first identify": {func(s *state) {
+			s.marks = s.marks[:4]
+			s.progress = progress{Up: 4, Owed: 12, Spent: 4, Elapsed: 200 * time.Millisecond, Missing: []int{3, 3, 3, 3}}
+			for i := range s.queue.Buckets {
+				s.queue.Buckets[i].Closed, s.queue.Buckets[i].Permit = 0, true
+			}
+		}, "0.2 s of about 15.8 s"},
+		"there is no status yet": {func(s *state) {
+			s.queue, s.marks = gatewayqueue.Status{}, s.marks[:4]
+			s.progress = progress{Up: 4, Owed: 12, Spent: 4, Elapsed: 200 * time.Millisecond, Missing: []int{3, 3, 3, 3}}
+		}, "0.2 s of about 15.8 s"},
+		"the status is of before the second round": {func(s *state) {
+			s.Elapsed = step + 100*time.Millisecond
+			for i := range s.queue.Buckets {
+				s.queue.Buckets[i].Closed = 0
+			}
+		}, "5.3 s of about 15.8 s"},
+		"Redis was empty, and holds": {func(s *state) {
+			s.marks, s.queue.Hold = nil, 10*time.Second
+			s.progress = progress{Owed: 16, Missing: []int{4, 4, 4, 4}}
+			for i := range s.queue.Buckets {
+				s.queue.Buckets[i].Closed = 0
+			}
+		}, "0.0 s of about 25.8 s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := running()
+			test.change(&s)
+			s.queue = s.known()
+			assert.Equal(t, test.want, s.timeFields()[0].Text)
+		})
+	}
+}
