@@ -18,6 +18,19 @@ func TestReadme_HasAtMost140Lines(t *testing.T) {
 	assert.LessOrEqual(t, strings.Count(read(t, "README.md"), "\n"), 140)
 }
 
+// One change each, in a line or two: who upgrades reads all of them.
+func TestChangelog_HasShortEntries(t *testing.T) {
+	entries := regexp.MustCompile(`(?m)^- .*(\n  .*)*`).FindAllString(read(t, "CHANGELOG.md"), -1)
+	assert.NotEmpty(t, entries)
+	for _, entry := range entries {
+		lines := strings.Split(entry, "\n")
+		assert.LessOrEqual(t, len(lines), 2, entry)
+		for _, line := range lines {
+			assert.LessOrEqual(t, len(line), 160, line)
+		}
+	}
+}
+
 func TestPages_LinksResolve(t *testing.T) {
 	target := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	for _, file := range files(t, ".md") {
