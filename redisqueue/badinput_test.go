@@ -244,7 +244,7 @@ func TestARedisThatIsAwayIsNoError(t *testing.T) {
 	})
 }
 
-// Who closes all buckets by hand may write any year.
+// A person who closes all buckets by hand may write any year.
 func TestAHoldWithoutEndIsShownAsOne(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		q := open(t, client, fresh(1)...)

@@ -38,7 +38,7 @@ func TestManyLinesThatWaitForTheResetBeatNoFaster(t *testing.T) {
 		time.Sleep(time.Minute)
 		before := hook.calls()
 		time.Sleep(time.Minute)
-		require.Less(t, hook.calls()-before, 20, "a lease of 30 s, and 40 lines in 3 beats at the most")
+		require.Less(t, hook.calls()-before, 20, "a lease of 30 s, and 40 lines in at most 3 beats")
 	})
 }
 
@@ -103,8 +103,8 @@ func TestAPermitThatIsGrantedAtTheResetIsRenewed(t *testing.T) {
 	})
 }
 
-// Who stands first, and is taken for dead, takes its place again before another
-// can use that.
+// A first waiter that is taken for dead takes its place again before another can
+// use that.
 func TestAFirstTicketThatHasLostItsPlaceTakesItBackAtTheNextBeat(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		other := open(t, client, fresh(1)...)

@@ -108,7 +108,7 @@ func TestBlocked_EveryReasonIsSaidEverywhere(t *testing.T) {
 				hook.set(errNoRoute)
 				client.AddHook(perCommand{hook})
 			},
-			log: "Redis does not answer as it should", why: "no such host", status: "no such host",
+			log: "Redis is unavailable", why: "no such host", status: "no such host",
 		},
 		"the budget is used up": {
 			reason: gatewayqueue.ReasonBudget, options: fresh(1, redisqueue.WithLimit(usedUp)),
@@ -187,7 +187,7 @@ func TestBlocked_EveryReasonIsSaidEverywhere(t *testing.T) {
 						}
 						require.Contains(t, text, row.status)
 					} else {
-						require.Empty(t, status.Blocked(), "a line is as it should be: Status shows its bucket")
+						require.Empty(t, status.Blocked(), "a line is normal: Status shows its bucket")
 						require.Positive(t, status.Buckets[0].Closed)
 					}
 					require.Empty(t, long, "it waits on")

@@ -224,7 +224,7 @@ func TestOptionsThatDiffer_Replicas(t *testing.T) {
 	})
 }
 
-// A grant that was not acknowledged is none yet, and costs one unit however
+// A grant that was not acknowledged does not count yet, and costs one unit however
 // often it is asked for.
 func TestWithReplicas_ReplicaThatComesBack(t *testing.T) {
 	t.Parallel()

@@ -71,7 +71,7 @@ func askDiscord(ctx context.Context, client *http.Client, address, token string)
 	return limit, nil
 }
 
-// figures are those in an answer. An absent one is none.
+// figures are those in an answer. An absent one is unknown.
 func figures(text []byte) (gatewayqueue.SessionStartLimit, error) {
 	var none gatewayqueue.SessionStartLimit
 	var body struct {
@@ -143,7 +143,7 @@ func secondsOf(text string) time.Duration {
 	return seconds(n)
 }
 
-// seconds keeps to what may be believed; what is negative or no number is none.
+// seconds keeps to what may be believed; what is negative or no number is 0.
 func seconds(n float64) time.Duration {
 	if !(n > 0) {
 		return 0

@@ -47,8 +47,8 @@ func TestTicketsAreReadAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-// A server that is none, or something between that rewrites replies, must
-// neither stop a pod nor eat its memory.
+// A server that is not Redis, or something between that rewrites replies, must
+// neither stop a pod nor exhaust its memory.
 func FuzzReplies(f *testing.F) {
 	for _, seed := range []string{
 		`null`, `"OK"`, `1`, `[]`, `[[]]`, `["granted"]`, `["granted","1","2.250",3,"4","5","",0,"6","7"]`, `["wait","x"]`,

@@ -16,8 +16,8 @@ import (
 )
 
 // Tickets of pods that have died hold a living waiter up for the lease and one
-// beat at most, whatever their number, since whenever, and whoever stands before
-// them.
+// beat at most, whatever their number, however old they are, and whatever stands
+// before them.
 func TestDeadTickets_HoldNobodyUp(t *testing.T) {
 	const window = 300 * time.Millisecond
 	for _, dead := range []int{1, 500, 5000} {
@@ -83,7 +83,8 @@ func TestTicketsThatNobodyClaimsFor_CostOneWait(t *testing.T) {
 	})
 }
 
-// A shard rests from its last identify on, whoever asks and however short.
+// A shard backs off from its last identify on, from whichever pod it asks and for
+// however short a time.
 func TestARest_EndsForCallsThatAreShorterThanIt(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		log := newLogbook()

@@ -26,7 +26,7 @@ type config struct {
 	pod.Config
 	source   LimitSource    // nil for none
 	pace     *SourceBackoff // of the source
-	floor    *atomic.Int64  // see SetFloor; 0 is none
+	floor    *atomic.Int64  // see SetFloor; 0 is no floor
 	log      *slog.Logger
 	observe  func(gatewayqueue.Event)
 	observed bool // an observer was given

@@ -14,7 +14,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-// An error that waiting does not mend reaches everyone who waits by the next beat,
+// An error that waiting does not fix reaches all waiters by the next beat,
 // however long they would have slept.
 func TestAPermanentError_IsReturnedToAllWhoSleep(t *testing.T) {
 	const beat = 1500 * time.Millisecond

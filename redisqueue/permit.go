@@ -87,8 +87,8 @@ func (p *permitHandle) Renew(ctx context.Context) error {
 // Bucket is the bucket that the permit closes.
 func (p *permitHandle) Bucket() int { return p.of.Bucket }
 
-// Held says for how long the permit keeps its bucket closed yet, whoever renews
-// it; 0 if it was settled or has ended. It reads one key, and does not try again.
+// Held says for how much longer the permit keeps its bucket closed, whichever pod
+// renews it; 0 if it was settled or has ended. It reads one key, and does not try again.
 func (p *permitHandle) Held(ctx context.Context) (time.Duration, error) {
 	r, err := call(ctx, p.queue, wire.Remember{Key: p.queue.config.Keys.Slot(p.of.Bucket)})
 	if err != nil || r.Value != p.of.Ticket+wire.PermitSuffix {

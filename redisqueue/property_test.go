@@ -32,7 +32,7 @@ type model struct {
 	permits []*caller
 	mc      int
 	plain   bool // no pod was killed and the limits are those of the start
-	counted bool // and they were never taken over anew
+	counted bool // and they were never taken over again
 	server  *miniredis.Miniredis
 	came    int
 	log     []string

@@ -168,7 +168,7 @@ func acknowledged(wait *redis.Cmd) (int, error) {
 }
 
 // node is the client of the server that has a key, nil if nobody has to
-// acknowledge anything, or the client is none that can ask for it. WAIT is about
+// acknowledge anything, or the client cannot ask for it. WAIT is about
 // the connection that it is sent on, and has no key that would send it to the
 // right node.
 func (s *sender) node(ctx context.Context, key string, replicas int) (*redis.Client, error) {

@@ -1,7 +1,7 @@
 package redisqueue_test
 
 // Servers that may have lost grants: that one is another than before is seen in
-// the data, whoever came first, and whatever it knows of scripts.
+// the data, whichever pod came first, and whatever the server knows of scripts.
 
 import (
 	"context"

@@ -15,9 +15,9 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue/internal/wire"
 )
 
-// shell is the loop around a pod: it brings events to it one at a time, whoever they
-// are of, and does what it commands. Whoever posts an event while nobody does so runs
-// the loop until no event is left; so an idle queue has no goroutine, and an answer of
+// shell is the loop around a pod: it brings events to it one at a time, from whichever
+// goroutine, and does what the pod commands. A goroutine that posts an event while no
+// other runs the loop runs it until no event is left; so an idle queue has no goroutine, and an answer of
 // Redis is taken in by the goroutine that has read it.
 type shell struct {
 	queue  *RedisQueue
@@ -32,7 +32,7 @@ type shell struct {
 	inbox   []pod.Event
 	running bool // somebody runs the loop
 
-	// What follows is of whoever runs the loop.
+	// What follows belongs to the goroutine that runs the loop.
 	pod    *pod.Pod
 	lanes  [2]*lane        // by pod.Lane
 	calls  context.Context // of those that end when the queue is closed: ctx, and then one for what is given up

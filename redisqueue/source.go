@@ -22,8 +22,8 @@ var (
 	// token. No waiting cures it: the bot needs another token.
 	ErrUnauthorized = errors.New("Discord refuses the bot token") //nolint:staticcheck // A name.
 
-	// ErrRateLimited is what a [SourceError] is where whoever answers wants to
-	// be left alone for a while: Discord, or Cloudflare in front of it.
+	// ErrRateLimited is what a [SourceError] is where the API, or Cloudflare in
+	// front of it, asks for a pause before the next request.
 	ErrRateLimited = errors.New("rate limited")
 )
 

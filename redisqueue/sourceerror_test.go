@@ -130,8 +130,8 @@ func TestSourceBackoff_GrowsAndIsBounded(t *testing.T) {
 	}
 }
 
-// Whoever says for how long nobody may ask is not asked before by any pod, also
-// by one that comes later.
+// A source that says for how long it may not be asked is not asked before by any
+// pod, nor by one that comes later.
 func TestSource_NoPodAsksBeforeItMayBeAsked(t *testing.T) {
 	unraced(t)
 	t.Parallel()

@@ -111,7 +111,7 @@ func TestLostStateIsNoticed(t *testing.T) {
 		name  string
 		harm  func(*testing.T, *miniredis.Miniredis)
 		lost  bool          // the epoch changes, all is held closed, and the log says so
-		pause time.Duration // until the next grant, at the most
+		pause time.Duration // until the next grant, at most
 	}{
 		{"Flushed", func(_ *testing.T, s *miniredis.Miniredis) { s.FlushAll() }, true, lost + 1500*time.Millisecond},
 		{"LimitsDeleted", del("limits"), true, lost + 1500*time.Millisecond},

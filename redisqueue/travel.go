@@ -66,7 +66,7 @@ func checkVisit(v gatewayqueue.Visit) error {
 	return nil
 }
 
-// Export hands a permit of this queue over to whoever has its record: any pod
+// Export hands a permit of this queue over to the holder of its record: any pod
 // can Import it. This pod renews it no more, so that its lease ends unless
 // another renewal comes within its Deadline.
 func (q *RedisQueue) Export(granted gatewayqueue.Permit) (record string, err error) {

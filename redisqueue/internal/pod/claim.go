@@ -156,8 +156,8 @@ func (p *Pod) renameSettled(l *line, w *Waiter) {
 var errSettled = fmt.Errorf("redisqueue: this wait has had its grant, which was reported: %w", gatewayqueue.ErrPermitSettled)
 
 // backOff takes a waiter out of its line until its shard may identify again, which
-// Redis counts from the shard's last identify, whoever asks meanwhile and for how
-// long.
+// Redis counts from the shard's last identify, whichever pods ask meanwhile and for
+// how long.
 func (p *Pod) backOff(l *line, w *Waiter, d time.Duration) {
 	l.ask = time.Time{} // for the next in line
 	if !w.waits() {
@@ -225,9 +225,9 @@ func (p *Pod) refuseLate(l *line, shut time.Duration) {
 	p.refuseBy(l, shut, b)
 }
 
-// unitsCame makes those ask that wait for a unit. ended is the reset that has made
-// it come (ms), or 0: those that were told after it that there is none, because a
-// full budget leaves none either, sleep on.
+// unitsCame has the lines ask again that wait for a unit. ended is the reset (ms) that
+// brought units, or 0. A line that was told after that reset that no unit is left
+// sleeps on: even a full budget has none for it.
 func (p *Pod) unitsCame(ended int64) {
 	for _, l := range p.lines {
 		if l.exhausted && (ended == 0 || l.usedUp < ended) {

@@ -55,14 +55,14 @@ func (p *Pod) callFailed(err error) {
 	// One lost reply among many is not worth a line; a server that was never there is.
 	if (h.count > 1 || h.gone && !h.met) && !h.said {
 		p.blockSaid("away", storeBlocks(err), func() {
-			p.warn("Redis does not answer as it should: nothing is granted until it does", "error", err)
+			p.warn("Redis is unavailable: nothing is granted until it answers", "error", err)
 			h.said = true
 		})
 	}
 }
 
 func storeBlocks(err error) *gatewayqueue.BlockedError {
-	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonStore, Text: "Redis does not answer as it should", Err: err}
+	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonStore, Text: "Redis is unavailable", Err: err}
 }
 
 // keysMove notes that a cluster has some of the keys on one node and some on another.

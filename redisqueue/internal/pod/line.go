@@ -44,7 +44,7 @@ func (p *Pod) lineOf(bucket int) *line {
 	return p.lines[i]
 }
 
-// find is the line of a bucket, nil if there is none.
+// find returns the line of a bucket, or nil.
 func (p *Pod) find(bucket int) *line {
 	i, found := p.indexOf(bucket)
 	if !found {

@@ -21,8 +21,8 @@ func (p *Pod) tellPaused() {
 	}
 }
 
-// hearPause takes in what a beat says of pauses at now (ms). Where there is none any
-// more, waiters ask that were told to wait for its end: also where the beat is older
+// hearPause takes in what a beat says of pauses at now (ms). Once the queue is not
+// paused, waiters ask that were told to wait for its end: also where the beat is older
 // than what they were told, since the next will be newer.
 func (p *Pod) hearPause(is *gatewayqueue.PauseStatus, now int64) {
 	if is == nil {

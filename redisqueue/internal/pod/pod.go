@@ -67,7 +67,7 @@ type Pod struct {
 	never   bool // the limits in force allow no grant at all, and the log has said so
 	warned  int  // the budget warning given last, in percent
 
-	// Who waits.
+	// The waiters.
 	lobby   []*Waiter // those that came before the first contact
 	lines   []*line   // by bucket
 	resting []*Waiter // those whose shard identifies too often

@@ -10,7 +10,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue/internal/wire"
 )
 
-// Windows after which whoever waits is told why, though nothing has said so yet.
+// Windows after which a waiter is told why, though nothing has said so yet.
 // An ordinary line is worth a word only where this pod has had nothing for longer.
 const (
 	tellAfter     = 0.6
@@ -91,7 +91,7 @@ func (p *Pod) tellWhy() {
 	}
 	b := p.why(w)
 	switch {
-	case b == nil, b.Err != nil: // of Redis or of the source: whoever asked tells
+	case b == nil, b.Err != nil: // of Redis or of the source: told where it was asked
 	case b.Reason == gatewayqueue.ReasonLine && p.now.Time().Sub(since) < p.windows(tellLineAfter), !p.mayRepeat("long " + string(b.Reason)):
 	case b.Reason == gatewayqueue.ReasonLine && w.line != nil:
 		p.lookAtLine(b, p.cfg.Keys.Slot(w.line.bucket))

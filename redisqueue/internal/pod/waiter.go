@@ -36,7 +36,7 @@ type Waiter struct {
 
 	stage       stage
 	ticket      string
-	calls       int           // on their way with its ticket; it is given up once there is none
+	calls       int           // on their way with its ticket; it is given up once this is 0
 	line        *line         // nil in the lobby, and while it rests
 	rest        *timer        // while it rests
 	extraMargin time.Duration // what a window needs on top because replies were slow; it has paid then

@@ -96,7 +96,7 @@ func (e *entry) copy() *entry {
 	return &c
 }
 
-// find is what a key holds, nil if there is none. A key lives to the end of its last
+// find returns what a key holds, or nil. A key lives to the end of its last
 // millisecond.
 func (s *Server) find(key string, k kind) (*entry, error) {
 	e := s.keys[key]

@@ -77,7 +77,7 @@ func (Audit) Decode(_ Keys, raw any) (audit []gatewayqueue.AuditEntry, err error
 	return audit, r.done()
 }
 
-// pauseOf is the pause that the fields of limits tell of, nil if there is none.
+// pauseOf is the pause that the fields of limits tell of, or nil.
 func pauseOf(limits map[string]string, now int64) *gatewayqueue.PauseStatus {
 	text := limits["paused_until"]
 	if text == "" {

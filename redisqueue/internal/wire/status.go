@@ -18,7 +18,7 @@ const (
 	statusSpenders = 1024 // shards, by what they have spent
 
 	// statusLooked is how many places of all lines together are looked at, to tell
-	// whose they are: 0.6 ms of Redis. Those behind count, whoever they are of.
+	// whose they are: 0.6 ms of Redis. Those behind are only counted.
 	statusLooked = 1024
 )
 
