@@ -44,9 +44,9 @@ local function reply(code)
   for i = 1, #lines do values[#values + 1] = lines[i] end
   return values
 end
-if not up_to_date(limits) or not (left or over) then return reply('resync') end -- a lost budget is none that is over
+if not up_to_date(limits) or not (left or over) then return reply('resync') end -- a lost budget, not one that is over
 
--- 2. Who has died, who wants no grant, and who asks the limit source.
+-- 2. Which pods have died, which want no grant, and which one asks the limit source.
 local lowest = redis.call('ZRANGE', pods_key, 0, 0, 'WITHSCORES')
 if tonumber(lowest[2]) < now then
   lowest = redis.call('ZRANGE', pods_key, 0, 63, 'WITHSCORES')

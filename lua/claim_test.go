@@ -66,7 +66,7 @@ func TestClaimGrants(t *testing.T) {
 				"remaining": "9 ttl=86400250", "spent": "1=1 ttl=86400250", "paid:00001@a#1": "granted e 0 ttl=86400250",
 			}),
 		},
-		{ // its first grant was not used: whoever has it asks again
+		{ // its first grant was not used: its caller asks again
 			name: "TheFirstThatIsGrantedAgainBeginsThePeriodAgain",
 			seed: state{
 				"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 since=@-3600000 first=00001@a#1",

@@ -25,20 +25,20 @@ var scripts = []*lua.Script{
 // The scripts by their hashes, so that none changes by accident.
 var hashes = map[string]string{
 	"audit":      "2dcc71a5c32f005abf98e399090f75a400955f08",
-	"pause":      "4da814b2d81db39bf192ea76e815fbc48450149f",
-	"claim":      "39809d9d9b7909df7bad6c43644f970a101c4bc7",
-	"identified": "7dc6f82f6956a69b95510c548a4b5c6e79de451a",
-	"renew":      "0f8fe9f4a2b3a1513ff09741e8f0c6611271844e",
-	"abandon":    "07e9873e673424c52952e8d9895bb0f42cea5648",
-	"beat":       "40114a5a1472c737e45ecf0d4cef7a4f7fc3aaf0",
-	"sync":       "18b2ecf403b575756a538b6e7895e1a6a5c85c47",
-	"status":     "5625ea7e40c169aa5a08c0d6b089c429f8eada8c",
+	"pause":      "2418e0d4b27527d7499744a8f55577070b415b8d",
+	"claim":      "f8242c8cafc9d928bdc86bd41c8e4d68e8e6a6ad",
+	"identified": "629879b8ec1621e8bef15679f664fa9aa08c7555",
+	"renew":      "7d011f1bbe7071d1807eaafb8c9d3ca942076f66",
+	"abandon":    "052dc6dc89bd37fc639283491fe6a7b3892af493",
+	"beat":       "fd8a066b071e668ca8837a904804979b6e0a776a",
+	"sync":       "4108d20b9d25f9a29cdd191baf1e319cbb27ed9c",
+	"status":     "3c9623e0259017c2755c5eaa0fd51563eb538743",
 	"remember":   "cfc09db2470bc4bd524ff2def308411b2a4e582c",
 	"ready":      "d2671c85462244a2815f74022bab9ad01c97f4b4",
-	"sight":      "90fd0b662da3987e8acc1965e72403d08fba8466",
-	"record":     "720320c3e4c37632f73d8af905de05ecb8a34a40",
-	"history":    "50c395cf0e78b16d22d84a38545c070cde3a9c64",
-	"postpone":   "b0288bdb637790fc3bcd9239b5c5653b0178342b",
+	"sight":      "7f2acc83786b35252a6ae337c1ae79058289637b",
+	"record":     "aece8804b7b5af60f23ff0d99047fbeea9ae4c6c",
+	"history":    "a14a8592288d063cb54f1ec5acb83436ebcb8cc1",
+	"postpone":   "dbde0010769c712f020df2237768a7597bdd49d3",
 }
 
 func TestNoScriptChangesByAccident(t *testing.T) {

@@ -1,6 +1,6 @@
 package lua_test
 
-// Who the server is, and what pods must agree on: the parts of lib/server.lua at
+// The identity of the server, and what pods must agree on: the parts of lib/server.lua at
 // work in the scripts that use them.
 
 import "testing"

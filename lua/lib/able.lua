@@ -1,4 +1,4 @@
--- Who is first in a line of those that can be granted.
+-- The first ticket in a line that can be granted.
 
 local holds = {}
 
@@ -9,7 +9,7 @@ local function on_hold(pod)
 end
 
 -- first_able returns the first ticket of a line that can be granted, or that is this one, '' if there is more to
--- remove before it, false if there is none; and how many it has passed by. A ticket that stands first in an open bucket
+-- remove before it, false if the line has no such ticket; and how many it has passed by. A ticket that stands first in an open bucket
 -- has 5 leases to be claimed for; open is for how long this bucket has been open, below 0 if it cannot be claimed.
 local function first_able(queue_key, bucket, this, lease, open)
   local some_hold, patience = redis.call('ZCARD', holds_key) > 0, 5 * lease

@@ -1,6 +1,6 @@
 -- The limits in force, and what pods have agreed on, by the names of their fields in Redis.
 
--- read_limits: numbers are numbers, false where they are missing or somebody has edited them to what is none. sane says
+-- read_limits: numbers are numbers, false where they are missing or were edited to something else. sane says
 -- that all of them can be used, hold_known that there is a closed_until, which is 0 else. A paused_until that is no
 -- number pauses until somebody resumes.
 local function read_limits()

@@ -30,7 +30,7 @@ local function enter_line(queue_key, arrival, ticket)
 end
 
 -- rank_of returns how many stand before a ticket, false if it has no place. Tickets of pods whose lease has ended
--- that stand right before it are removed, whoever stands further in front.
+-- that stand right before it are removed, whatever stands further in front.
 local function rank_of(queue_key, ticket)
   local rank = redis.call('ZRANK', queue_key, ticket)
   while rank and rank > 0 and room > 0 do

@@ -27,5 +27,5 @@ end
 
 local function put_out(entry, until_, period)
   redis.call('ZADD', out_key, until_, entry)
-  redis.call('PEXPIRE', out_key, 7 * period) -- a permit that lapses may begin a period, whoever asks next
+  redis.call('PEXPIRE', out_key, 7 * period) -- a permit that lapses may begin a period, at whichever call comes next
 end

@@ -6,8 +6,8 @@ local function is_over(limits) return limits.reset_at and limits.reset_at > 0 an
 local function end_of(limits) return limits.reset_at - (whole(limits.slack) or 0) end
 local function time_left(limits, period) return limits.reset_at > now and limits.reset_at - now or period end
 
--- asks_first: a period is over, and before anything is granted of the next the limit source is asked, unless whoever
--- answers there wants to be left alone.
+-- asks_first: a period is over, and before anything is granted of the next the limit source is asked, unless it has
+-- asked for a pause.
 local function asks_first(limits, asks) return asks and is_over(limits) and (whole(limits.ask_after) or 0) <= now end
 
 -- next_left is what the next period begins with: it is full but for what may identify in it though it was granted before.

@@ -1,4 +1,4 @@
--- Who this server is. What a restart, a failover or a moved slot may have lost was granted by another process
+-- The identity of this server. What a restart, a failover or a moved slot may have lost was granted by another process
 -- (run_id), or before its data came from elsewhere (master_replid: also new when a first replica attaches, or a
 -- backlog is freed). That is told in words:
 --   same | new (none is stored) | process | replication | blind, or notice, and why scripts are not told
