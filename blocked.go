@@ -14,7 +14,7 @@ type Reason string
 
 // The reasons. A queue in memory has no store and no limit source of its own.
 const (
-	ReasonLine   Reason = "line"         // others stand before it, or its bucket's window is not over: it is as it should be
+	ReasonLine   Reason = "line"         // others stand before it, or its bucket's window is not over: nothing is wrong
 	ReasonHold   Reason = "hold"         // every bucket is closed for a while, because who identified just now is not known
 	ReasonBudget Reason = "budget"       // no unit is left before the reset
 	ReasonLimits Reason = "limits"       // the limits in force allow no grant at all

@@ -83,7 +83,7 @@ func TestInMemory_EveryReasonIsSaidEverywhere(t *testing.T) {
 	}
 }
 
-// A line is as it should be: no word in the log, and its bucket in the error.
+// A line is normal: no word in the log, and its bucket in the error.
 func TestInMemory_ALineIsNamedInTheErrorOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -238,7 +238,7 @@ func (q *InMemoryQueue) release(t *ticket, what EventKind, now time.Time) {
 	q.checkDeadlines(now)
 }
 
-// closeUntil keeps a bucket closed until then, whoever holds it.
+// closeUntil keeps a bucket closed until then, whatever its holder does.
 func (q *InMemoryQueue) closeUntil(b *bucket, until time.Time) {
 	if b.old {
 		q.before.hold = later(q.before.hold, until)

@@ -103,8 +103,8 @@ func (a *alarm) set(at, now time.Time) {
 	a.at = at
 }
 
-// rang is called when the timer rings. If the alarm was set anew meanwhile, to
-// be rung later, that stands.
+// rang is called when the timer rings. If the alarm was meanwhile set to
+// ring later, that stands.
 func (a *alarm) rang(now time.Time) {
 	if !a.at.After(now) {
 		a.at = time.Time{}

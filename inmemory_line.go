@@ -22,7 +22,7 @@ type ticket struct {
 	free     bool                       // an earlier call has paid
 	number   int64
 	arrival  time.Time
-	deadline time.Time // of the caller's context; zero if there is none
+	deadline time.Time // of the caller's context; zero if it has no deadline
 
 	bucket *bucket
 	place  link          // in the bucket's line

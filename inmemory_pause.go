@@ -11,7 +11,7 @@ import (
 
 // halt is a pause and what was ordered before.
 type halt struct {
-	pause *PauseStatus // nil while there is none
+	pause *PauseStatus // nil while not paused
 	ends  alarm        // set while somebody waits for the end of a pause that has one
 	audit []AuditEntry // the latest first
 }

@@ -75,7 +75,7 @@ func (l SessionStartLimit) Bucket(shardID int) int {
 }
 
 // sessionStartLimit is the wire form. A field that is not there is nil, because
-// an absent figure is none: an absent max_concurrency would switch the limit off.
+// an absent figure is unknown: an absent max_concurrency would switch the limit off.
 type sessionStartLimit struct {
 	Total          *int   `json:"total"`
 	Remaining      *int   `json:"remaining"`

@@ -38,8 +38,8 @@ type Pauser interface {
 	// paused already, this order takes the place of the one before.
 	Pause(ctx context.Context, order Order) error
 
-	// Resume ends a pause. Where there is none it does nothing, and nothing is kept
-	// of it. The order's For must be 0.
+	// Resume ends a pause. Without a pause it does nothing, and no record of it is
+	// kept. The order's For must be 0.
 	Resume(ctx context.Context, order Order) error
 
 	// Audit returns the orders of the past, the latest first, [AuditKept] at most.
@@ -50,7 +50,7 @@ type Pauser interface {
 // the queue has its state.
 type Order struct {
 	Who string        `json:"who"`              // a person or a program: 1 to 100 bytes of one line
-	Why string        `json:"why"`              // for whoever finds the queue so: 1 to 300 bytes of one line
+	Why string        `json:"why"`              // for people who find the queue paused: 1 to 300 bytes of one line
 	For time.Duration `json:"for_ns,omitempty"` // how long a pause lasts: 1 s to 366 days; 0 is until somebody resumes
 }
 

@@ -62,7 +62,7 @@ const (
 	// holder says that it has identified: only the network is left to jitter.
 	IdentifiedMargin = 50 * time.Millisecond
 
-	// PermitBound is how long a permit can be held at the most.
+	// PermitBound is how long a permit can be held at most.
 	PermitBound = 2 * time.Minute
 )
 
@@ -121,7 +121,7 @@ type Permit interface {
 // paused (a snapshot, a live migration) all of them may have stood still.
 // [Identify] and the packages for bot libraries look for it. Without it, such as
 // behind a wrapper of the permit that hides it, they go by Deadline alone. So they
-// do with an [InMemoryQueue]: whoever could have the bucket was paused as well.
+// do with an [InMemoryQueue]: every caller that could have the bucket was paused as well.
 type Announcer interface {
 	Permit
 

@@ -73,7 +73,7 @@ type SourceStatus struct {
 // BucketStatus is one bucket: its slot, and the line in front of it.
 type BucketStatus struct {
 	Bucket  int           `json:"bucket"`
-	Closed  time.Duration `json:"closed_ns"`        // for how long at the most; 0 is open
+	Closed  time.Duration `json:"closed_ns"`        // for how long at most; 0 is open
 	Holder  string        `json:"holder,omitempty"` // the ticket that closed it
 	Permit  bool          `json:"permit,omitempty"` // its holder has not identified yet
 	Waiting int           `json:"waiting"`          // how many stand in line; nobody does in the place of a dead pod
@@ -95,7 +95,7 @@ type PodStatus struct {
 	Pod     string    `json:"pod"`
 	Lease   time.Time `json:"lease"`             // its end; one that has passed is of a dead pod
 	Waiting int       `json:"waiting,omitempty"` // how many of its tickets stand in line
-	Since   time.Time `json:"since,omitzero"`    // the arrival of the first of them; zero where there is none
+	Since   time.Time `json:"since,omitzero"`    // the arrival of the first of them; zero if none waits
 }
 
 // Waiting is how many stand in all lines.

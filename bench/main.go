@@ -86,7 +86,7 @@ func run(args []string) error {
 	if what == "proxy" {
 		return proxies(suite.Bare(*runs, os.Stderr), *out)
 	}
-	redis.SetLogger(silent{}) // a pod that was killed cannot dial, as it should be
+	redis.SetLogger(silent{}) // a pod that was killed cannot dial, which is expected
 	s, err := suite.New(*runs, dir, os.Stderr)
 	if err != nil {
 		return err

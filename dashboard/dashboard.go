@@ -98,7 +98,7 @@ func WithViewers(n int) Option { return func(b *Dashboard) { b.viewers = n } }
 func WithExplain(f func(error) string) Option { return func(b *Dashboard) { b.explain = f } }
 
 // WithAbout sets a line for the foot of the page, such as the version of the program
-// and the address of Redis. By default there is none.
+// and the address of Redis. By default there is no such line.
 func WithAbout(text string) Option { return func(b *Dashboard) { b.about = text } }
 
 // WithUp sets who knows how many shards are up, such as a bot that counts its READYs:
@@ -178,6 +178,6 @@ func (b *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Security-Policy", page.policy)
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	if r.Method == http.MethodGet {
-		_, _ = w.Write(page.html) // Who does not read it does not see it.
+		_, _ = w.Write(page.html) // A browser that does not read it does not see it.
 	}
 }

@@ -30,5 +30,5 @@ func (b *Dashboard) plan(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(plan) // Who does not read it does not see it.
+	_ = json.NewEncoder(w).Encode(plan) // A browser that does not read it does not see it.
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // state is a picture of the queue. Times are ms since 1970 on the queue's clock, and
-// 0 where there is none.
+// 0 where they are unknown or do not apply.
 type state struct {
 	App      string    `json:"app"`
 	Step     int64     `json:"step"` // ms between two grants of a bucket
@@ -85,7 +85,7 @@ type bucket struct {
 	Idle int64 `json:"idle,omitempty"`
 }
 
-// place is a ticket for people. What is none, such as the word of somebody who
+// place is a ticket for people. What is no ticket, such as the word of somebody who
 // closed a bucket by hand, is Text.
 type place struct {
 	Shard int    `json:"shard"`

@@ -98,8 +98,8 @@ func (t *tracker) take(s gatewayqueue.Status) state {
 	return out
 }
 
-// idleSince is since when a bucket that is open has somebody who waits: for a moment
-// that is as it should be.
+// idleSince is since when a bucket that is open has a waiter: for a moment
+// that is normal.
 func (t *tracker) idleSince(b *bucket) int64 {
 	switch {
 	case b.Opens > 0 || b.Waiting == 0:
@@ -252,7 +252,7 @@ func (t *tracker) advance(s state, granted, back []int, permits int, before int6
 			continue
 		}
 		first := max(b.Opens, s.Hold, t.now)
-		if b.Permit { // for its lease at the most, but its holder will identify soon
+		if b.Permit { // for at most its lease, but its holder will identify soon
 			first = t.now + t.step.Milliseconds()
 		}
 		last = max(last, first+int64(b.Waiting-1)*t.step.Milliseconds())
@@ -263,7 +263,7 @@ func (t *tracker) advance(s state, granted, back []int, permits int, before int6
 	}
 }
 
-// straggles says that whoever is granted now belongs to the fleet that is up, though it
+// straggles says that a shard granted now belongs to the fleet that is up, though it
 // never had to wait.
 func (t *tracker) straggles() bool {
 	p := &t.progress

@@ -109,7 +109,7 @@ func WithLogger(l *slog.Logger) Option { return func(x *Limiter) { x.log = l } }
 
 // WithProxy sets through which proxy the dialer connects, as the Proxy of a
 // websocket.Dialer does, which must stay nil. The default is
-// [http.ProxyFromEnvironment], or none where [WithNetDial] is given; nil is none.
+// [http.ProxyFromEnvironment], or no proxy where [WithNetDial] is given; nil is no proxy.
 // It is asked with the gateway's address, as https for wss; the proxy's scheme is
 // http, https, socks5 or socks5h, and its user and password are sent to it.
 func WithProxy(proxy func(*http.Request) (*url.URL, error)) Option {

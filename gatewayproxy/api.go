@@ -61,7 +61,7 @@ func (p *Proxy) serveAPI(w http.ResponseWriter, r *http.Request, rest string) {
 }
 
 // rewriteGateway puts the proxy's address into an answer of GET /gateway, and leaves
-// all else as it is: session_start_limit is true, whoever asks.
+// all else as it is: session_start_limit is true for every bot.
 func rewriteGateway(answer *http.Response, external string) error {
 	if answer.StatusCode != http.StatusOK {
 		return nil

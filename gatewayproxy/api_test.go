@@ -48,7 +48,7 @@ func TestAPI_GatewayLeadsToTheProxy(t *testing.T) {
 		require.Equal(t, s.url, got.URL)
 		if strings.HasSuffix(path, "bot") {
 			require.Equal(t, 7, got.Shards)
-			require.Equal(t, 1000, got.Limit.Total, "what Discord says of limits is true, whoever asks")
+			require.Equal(t, 1000, got.Limit.Total, "what Discord says of limits is passed on")
 		}
 	}
 	for _, token := range []string{"", "Bot wrong", gatewaytest.DefaultToken} {

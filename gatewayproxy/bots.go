@@ -30,7 +30,7 @@ type Bot struct {
 // has had no connection for ten minutes, or with the proxy.
 type Queues func(ctx context.Context, bot Bot) (gatewayqueue.PermitQueue, error)
 
-// One is the queue of whoever comes, for a proxy of one bot: tokens are not looked
+// One is the queue of every connection, for a proxy of one bot: tokens are not looked
 // at. It is not closed.
 func One(queue gatewayqueue.PermitQueue) Queues {
 	return func(context.Context, Bot) (gatewayqueue.PermitQueue, error) { return kept{queue}, nil }
@@ -203,7 +203,7 @@ func (b *bots) closeAll() {
 }
 
 // acquire waits for a permit of a shard. If ctx ends meanwhile the place is kept for
-// linger, for whoever comes back as that shard. since is the place that a permit was
+// linger, for a bot that comes back as that shard. since is the place that a permit was
 // granted from, or zero where that is not known, as after a grant at once.
 func (b *bot) acquire(ctx context.Context, shard int, linger time.Duration) (permit gatewayqueue.Permit, since time.Time, err error) {
 	q, ok := b.queue.(placed)

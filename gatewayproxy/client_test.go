@@ -1,4 +1,4 @@
-// Any bytes of a bot's: what passes for something else than an IDENTIFY is none for any
+// Any bytes that a bot may send: what is passed on as no IDENTIFY is no IDENTIFY for any
 // reader, and no byte is changed.
 
 package gatewayproxy

@@ -42,7 +42,7 @@ const (
 	codeTimedOut = 4009
 )
 
-const badToken = "token: no bot's: want one as Discord's developer portal shows it" //nolint:gosec // It is none.
+const badToken = "token: no bot's: want one as Discord's developer portal shows it" //nolint:gosec // It is no token.
 
 // conn is one bot's connection, and the one to Discord that belongs to it.
 type conn struct {
@@ -69,7 +69,7 @@ type conn struct {
 	finishing chan struct{}  // closed once said is there
 
 	mu       sync.Mutex
-	up       *upstream     // nil while there is none
+	up       *upstream     // nil while not connected
 	changed  chan struct{} // closed when up changes, and replaced
 	dialling bool
 	attached time.Time     // when the last upstream came

@@ -107,7 +107,7 @@ func TestDiscord_CannotBeReached(t *testing.T) {
 	}
 	for name, url := range map[string]string{
 		"nobody listens": "ws://" + closed, "TLS that nobody trusts": "wss" + strings.TrimPrefix(untrusted.URL, "https"), "no TLS": "wss://" + plays("HTTP/1.1 400 Bad Request\r\n\r\n"),
-		"a name that is none": "wss://gateway.invalid", "it hangs up": "ws://" + plays(""), "it answers half": "ws://" + plays("HTTP/1.1 101 Switching Protocols\r\nUpgrade: webs"),
+		"an unknown name": "wss://gateway.invalid", "it hangs up": "ws://" + plays(""), "it answers half": "ws://" + plays("HTTP/1.1 101 Switching Protocols\r\nUpgrade: webs"),
 		"it answers nonsense": "ws://" + plays("SSH-2.0-OpenSSH\r\n"), "it accepts another key": "ws://" + plays("HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"),
 		"headers without an end":        "ws://" + plays("HTTP/1.1 101 x\r\nX-A: "+strings.Repeat("y", 1<<20)),
 		"it takes all and says nothing": "ws://" + plays("swallow"),
@@ -151,7 +151,7 @@ func TestDiscord_Ends(t *testing.T) {
 	}
 }
 
-// A zlib-stream that is none, or a payload that grows without bound, ends the
+// A broken zlib-stream, or a payload that grows without bound, ends the
 // connection.
 func TestDiscord_BadStreams(t *testing.T) {
 	t.Parallel()

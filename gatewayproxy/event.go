@@ -49,7 +49,7 @@ type Event struct {
 // Closer is who has ended a connection.
 type Closer string
 
-// Who may have.
+// The sides that can end it.
 const (
 	byBot     Closer = "bot"
 	byDiscord Closer = "discord"

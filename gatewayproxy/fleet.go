@@ -31,7 +31,7 @@ const DefaultStorm = 10
 // WithStorm sets how many refused sessions in a minute, of the whole fleet, are a
 // storm; [DefaultStorm] by default, 1 or more. While there is one, floor units of the
 // budget are not granted by this proxy: they are left for what comes after it. 0, the
-// default, is none; it takes a queue that has SetFloor, as a RedisQueue does.
+// default, is no floor; it takes a queue that has SetFloor, as a RedisQueue does.
 func WithStorm(refused, floor int) Option {
 	return func(p *Proxy) error {
 		switch {
@@ -45,8 +45,8 @@ func WithStorm(refused, floor int) Option {
 	}
 }
 
-// WithName sets by which name this proxy tells others what it sees; the default is
-// none.
+// WithName sets by which name this proxy tells others what it sees. By default it
+// has no name.
 func WithName(name string) Option { return func(p *Proxy) error { p.name = name; return nil } }
 
 // teller is a queue through which proxies tell each other. A RedisQueue is one.

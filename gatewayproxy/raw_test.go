@@ -189,7 +189,7 @@ func (l *line) wantText(text string) []byte {
 	}
 }
 
-// closes reads up to a close frame, and returns its code; 1006 if there is none.
+// closes reads up to a close frame, and returns its code; 1006 if the connection ends without one.
 func (l *line) closes() int {
 	l.Helper()
 	for {

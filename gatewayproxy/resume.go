@@ -69,7 +69,7 @@ func (c *conn) leaves(u *upstream, h *held) bool {
 	c.held, c.phase = nil, resuming
 	c.mu.Unlock()
 	for _, frames := range append([][]byte{h.frames}, behind...) {
-		_ = u.line.Forward(frames) //nolint:errcheck // Whoever reads from there has it, too.
+		_ = u.line.Forward(frames) //nolint:errcheck // The reader of that connection sees it, too.
 	}
 	return true
 }

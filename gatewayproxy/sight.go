@@ -40,7 +40,7 @@ type shard struct {
 	Shard
 	owner   *sight
 	session sessionHash // of the last READY
-	version int         // of what others are told; a heartbeat is none
+	version int         // of what others are told; a heartbeat does not count
 }
 
 // mostShards bounds what is remembered of shards that are gone.

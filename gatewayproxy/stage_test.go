@@ -52,7 +52,7 @@ type settings struct {
 	discord []gatewaytest.Option
 	proxy   []gatewayproxy.Option
 	limit   gatewayqueue.SessionStartLimit
-	queues  gatewayproxy.Queues // nil is the stage's own queue, whoever comes
+	queues  gatewayproxy.Queues // nil is the stage's own queue, for every bot
 }
 
 func newStage(t *testing.T, set settings) *stage {

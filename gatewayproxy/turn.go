@@ -124,7 +124,7 @@ func (c *conn) send(ctx context.Context, h *held, permit gatewayqueue.Permit) (s
 		return true, nil
 	}
 	for _, b := range behind {
-		_ = u.line.Forward(b) //nolint:errcheck // Whoever reads from there has it, too.
+		_ = u.line.Forward(b) //nolint:errcheck // The reader of that connection sees it, too.
 	}
 	return true, nil
 }

@@ -46,8 +46,8 @@ func (u *upstream) hear() { u.heard.Store(time.Now().UnixNano()) }
 // silence is for how long nothing has come.
 func (u *upstream) silence() time.Duration { return time.Since(time.Unix(0, u.heard.Load())) }
 
-// forward passes frames on. An error is not looked at: whoever reads from there has
-// it, too.
+// forward passes frames on. An error is ignored: the reader of the connection sees it,
+// too.
 func (u *upstream) forward(frames []byte) {
 	u.write.Lock()
 	defer u.write.Unlock()
@@ -111,7 +111,7 @@ func (c *conn) upstream(ctx context.Context) (*upstream, error) {
 	}
 }
 
-// dials has an upstream dialled if there is none. The caller holds mu.
+// dials has an upstream dialled unless there is one. The caller holds mu.
 func (c *conn) dials() {
 	if c.up == nil && !c.dialling {
 		c.dialling = true

@@ -197,7 +197,7 @@ func TestControl_OtherBodiesAreRefused(t *testing.T) {
 	assert.Equal(t, 200, doJSON(t, req, &answer))
 }
 
-// Who waits over HTTP for what has just come is answered, though the server closes.
+// A client that waits over HTTP for what has just come is answered, though the server closes.
 func TestControl_CloseAnswersThoseWhoWait(t *testing.T) {
 	for range 20 {
 		s := newServer(t)

@@ -55,7 +55,7 @@ func Chance(p float64, seed uint64) When {
 }
 
 // Fail makes a failure happen from now on, whenever when says so; nil ends it.
-// The count of chances starts anew.
+// The count of chances starts again at 0.
 func (s *Server) Fail(kind Failure, when When) { s.failures.set(kind, when) }
 
 const unknownShard = -1

@@ -62,7 +62,7 @@ func listen() net.Listener {
 }
 
 // listenBeside opens a free port at the address of beside, or a loopback one if
-// that is none of TCP.
+// that is no TCP address.
 func listenBeside(beside net.Listener) net.Listener {
 	at, ok := beside.Addr().(*net.TCPAddr)
 	if !ok {

@@ -55,7 +55,7 @@ func (m *meter) allows(now time.Time) bool {
 }
 
 // checkIdentify returns the code that an IDENTIFY with faults of its own is
-// closed with: nothing of it counts. 0 is none.
+// closed with: nothing of it counts. 0 if it has none.
 func (s *Server) checkIdentify(data identifyData) websocket.StatusCode {
 	_, count, valid := data.shard()
 	switch {

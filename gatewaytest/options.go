@@ -60,21 +60,21 @@ func WithShards(n int) Option {
 }
 
 // WithLatency sets how long it takes from a client's request for a connection
-// to HELLO: one half until the connection is open, the other until HELLO. The
-// default is none.
+// to HELLO: one half until the connection is open, the other until HELLO. By
+// default it takes no time.
 func WithLatency(d Delay) Option {
 	return func(s *Server) { s.latency = d }
 }
 
 // WithTransit sets how long a frame from a client is on its way before the
 // gateway sees it, and the judge notes its time. Frames of one connection keep
-// their order. The default is none.
+// their order. By default it takes no time.
 func WithTransit(d Delay) Option {
 	return func(s *Server) { s.transit = d }
 }
 
-// WithReadyDelay sets how long after IDENTIFY its READY comes. The default is
-// none.
+// WithReadyDelay sets how long after IDENTIFY its READY comes. By default
+// it comes at once.
 func WithReadyDelay(d Delay) Option {
 	return func(s *Server) { s.readyDelay = d }
 }
@@ -109,7 +109,7 @@ func WithPayloads(most int, period time.Duration) Option {
 
 // WithIdentifyWithin sets how long a connection may stay after HELLO without an
 // IDENTIFY or RESUME that is accepted; then it is closed (4009). If
-// heartbeatsExtend, the time starts anew with each heartbeat. 0 is for ever, the
+// heartbeatsExtend, the time starts again with each heartbeat. 0 is for ever, the
 // default: how long Discord waits, and what it closes with, is not documented.
 func WithIdentifyWithin(within time.Duration, heartbeatsExtend bool) Option {
 	return func(s *Server) { s.identifyWithin, s.heartbeatsExtend = within, heartbeatsExtend }
@@ -123,7 +123,7 @@ func WithLeastShards(n int) Option {
 }
 
 // WithDisallowedIntents sets the intents that the bot has not been allowed; an
-// IDENTIFY with any of them is closed with 4014. The default is none.
+// IDENTIFY with any of them is closed with 4014. By default all are allowed.
 func WithDisallowedIntents(intents int64) Option {
 	return func(s *Server) { s.disallowed = intents }
 }
@@ -143,13 +143,13 @@ func WithSessionLife(d time.Duration) Option {
 
 // WithGuilds gives every shard so many guilds. READY lists them as unavailable,
 // and a GUILD_CREATE of so many bytes (as JSON, uncompressed) follows for each,
-// about 1.8 KB at the least; Discord's have 300 KB to 6 MB. The default is none.
+// at least about 1.8 KB; Discord's have 300 KB to 6 MB. By default there are no guilds.
 func WithGuilds(perShard, bytes int) Option {
 	return func(s *Server) { s.guilds, s.guildSize = perShard, bytes }
 }
 
 // WithMessages gives every session a MESSAGE_CREATE so often, from its READY on,
-// with a content of so many bytes. The default is none.
+// with a content of so many bytes. By default it sends no messages.
 func WithMessages(every time.Duration, bytes int) Option {
 	return func(s *Server) { s.messagePace, s.messageContent = every, strings.Repeat("x", max(0, bytes)) }
 }
@@ -182,7 +182,7 @@ func WithHostAsAsked() Option {
 
 // WithHosts gives the server so many gateway hosts, each on a free port of its
 // own, at the listener's address. Sessions live on them by turns, and resume_gateway_url leads there;
-// see [Server.StopHost]. The default is none: all is one host.
+// see [Server.StopHost]. By default there is one host.
 func WithHosts(n int) Option {
 	return func(s *Server) { s.hostCount = n }
 }

@@ -43,7 +43,7 @@ type Server struct {
 	sessionLife    time.Duration // 0 is for ever
 	guilds         int           // per shard
 	guildSize      int
-	messagePace    time.Duration // 0 is none
+	messagePace    time.Duration // 0 sends none
 	messageContent string
 
 	listener   net.Listener // nil: a free loopback port
@@ -146,7 +146,7 @@ func (s *Server) Close() {
 	if first {
 		close(s.closing)
 	}
-	s.controls.Wait() // Who waits over HTTP has the answer.
+	s.controls.Wait() // Callers that wait over HTTP have their answers.
 	s.cancel()
 	_ = s.http.Close() // Nothing can be done about it.
 	s.wg.Wait()

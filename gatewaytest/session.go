@@ -1,4 +1,4 @@
-// Sessions: what outlives a connection, and is resumed or identified anew.
+// Sessions: what outlives a connection, and is resumed or replaced by a new IDENTIFY.
 
 package gatewaytest
 
@@ -110,7 +110,7 @@ func (s *Server) setResumed(sess *session, c *conn) {
 }
 
 // resumable finds the session that c wants to resume and hands it over: a
-// connection that still has it is closed. It returns nil where there is none;
+// connection that still has it is closed. It returns nil if it finds none;
 // futureSeq says that there was one, and that it ended because the client has
 // seen events that were never sent.
 func (s *Server) resumable(c *conn, want resumeData) (sess *session, futureSeq bool) {

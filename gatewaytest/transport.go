@@ -48,7 +48,7 @@ type transport struct {
 var errNoZstd = errors.New("gatewaytest: this server has no zstd-stream: give it WithZstd(zstdstream.New) of package gatewaytest/zstdstream, or ask for zlib-stream or no compression")
 
 // newTransport reads a connection's query. What Discord closes the connection
-// for, once that is open, is in the transport; an error is none of Discord's.
+// for, once that is open, is in the transport; an error is not one of Discord's.
 func (s *Server) newTransport(query url.Values) (*transport, error) {
 	t := &transport{}
 	switch encoding := query.Get("encoding"); encoding {

@@ -190,12 +190,12 @@ func TestAcross_ATicketIsForOneWait(t *testing.T) {
 			default:
 			}
 		}
-		require.Equal(t, http.StatusOK, (<-used).status, "it comes anew")
+		require.Equal(t, http.StatusOK, (<-used).status, "it comes again")
 	})
 }
 
-// Whoever begins another wait, by another key, may bring the ticket of the one
-// before along: it is as good as none.
+// A client that begins another wait, by another key, may bring the ticket of the
+// one before along: the ticket is ignored.
 func TestAcross_ATicketGoesWithItsKey(t *testing.T) {
 	for _, second := range []string{`,"key":"two"`, ""} {
 		for _, granted := range []bool{false, true} {
@@ -393,7 +393,7 @@ func TestAcross_WhileRedisIsAwayTicketsStay(t *testing.T) {
 	})
 }
 
-// Who stops a server while Redis is away need not wait for Redis.
+// A server that is stopped while Redis is away does not wait for Redis.
 func TestAcross_TheEndDoesNotWaitForAStoreThatIsAway(t *testing.T) {
 	for name, body := range map[string]string{"a key": `{"shard":1,"key":"k"}`, "none": `{"shard":1}`} {
 		t.Run(name, func(t *testing.T) {

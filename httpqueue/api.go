@@ -113,7 +113,7 @@ func (h *Handler) authorized(r *http.Request) bool {
 }
 
 // readBody reads a JSON body into v, as decode does. strict says besides that the
-// client must call it JSON. empty says that there is none.
+// client must call it JSON. empty says that the body is empty.
 func readBody(w http.ResponseWriter, r *http.Request, v any, strict bool) (p *problem, empty bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError

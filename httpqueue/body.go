@@ -15,7 +15,7 @@ import (
 
 // decode reads one JSON object into the struct that v points to, and is stricter
 // than encoding/json, which takes a name in any case, the last of two, and null
-// and "" for nothing: whoever sends those has meant something else. strict says
+// and "" for nothing: a client that sends those has meant something else. strict says
 // that a name which v does not know is refused, too. A field may have a tag want,
 // which says what it takes.
 func decode(body []byte, v any, strict bool) *problem {

@@ -91,7 +91,7 @@ func NewClient(address string, opts ...ClientOption) (*Client, error) {
 // Wait implements [gatewayqueue.Queue]. However long the answer of the server
 // was on its way, the bucket's window begins after Wait has returned: it takes a
 // permit, and reports it with a short request of its own, for which it waits
-// 100 ms at the most. Send IDENTIFY within 100 ms; a caller that dials first
+// at most 100 ms. Send IDENTIFY within 100 ms; a caller that dials first
 // takes an Acquire.
 func (c *Client) Wait(ctx context.Context, shardID int) error {
 	t, err := c.turn(ctx, shardID)
@@ -108,7 +108,7 @@ func (c *Client) Wait(ctx context.Context, shardID int) error {
 			return nil
 		}
 		if told {
-			t.anew()
+			t.startOver()
 		}
 	}
 }
@@ -181,7 +181,7 @@ const closeTimeout = 2 * time.Second
 
 // Close ends all waits with [gatewayqueue.ErrClosed] and renews no permit any
 // more; those that are out can still be Identified or Abandoned. It blocks
-// until reports that are on their way have arrived, 2 s at the most, and never
+// until reports that are on their way have arrived, at most 2 s, and never
 // fails. It may be called again.
 func (c *Client) Close() error {
 	c.mu.Lock()

@@ -228,7 +228,7 @@ func TestLegacyClientSendsWhatTheOriginalReads(t *testing.T) {
 	require.ErrorIs(t, c.Wait(t.Context(), -1), gatewayqueue.ErrInvalid)
 }
 
-// A page at the end of a redirect is no grant, whoever's client it is.
+// A page at the end of a redirect is no grant, with the caller's own http.Client too.
 func TestClients_FollowNoRedirect(t *testing.T) {
 	follows := func(*http.Request, []*http.Request) error { return nil }
 	for name, opts := range map[string][]httpqueue.ClientOption{

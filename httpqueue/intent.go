@@ -113,7 +113,7 @@ var notOurs = []string{
 	"Uptime-Kuma/", "Gatus/", "StatusCake", "Slackbot", "Slack-", "Twitterbot/", "facebookexternalhit/", "TelegramBot ", "WhatsApp/",
 }
 
-// strange says why a request is none of a gateway-queue's client, which sends
+// strange says why a request is not from a gateway-queue's client, which sends
 // GET or POST to / with one shard; empty if it may be one. plainly says that it
 // is not one for certain, so that an answer cannot be taken for a grant.
 func (h *Handler) strange(r *http.Request) (why string, plainly bool) {
@@ -151,7 +151,7 @@ func (h *Handler) strange(r *http.Request) (why string, plainly bool) {
 }
 
 // takesPages says that a request is a browser's that opens a page: every one takes XHTML.
-// Java's HttpURLConnection asks for text/html by default, and is none.
+// Java's HttpURLConnection asks for text/html by default, and is no browser.
 func takesPages(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "application/xhtml+xml")
 }
@@ -162,7 +162,7 @@ func opensPage(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/" || r.URL.Path == "") && r.URL.RawQuery == "" && takesPages(r)
 }
 
-// refuseLegacy ends a request that is none of a gateway-queue's client. One that
+// refuseLegacy ends a request that is not from a gateway-queue's client. One that
 // could be one after all is not answered, because that takes any answer for
 // permission.
 func (h *Handler) refuseLegacy(w http.ResponseWriter, r *http.Request) (refused bool) {

@@ -51,7 +51,7 @@ func TestLegacy_RequestsOfClients(t *testing.T) {
 
 func TestLegacy_RequestsOfOthersTakeNothing(t *testing.T) {
 	for request, status := range map[string]string{ // status is empty where the connection is closed without an answer
-		// Whoever names a shard may be a client that takes any answer for a grant.
+		// A client that names a shard may be a client that takes any answer for a grant.
 		"GET /healthz/?shard=1":     "",
 		"GET /livez?shard=1":        "",
 		"GET /metrics/?shard=1":     "",

@@ -48,7 +48,7 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 	defer cancel()
 	defer context.AfterFunc(h.ending, cancel)()
 	if p.wait != "" && keyTail(p.wait) != keyTail(newWait(p.shard, p.key)) { // the ticket is of another wait: this one has no place yet
-		p.anew("")
+		p.startOver("")
 	}
 	fresh := p.wait == "" // no ticket
 	if fresh {
@@ -62,8 +62,8 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 		if err != nil {
 			return nil, "", h.problemOf(err)
 		}
-		if known != "" { // the ticket has had its grant: whoever comes with it comes anew
-			p.anew(randomID())
+		if known != "" { // the ticket has had its grant: a client that brings it starts over
+			p.startOver(randomID())
 		}
 		return nil, "", nil
 	}
@@ -111,8 +111,8 @@ func (h *Handler) recognise(ctx context.Context, p *poll) (had gatewayqueue.Perm
 	return nil, "", bad
 }
 
-// anew makes it another wait, which stands at the end of the line.
-func (p *poll) anew(wait string) {
+// startOver makes it another wait, which stands at the end of the line.
+func (p *poll) startOver(wait string) {
 	p.wait, p.since, p.issued, p.ticketed = wait, time.Time{}, time.Time{}, false
 }
 

@@ -14,7 +14,7 @@ import (
 
 const opens = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
 
-// Who types the server's address into a browser is led to the page, and nothing is granted.
+// A person who types the server's address into a browser is led to the page, and nothing is granted.
 func TestPage_ABrowserIsLedThere(t *testing.T) {
 	for request, want := range map[string]string{
 		"GET / HTTP/1.1\r\nHost: localhost\r\n" + chrome + opens:                                               "303 See Other",

@@ -214,7 +214,7 @@ func (h *Handler) getPermit(w http.ResponseWriter, r *http.Request, id string) *
 		ID     string `json:"id"`
 		Bucket *int   `json:"bucket,omitempty"`
 		Held   bool   `json:"held"`
-		Closed int64  `json:"closed_ms"` // the bucket, until then at the most
+		Closed int64  `json:"closed_ms"` // for how long the bucket stays closed at most
 	}{id, bucketOf(permit), closed > 0, millis(closed)})
 	return nil
 }

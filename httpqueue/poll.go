@@ -203,8 +203,8 @@ func (p *poll) placed(since time.Time) bool {
 	return !p.leaves()
 }
 
-// The stages of a poll. Whoever asks for a moment gets a ticket, too: the time to
-// wait ends no poll before it stands in line, unless the store does not answer.
+// The stages of a poll. A client that asks for a moment gets a ticket, too: the time
+// to wait ends no poll before it stands in line, unless the store does not answer.
 const (
 	arriving int32 = iota
 	standing

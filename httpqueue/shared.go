@@ -56,7 +56,7 @@ var sharedParts = []struct {
 
 func has[T any](queue any) bool { _, ok := queue.(T); return ok }
 
-// sharedOf is the queue as a SharedQueue, or nil if it is none. One that has
+// sharedOf is the queue as a SharedQueue, or nil if it is not one. One that has
 // only some of the parts was one before it was wrapped: that is an error.
 func sharedOf(queue gatewayqueue.PermitQueue) (SharedQueue, error) {
 	if shared, ok := queue.(SharedQueue); ok {

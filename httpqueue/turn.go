@@ -19,7 +19,7 @@ import (
 const permits = "/v1/permits"
 
 const (
-	// leastPoll is what a poll takes at the least, unless it brings something.
+	// leastPoll is how long a poll takes at least, unless it brings something.
 	leastPoll = 50 * time.Millisecond
 
 	// pollGrace is how long after its time a poll's answer may come. Without
@@ -99,7 +99,7 @@ func (t *turn) wait(ctx context.Context) (*clientPermit, error) {
 		case ctx.Err() == nil && c.ctx.Err() == nil && errors.Is(err, gatewayqueue.ErrPermitSettled):
 			last = err
 			failures++
-			t.anew()
+			t.startOver()
 			t.rest(ctx, retryIn(err, failures))
 		case ctx.Err() == nil && c.ctx.Err() == nil && (again(err) || t.passes(err)):
 			last = err
@@ -123,9 +123,9 @@ func (t *turn) wait(ctx context.Context) (*clientPermit, error) {
 	}
 }
 
-// anew makes it another wait, of which nothing was granted yet: what the one
-// before was granted may be used up, and its ticket is as good as none.
-func (t *turn) anew() { t.request.Key, t.request.Ticket = randomID(), "" }
+// startOver makes it another wait, of which nothing was granted yet: what the one
+// before was granted may be used up, and its ticket is worth nothing.
+func (t *turn) startOver() { t.request.Key, t.request.Ticket = randomID(), "" }
 
 // passes says whether an answer is somebody else's that stands in the server's
 // place for now: a balancer's page, a proxy's error. The server has been heard
@@ -225,7 +225,7 @@ func (t *turn) poll(ctx context.Context) (answer, error) {
 }
 
 // leave tells the server that the caller leaves the line, and waits for the
-// answer to the poll. If there is none in time, the connection is closed, which
+// answer to the poll. If none comes in time, the connection is closed, which
 // the server takes for the same.
 func (t *turn) leave(ctx context.Context, done <-chan outcome, cancel context.CancelFunc) outcome {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)

@@ -91,8 +91,8 @@ func (w wire) send(ctx context.Context, method, path string, body, out any) erro
 	return nil
 }
 
-// foreignError is a success that is none of the server's: it says what it is, so
-// that whoever reads it knows who stands in between.
+// foreignError is a success that did not come from the server: it says what it is,
+// so that the reader learns what stands in between.
 type foreignError struct{ what string }
 
 func newForeignError(resp *http.Response) *foreignError {

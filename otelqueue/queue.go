@@ -24,7 +24,7 @@ type (
 		gatewayqueue.Statuser
 		Update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error
 	}
-	owned interface { // what whoever opened the queue does with it
+	owned interface { // what the owner of the queue does with it
 		gatewayqueue.Pauser
 		io.Closer
 		History(ctx context.Context) ([]gatewayqueue.Minute, error)

@@ -46,7 +46,7 @@ func newTracing(opts []Option) *tracing {
 }
 
 func (t *tracing) start(ctx context.Context, name string, shard int) (context.Context, trace.Span) {
-	return t.tracer.Start(ctx, name, trace.WithAttributes(t.attributes...), trace.WithAttributes(KeyShard.Int(shard))) //nolint:spancheck // ended by whoever began it
+	return t.tracer.Start(ctx, name, trace.WithAttributes(t.attributes...), trace.WithAttributes(KeyShard.Int(shard))) //nolint:spancheck // ended by the caller
 }
 
 // wait traces one call of Wait.

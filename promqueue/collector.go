@@ -94,7 +94,7 @@ func New(opts ...Option) *Collector {
 	// From at once, through windows of 5.25 s, to a day for the budget's reset.
 	c.wait = c.histogram("wait_seconds", "How long granted callers of this pod have waited.",
 		.01, .1, .5, 1, 2.5, 5.5, 11, 22, 45, 90, 180, 360, 720, 1440, 3600, 14400, 86400)
-	// A dial takes some 150 ms, and a permit is good for 2 minutes at the most.
+	// A dial takes some 150 ms, and a permit is good for at most 2 minutes.
 	c.held = c.histogram("permit_held_seconds", "How long permits of this pod were held, until they were reported or ended.",
 		.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120)
 	c.inLine = prometheus.NewGauge(prometheus.GaugeOpts{

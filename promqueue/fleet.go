@@ -23,7 +23,7 @@ func newFleet(labels prometheus.Labels) fleet {
 	return fleet{
 		up:             desc("status_up", "Whether a snapshot of the queue could be read at this scrape."),
 		waiting:        desc("waiting", "Tickets in the line of a bucket, of all pods.", "bucket"),
-		closed:         desc("bucket_closed_seconds", "For how long a bucket stays closed at the most; 0 is open.", "bucket"),
+		closed:         desc("bucket_closed_seconds", "For how long a bucket stays closed at most; 0 is open.", "bucket"),
 		hold:           desc("hold_seconds", "For how long every bucket stays closed after new limits or a loss of state; 0 is not at all."),
 		paused:         desc("paused", "Whether an operator has paused the grants."),
 		permits:        desc("permits_held", "Buckets whose holder has a permit and has not identified yet."),

@@ -231,7 +231,7 @@ func aDeadlineIsWithinTheBound(t testing.TB, h Harness) {
 	p.abandon()
 }
 
-// silent is how long a permit closes its bucket at the most if nothing is heard
+// silent is how long a permit closes its bucket at most if nothing is heard
 // of its holder.
 func (h Harness) silent() time.Duration {
 	return gatewayqueue.PermitBound + h.Window + h.Margin + h.Notice

@@ -14,7 +14,7 @@
 //
 // All times of a scenario are multiples of the window, so that the same
 // scenarios run in virtual time with the real window, and against a real server
-// with a small one. Whoever is granted reports to a [gatewaytest.Judge] that
+// with a small one. Every granted caller reports to a [gatewaytest.Judge] that
 // has no tolerance; each scenario ends with its verdict.
 package queuetest
 

@@ -128,7 +128,7 @@ func reencode(listener net.Listener, gateway string, config *tls.Config) {
 	_ = server.Serve(listener)
 }
 
-// envelope is the outside of a payload; whoever keeps sessions reads more.
+// envelope is the outside of a payload; a client that keeps sessions reads more.
 type envelope struct {
 	T  *string         `json:"t"`
 	S  *int64          `json:"s"`

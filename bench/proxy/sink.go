@@ -45,7 +45,7 @@ type arrived struct {
 // patience bounds every wait for what must come.
 const patience = 2 * time.Minute
 
-// token is one of a bot that is none: Discord's begin with the application's ID.
+// token belongs to no real bot: Discord's tokens begin with the application's ID.
 const token = "MTIzNDU2Nzg5MDEyMzQ1Njc4.bench.bench" //nolint:gosec // As above.
 
 type sink struct {

@@ -27,7 +27,7 @@ const (
 	prologue = 2 + guilds
 )
 
-// stampAt is where a message has 19 digits that the gateway may write anew: the time,
+// stampAt is where a message has 19 digits that the gateway may overwrite: the time,
 // or a number.
 const (
 	head     = `{"t":"MESSAGE_CREATE","s":1000000,"op":0,"d":{"id":"`

@@ -11,7 +11,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// Outcome is that of all simulations, or why there is none.
+// Outcome is the result of all simulations, or why they were left out.
 type Outcome struct {
 	LeftOut string `json:",omitempty"`
 	Results []Result

@@ -106,8 +106,8 @@ const (
 	ofFleet
 )
 
-// random is the same for the nth life of the ith shard or pod, whoever asks
-// first.
+// random is the same for the nth life of the ith shard or pod, in whatever order
+// they ask.
 func (s Spec) random(what, i, life int) *rand.Rand {
 	return rand.New(rand.NewPCG(s.Seed, uint64(what)<<56|uint64(life)<<32|uint64(i)))
 }

@@ -170,7 +170,7 @@ func (c *Core) checks() []check {
 		further(most("handoff p99, Acquire at margin 0", report.HandoffP99, acquire.Runs, 3, " ms")),
 		most("commands / grant, Wait", report.Commands, wait.Runs, 2, ""),
 		most("commands / grant, Acquire", report.Commands, acquire.Runs, 4, ""),
-		further(most("commands / grant, Acquire, which takes two at the least", report.Commands, acquire.Runs, 2, "")),
+		further(most("commands / grant, Acquire, which takes at least two", report.Commands, acquire.Runs, 2, "")),
 	}
 	for _, r := range c.Fleet {
 		list = append(list, most(fmt.Sprintf("commands / grant, %s, %d pods", r.Name, fleetPods), report.Commands, r.Runs, 5, ""))

@@ -72,7 +72,7 @@ var growing = []struct {
 // lines are a plot's, one for each contestant.
 type lines []*report.Line
 
-// of is the line of that name, a new one if there is none.
+// of returns the line of that name, and adds it if it is missing.
 func (l *lines) of(name string) *report.Line {
 	for _, line := range *l {
 		if line.Name == name {

@@ -43,7 +43,7 @@ func Markdown(sections []Section, level int) string {
 }
 
 // Replace puts a section into a report in place of the one of the same title, or
-// before the last two where there is none.
+// before the last two if no section has that title.
 func Replace(text string, section Section) string {
 	const heading = "\n## "
 	with := Markdown([]Section{section}, 2)

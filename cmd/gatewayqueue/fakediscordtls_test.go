@@ -83,7 +83,7 @@ func TestFakeDiscord_BotsTrustItsCertificate(t *testing.T) {
 	assert.Contains(t, got.err, file+" is no authority that can be used (it is not in PEM): delete it and ca-key.pem, and a new one is made\n")
 }
 
-// Whoever starts first makes the authority, and all others have it.
+// The first server to start makes the authority, and all others use it.
 func TestFakeDiscord_StartsAtOnceShareAnAuthority(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "authority")

@@ -83,7 +83,7 @@ func TestLimits_ATokenThatDiscordRefusesLaterIsSaidByReadyz(t *testing.T) {
 			t.Helper()
 			require.Eventually(t, func() bool {
 				if want != "ready\n" || where == nil {
-					call(t.Context(), s.URL, "POST", "/v1/identifies", `{"shard":0,"max_wait_ms":100}`) // on Redis whoever waits has the limits refreshed
+					call(t.Context(), s.URL, "POST", "/v1/identifies", `{"shard":0,"max_wait_ms":100}`) // on Redis a waiter has the limits refreshed
 				}
 				_, body := s.get("/readyz")
 				return body == want
@@ -93,7 +93,7 @@ func TestLimits_ATokenThatDiscordRefusesLaterIsSaidByReadyz(t *testing.T) {
 		discord.now.Store(&answer{status: 401})
 		ready("not ready: Discord refuses the bot token\n")
 		code, _ := s.get("/healthz")
-		assert.Equal(t, 200, code, "a restart would mend nothing")
+		assert.Equal(t, 200, code, "a restart would not help")
 		before := discord.asks.Load()
 		time.Sleep(3 * time.Second)
 		assert.LessOrEqual(t, discord.asks.Load()-before, int64(1), "ever more rarely")

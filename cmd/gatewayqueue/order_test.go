@@ -95,7 +95,7 @@ func TestPause_ThroughAServerTakesItsToken(t *testing.T) {
 	defer end()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, guarded.URL+"/?shard=0", http.NoBody)
 	require.NoError(t, err)
-	_, err = http.DefaultClient.Do(req) //nolint:bodyclose // there is none
+	_, err = http.DefaultClient.Do(req) //nolint:bodyclose // no answer, no body
 	require.ErrorIs(t, err, context.DeadlineExceeded, "the legacy route grants nothing either")
 	got = run(t, "status", "--url", guarded.URL, "--auth-token-file", file)
 	assert.Contains(t, got.out, "by alice at 127.0.0.1: to see")

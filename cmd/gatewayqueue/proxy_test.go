@@ -141,10 +141,10 @@ func TestProxy_AWrongTokenSpendsNothing(t *testing.T) {
 		assert.NotContains(t, p.Log(), "t0ken", name)
 	}
 	judged(t, d, 0)
-	assert.Empty(t, server.Client(t).Keys(t.Context(), "*").Val(), "a token that is none leaves nothing in Redis")
+	assert.Empty(t, server.Client(t).Keys(t.Context(), "*").Val(), "an invalid token leaves nothing in Redis")
 }
 
-// Until Discord has given limits IDENTIFY is held, and whoever looks is told.
+// Until Discord has given limits, IDENTIFY is held, and the health routes say so.
 func TestProxy_HoldsWhileDiscordGivesNoLimits(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, where []string) {

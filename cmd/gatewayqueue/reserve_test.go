@@ -19,7 +19,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-// The reserve is never granted: whoever asks, by whichever way, however many at once,
+// The reserve is never granted: to no caller, by no way, however many ask at once,
 // and whether it is the default or was given.
 func TestReserve_IsNeverGranted(t *testing.T) {
 	t.Parallel()

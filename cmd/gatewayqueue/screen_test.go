@@ -116,7 +116,7 @@ func (s *terminal) lines() []string {
 
 func (s *terminal) text() string { return strings.Join(s.lines(), "\n") }
 
-// await waits until the screen is as it should be.
+// await waits until the screen shows what is expected.
 func (s *terminal) await(what string, is func(text string) bool) {
 	s.t.Helper()
 	deadline := time.Now().Add(time.Minute)

@@ -260,7 +260,7 @@ func TestNotReadyWhileRedisIsAwayButHealthy(t *testing.T) {
 	server.Kill()
 	ready(503, "not ready: the queue cannot be read\n")
 	code, _ = s.get("/healthz")
-	assert.Equal(t, 200, code, "a restart would mend nothing")
+	assert.Equal(t, 200, code, "a restart would not help")
 	_, metrics := s.get("/metrics")
 	assert.Contains(t, metrics, "\ngatewayqueue_status_up 0\n")
 	server.Restart()

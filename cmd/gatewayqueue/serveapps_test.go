@@ -12,8 +12,8 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
-// Who may see one bot may not be meant to see all: a server tells of others only where
-// it was told to, and only to those who have its token.
+// A person who may see one bot is not always meant to see all: a server shows other
+// queues only if it is configured to, and only to clients that have its token.
 func TestServe_ShowsOtherQueuesOnlyIfItIsTold(t *testing.T) {
 	t.Parallel()
 	const token = "0123456789abcdef"

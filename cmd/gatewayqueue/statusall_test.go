@@ -38,7 +38,7 @@ func TestStatus_ShowsAllQueuesOfARedis(t *testing.T) {
 	require.Len(t, all, 3)
 	assert.Equal(t, 2, all["1234"].Waiting())
 	assert.Equal(t, "alice", all["5678"].Pause.Who)
-	assert.Equal(t, 1, run(t, "status", "--all", "--redis", "redis://"+redistest.Start(t).Addr).code, "there is none")
+	assert.Equal(t, 1, run(t, "status", "--all", "--redis", "redis://"+redistest.Start(t).Addr).code, "no queue is there")
 }
 
 func TestStatus_ShowsAllQueuesOfACluster(t *testing.T) {

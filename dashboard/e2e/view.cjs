@@ -91,7 +91,7 @@ assert.deepEqual(podRows(picture(bucket({}), { pods }), T), [
   { name: 'web-0', dead: true, waiting: '', permits: '', since: '', lease: 'ended 32 s ago' },
 ]);
 
-// Who spent says something only where somebody spent more than a deploy does.
+// "Spent" says something only if a shard has spent more than a deploy does.
 const spenders = counts => ({ spent: counts.map((count, shard) => ({ shard, count })), spent_by: counts.length, spent_all: counts.reduce((a, b) => a + b, 0) });
 assert.deepEqual(spentView(spenders([])), { text: 'Nobody yet in this period.', rows: [], resting: '' });
 assert.equal(spentView(spenders([1, 1])).text, '2 identifies by 2 shards in this period; nobody more than once.');
@@ -130,7 +130,7 @@ assert.deepEqual(day.rows.map(row => row.slice(1)), [['0', '2', 'not known', '',
 // A plan.
 assert.equal(planView({ ok: true, takes_ns: 47.25e9, left: 714 }, 0), 'yes: up in 47.3 s, 714 left');
 assert.equal(planView({ ok: false, why: 'the budget is too small: 110 of 200 shards would wait until its reset' }, 0), 'no: the budget is too small: 110 of 200 shards would wait until its reset');
-assert.match(planView({ ok: false, why: 'x', next: '2026-11-27T03:00:00Z' }, 3600e3), /^no: x\. Next: Fri.*02:00.*UTC$/, 'on the clock of whoever looks');
+assert.match(planView({ ok: false, why: 'x', next: '2026-11-27T03:00:00Z' }, 3600e3), /^no: x\. Next: Fri.*02:00.*UTC$/, 'on the clock of the reader');
 
 // A pause: who, why and until when; nothing is promised meanwhile.
 const pausing = { who: 'alice', why: 'Discord is down', since: T - 60e3, until: T + 90e3 };

@@ -54,7 +54,7 @@ function runs(spans, point) {
 const DECADES = [[1, '1 ms'], [100, '0.1 s'], [10e3, '10 s'], [1e6, '17 min'], [100e6, '28 h']];
 const decade = ms => Math.min(1, Math.log10(Math.max(1, ms)) / 8);
 
-// Every sixth hour on the clock of whoever looks, whole hours only.
+// Every sixth hour on the clock of the reader, whole hours only.
 function ticks(from, t, offset) {
   const list = [];
   for (let at = Math.ceil((from - offset) / 3600e3) * 3600e3; at < t - offset; at += 3600e3) {

@@ -14,7 +14,7 @@ const some = (list, n) => list.slice(0, n).join(', ') + (list.length > n ? ' and
 const place = p => p.text || 'shard ' + p.shard + (p.pod ? ' of ' + p.pod : '');
 const nth = n => n + (n % 100 > 10 && n % 100 < 14 ? 'th' : ['th', 'st', 'nd', 'rd'][n % 10] || 'th');
 
-// Moments are told on the clock of whoever looks: ms is of that clock already.
+// Moments are shown on the clock of the reader: ms is of that clock already.
 const seconds = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const dated = new Intl.DateTimeFormat([], { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', timeZoneName: 'short' });
 const zone = (dated.formatToParts(new Date()).find(part => part.type === 'timeZoneName') || { value: '' }).value;

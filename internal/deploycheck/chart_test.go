@@ -77,7 +77,7 @@ func first[T any](t *testing.T, rendered string) *T {
 			return typed
 		}
 	}
-	require.FailNow(t, "there is none")
+	require.FailNow(t, "no document of that kind")
 	return nil
 }
 

@@ -63,7 +63,7 @@ func configSchema(t *testing.T, command string) map[string]any {
 	return map[string]any{"type": "object", "properties": properties}
 }
 
-// flagSchema asks the program what a flag takes: with a value that is none of it.
+// flagSchema asks the program what a flag takes, by a value that the flag refuses.
 func flagSchema(t *testing.T, command, flag string) map[string]any {
 	t.Helper()
 	// The second is refused where the first is not: nothing is started.

@@ -40,7 +40,7 @@ func TestAWaitOfManyHeartbeatsCostsOneIdentify(t *testing.T) {
 	}
 }
 
-// Whoever waits with its connection open notices that it ends, and identifies
+// A bot that waits with its connection open notices that it ends, and identifies
 // once on the next one.
 func TestAConnectionThatEndsInLineCostsNoIdentify(t *testing.T) {
 	for end, ends := range map[string]func(*gatewaytest.Server){

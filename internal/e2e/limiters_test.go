@@ -51,7 +51,7 @@ func (w waiter) Wait(ctx context.Context, shardID int) error { return w.queue.Wa
 func (w waiter) Unlock(int)                                  {}
 func (w waiter) Close(context.Context)                       { _ = w.queue.Close() }
 
-// poller is what most fleets have: whoever sets the key may identify.
+// poller is what most fleets have: the process that sets the key may identify.
 type poller struct {
 	client         redis.UniversalClient
 	window         time.Duration

@@ -171,7 +171,7 @@ func TestDecode_Refuses(t *testing.T) {
 		"a negative one of 64":     {term(110, 8, 1, 1, 0, 0, 0, 0, 0, 0, 128), "etf: byte 2: an integer of more than 64 bits"},
 		"a strange sign":           {term(110, 1, 2, 1), "etf: byte 2: an integer with the sign 2: want 0 or 1"},
 		"a large integer of 4 GiB": {term(111, 255, 255, 255, 255, 0, 1), "etf: byte 7: the term needs 2147483647 bytes and 1 are left"},
-		"a float that is none":     {term(70, 127, 248, 0, 0, 0, 0, 0, 0), "etf: byte 1: a float that is no number"},
+		"a float that is not one":  {term(70, 127, 248, 0, 0, 0, 0, 0, 0), "etf: byte 1: a float that is no number"},
 		"an infinite float":        {term(70, 127, 240, 0, 0, 0, 0, 0, 0), "etf: byte 1: a float that is no number"},
 		"an old float of words":    {term(99, "inf"+strings.Repeat("\x00", 28)), `etf: byte 2: "inf": want a decimal number`},
 		"an old float too great":   {term(99, "1e999"+strings.Repeat("\x00", 26)), `etf: byte 2: "1e999": want a decimal number`},

@@ -61,7 +61,7 @@ func TestManyPermitsOverASlowLink(t *testing.T) {
 	}
 }
 
-// Whoever deletes the budget by hand gets no new one: what was spent is known from
+// A budget that is deleted by hand is not granted again: what was spent is known from
 // other keys, also where there is no limit source.
 func TestABudgetDeletedByHandIsNotSpentTwice(t *testing.T) {
 	for _, key := range []string{"delete remaining", "delete limits", "delete spent"} {

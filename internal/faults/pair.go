@@ -246,7 +246,7 @@ func failBackForgotten(r *run, _ *rand.Rand, length time.Duration, die func()) {
 }
 
 // refusedFailover is a failover to a lagging replica that refuses to write at first:
-// whoever comes meanwhile has met the server, but got nothing done.
+// a pod that comes meanwhile has met the server, but got nothing done.
 func refusedFailover(r *run, random *rand.Rand, length time.Duration) {
 	r.onServer(func(ctx context.Context) {
 		to := r.pair.other()

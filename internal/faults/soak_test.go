@@ -18,7 +18,7 @@ import (
 var (
 	soakFor  = flag.Duration("soak.for", 0, "how long to run random faults; 0 is a few runs")
 	soakSeed = flag.Uint64("soak.seed", 0, "the first seed; 0 draws one")
-	soakRuns = flag.Int("soak.runs", 0, "how many runs at the most; 0 is no bound")
+	soakRuns = flag.Int("soak.runs", 0, "how many runs at most; 0 is no bound")
 	soakMany = flag.Int("soak.parallel", 0, "runs at once; 0 is as go test has it")
 	soakKeep = flag.Bool("soak.keep", false, "keep the logs of all runs")
 	soakLogs = flag.String("soak.logs", "", "where logs of failing runs are kept; nowhere if empty")

@@ -25,12 +25,12 @@ type Dialer struct {
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error) // nil is a net.Dialer
 	TLS     *tls.Config                                                       // nil is the default
 
-	proxy    func(*http.Request) (*url.URL, error) // nil is none, once it is set
+	proxy    func(*http.Request) (*url.URL, error) // nil is no proxy, once it is set
 	proxySet bool
 	proxyTLS *tls.Config // for an https proxy; nil is the default
 }
 
-// SetProxy sets which proxy there is for a request; nil is none. Without it the
+// SetProxy sets which proxy there is for a request; nil is no proxy. Without it the
 // environment says so, unless NetDial is set, as the libraries' own dialers have
 // it.
 func (d *Dialer) SetProxy(proxy func(*http.Request) (*url.URL, error)) {

@@ -43,7 +43,7 @@ type reader struct {
 func (r *reader) add(p []byte) { r.raw = append(r.raw, p...) }
 
 // next returns the next message that is there as a whole, and all bytes up to
-// its end; no bytes if there is none. A control frame is an empty message.
+// its end; no bytes if none is complete. A control frame is an empty message.
 func (r *reader) next() (message, []byte, error) {
 	for {
 		f, ok := parseFrame(r.raw[r.parsed:])

@@ -35,8 +35,8 @@
 #define no_rearm       2 // a claim that is sent again gets its slot again, but not a new window
 #define from_receipt   3 // a deadline counts from the answer, not from the sending
 #define short_hold     4 // a loss of state closes the bucket for a window, not for a permit's lease
-#define blind_abandon  5 // abandon opens the slot, whoever has it
-#define blind_report   6 // identified takes the slot, whoever has it
+#define blind_abandon  5 // abandon opens the slot, whatever ticket has it
+#define blind_report   6 // identified takes the slot, whatever ticket has it
 #define ghost_abandons 7 // a ticket that a late copy put in line gives up more than its place
 #define no_order       8 // the slot is for the first who asks
 #define no_lapse       9 // the dead keep their places

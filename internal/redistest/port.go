@@ -12,7 +12,7 @@ import (
 )
 
 // All below 32768, where Linux begins to lend ports out. A Cluster node's bus
-// listens 10000 above its port. Who holds the guard port owns the port: test
+// listens 10000 above its port. The process that holds the guard port owns the port: test
 // processes run side by side, and a listener is a lock that ends with them.
 const (
 	firstPort   = 20000

@@ -104,7 +104,7 @@ func proxy(t *testing.T, r repository) string {
 	cache := filepath.Join(t.TempDir(), "proxy")
 	env := []string{
 		"GOMODCACHE=" + cache, "GOPROXY=off", "GOPRIVATE=" + rootModule, "GOWORK=off", "GOFLAGS=-modcacherw",
-		// Whoever asks for the repository's address gets this one.
+		// A fetch from the repository's address gets this one.
 		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://" + r.dir + ".insteadOf", "GIT_CONFIG_VALUE_0=https://" + rootModule,
 	}
 	args := []string{"mod", "download"}

@@ -15,7 +15,7 @@ const { Foreign, Gone, NotFound, Passing, Wire, pause } = require('./wire.js');
 const debug = debuglog('gatewayqueue');
 
 // All in ms.
-const POLL_GRACE = 5000; // an answer that is later than that is none: the connection is dead
+const POLL_GRACE = 5000; // no answer within that: the connection is dead
 const LEAVE = 5000; // how long it is listened, after a caller has left, for whether it had been granted
 const RENEWAL = 2000; // the longest that one renewal may take
 const REPORT = 2000; // the longest that one report may take
@@ -85,10 +85,10 @@ class Wait {
     this.#wire = client._wire;
     this.#shard = shard;
     this.#maxWait = client._maxWait;
-    this.#anew();
+    this.#startOver();
   }
 
-  #anew() {
+  #startOver() {
     this.#key = randomUUID();
     this.#ticket = undefined;
   }
@@ -148,8 +148,8 @@ class Wait {
   /** How long to pause after a poll that failed; throws what asking again does not help. */
   #pauseAfter(error, failures, server) {
     if (error instanceof Gone) { // the key's permit was settled
-      debug('shard %d: %s: asking anew', this.#shard, error.message);
-      this.#anew();
+      debug('shard %d: %s: starting over', this.#shard, error.message);
+      this.#startOver();
       return pause(failures, 1, 0);
     }
     if (error instanceof NotFound) throw new Refused(error.message, { status: 404, type: 'not-found' });

@@ -200,7 +200,7 @@ func (c *config) perfdata(f figures) string {
 		fmt.Sprintf("refused=%d;;;0", f.Refused)), " ")
 }
 
-// seconds is a limit of perfdata; one of 0 is none.
+// seconds is a limit of perfdata; 0 means that no limit is set.
 func seconds(d time.Duration) string {
 	if d == 0 {
 		return ""

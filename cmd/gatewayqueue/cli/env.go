@@ -165,7 +165,7 @@ func oneWord(where, value string, err error) (string, error) {
 func Hide(to io.Writer, secrets ...string) io.Writer {
 	var pairs []string
 	for _, s := range slices.Compact(secrets) {
-		if len(s) >= 4 { // a shorter one would make the log unreadable, and is none
+		if len(s) >= 4 { // a shorter one is no secret, and hiding it would make the log unreadable
 			pairs = append(pairs, s, "*****")
 		}
 	}

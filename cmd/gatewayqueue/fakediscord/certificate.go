@@ -52,8 +52,8 @@ func directory(dir string) (string, error) {
 // patience is how long another start may take to make an authority.
 const patience = 5 * time.Second
 
-// openAuthority reads the authority in dir, or makes it. Whoever creates the key's
-// file makes it; others wait until it is there.
+// openAuthority reads the authority in dir, or makes it. The process that creates
+// the key's file makes it; others wait until it is there.
 func openAuthority(dir string) (*authority, error) {
 	a := &authority{file: filepath.Join(dir, authorityFile)}
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -79,7 +79,7 @@ func (d day) sparklines() []string {
 	}
 }
 
-// decades is a wait's logarithm: 0 is none, 1 up to 10 ms, 8 a day.
+// decades is a wait's logarithm: 0 is no wait, 1 up to 10 ms, 8 a day.
 func decades(wait time.Duration) float64 {
 	if wait <= 0 {
 		return 0

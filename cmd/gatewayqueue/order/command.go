@@ -40,12 +40,12 @@ func Pause() *cobra.Command {
 		Use:   "pause",
 		Short: "Stop the grants of a queue, for a while or until they are resumed",
 		Long: `Stop the grants of a queue: no shard may identify, in any pod, until the pause is
-over or gatewayqueue resume ends it. Those who wait keep their places. What was
-granted before may still be used, and sessions that run are not touched.
+over or gatewayqueue resume ends it. Waiting shards keep their places. What was
+granted before may still be used, and running sessions are not touched.
 
-Who has ordered it, and why, is shown by gatewayqueue status, by the page and in
-the logs of the pods; gatewayqueue audit lists the last orders. Through a server
-(--url) it takes the server's token.
+gatewayqueue status, the dashboard and the logs of the pods show who ordered it
+and why; gatewayqueue audit lists the last orders. Through a server (--url) it
+takes the server's token.
 
 Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 		Example: `  gatewayqueue pause --why "Discord is down" --redis redis://127.0.0.1:6379 --app 1234567890
@@ -96,7 +96,7 @@ func (c *config) define(cmd *cobra.Command) *pflag.FlagSet {
 			return len(s) <= most && gatewayqueue.Order{Who: "x", Why: s}.Validate() == nil
 		}
 	}
-	cli.Checked(flags, &c.order.Why, "why", "TEXT", "the reason, for whoever finds the queue so; required", "1 to 300 bytes of text in one line", line(300))
+	cli.Checked(flags, &c.order.Why, "why", "TEXT", "the reason, for people who find the queue paused; required", "1 to 300 bytes of text in one line", line(300))
 	cli.Checked(flags, &c.order.Who, "who", "NAME", "who orders it (default: this user and host)", fmt.Sprintf("1 to %d bytes of text in one line", longestWho), line(longestWho))
 	flags.Lookup("who").DefValue = "" // said in words
 	c.Define(flags)

@@ -17,7 +17,7 @@ import (
 const frameEvery = 100 * time.Millisecond
 
 // Live is a picture that is drawn ten times a second, on the terminal's alternate
-// screen: a terminal that is resized breaks the lines of its normal one anew, and
+// screen: a terminal that is resized wraps the lines of its normal one again, and
 // remains of old frames would stand there.
 type Live struct {
 	program *tea.Program
@@ -127,8 +127,8 @@ func (m *live) View() tea.View {
 	return view
 }
 
-// Size is how many columns and lines out has: 80 and 24 of a terminal that does
-// not say, any number, which is 0, where it is none.
+// Size is how many columns and lines out has: 80 and 24 if it is a terminal that
+// does not say, 0 and 0 (no limit) if it is no terminal.
 func Size(out io.Writer) (width, height int) {
 	file, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(file.Fd()) {

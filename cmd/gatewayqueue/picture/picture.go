@@ -22,7 +22,7 @@ var podTail = regexp.MustCompile(`-[0-9a-f]{8}$`)
 // Pod is the name of a pod as a person reads it, without the tail.
 func Pod(name string) string { return podTail.ReplaceAllString(name, "") }
 
-// Ticket takes a ticket apart, <shard>@<pod>#<n>; ok is false where it is none,
+// Ticket takes a ticket apart, <shard>@<pod>#<n>; ok is false if it is no ticket,
 // such as a word that somebody has set by hand. A queue in memory has no pods.
 func Ticket(ticket string) (shard int, pod string, ok bool) {
 	place, _, _ := strings.Cut(ticket, "#")

@@ -19,7 +19,7 @@ var (
 	Plain = lipgloss.NewStyle()
 	Bold  = lipgloss.NewStyle().Bold(true)
 	Dim   = lipgloss.NewStyle().Faint(true)                // of little interest
-	Good  = lipgloss.NewStyle().Foreground(lipgloss.Green) // as it should be
+	Good  = lipgloss.NewStyle().Foreground(lipgloss.Green) // normal
 	Bad   = lipgloss.NewStyle().Foreground(lipgloss.Red)
 	held  = lipgloss.NewStyle().Foreground(lipgloss.Cyan)
 	blue  = lipgloss.NewStyle().Foreground(lipgloss.Blue)

@@ -1,4 +1,4 @@
-// Who identified when, in text: a row per bucket where there is room, else a grid
+// The timeline of identifies, in text: a row per bucket where there is room, else a grid
 // of dots.
 
 package picture

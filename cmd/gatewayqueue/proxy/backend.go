@@ -80,7 +80,7 @@ func (q *queues) files() int {
 }
 
 // find is a [gatewayproxy.Queues]. Discord is asked about the token first, so that
-// nobody stands in line, or becomes a name in Redis, with a token that is none.
+// no bot with an invalid token stands in line, or becomes a name in Redis.
 func (q *queues) find(ctx context.Context, bot gatewayproxy.Bot) (gatewayqueue.PermitQueue, error) {
 	log := q.log.With("app", bot.App)
 	discord := server.NewSource(bot.Token, q.config.limitsAPI(), log)
@@ -233,8 +233,8 @@ func (q *queues) ready(ctx context.Context) error {
 	return first
 }
 
-// reachable is nil where Redis answers. The queue needs no PING, so that a user who may
-// not is none the worse for it.
+// reachable is nil where Redis answers. The queue needs no PING, so a user who may not
+// send it loses nothing.
 func (q *queues) reachable(ctx context.Context) error {
 	if q.redis == nil {
 		return nil

@@ -38,7 +38,7 @@ type stamp struct {
 // openCertificate reads it; without files it is nil.
 func openCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
 	if cert == "" {
-		return nil, nil //nolint:nilnil // No certificate is none.
+		return nil, nil //nolint:nilnil // No files, no certificate.
 	}
 	c := &certificate{cert: cert, key: key, log: log}
 	pair, err := tls.LoadX509KeyPair(cert, key)
@@ -67,7 +67,7 @@ func (c *certificate) config() *tls.Config {
 }
 
 // get is the certificate as it is in the files, or as it was before if they do not go
-// together, as between the two writes of whoever changes them.
+// together, as between the two writes of a program that replaces them.
 func (c *certificate) get() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -35,7 +35,7 @@ nothing changes but that address. RESUME and all else pass at once, as they are.
   /readyz/shard/N             200 once shard N is ready; ?app=ID where bots are many
   /v1/shards                  what each shard is at, in JSON; ?app=ID
   /metrics                    for Prometheus
-  /healthz, /readyz           for whoever restarts the proxy, or sends it bots
+  /healthz, /readyz           for what restarts the proxy, or sends bots to it
 
 It needs no bot token: each bot shows its own in IDENTIFY, and its limits are read
 from Discord with that. It is kept in memory only.
@@ -145,7 +145,7 @@ func (s *service) warn(at net.Addr) {
 		s.log.Warn("bots' tokens cross the network as they are, in IDENTIFY: --tls-cert, or a network that is yours alone")
 	}
 	if s.config.Auth == "" {
-		s.log.Warn("whoever reaches this address can look at shards and metrics: set a token, and let only bots reach it")
+		s.log.Warn("anyone who reaches this address can look at shards and metrics: set a token, and let only bots reach it")
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *service) shardReady(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	status, text := lookAt(s.proxy.Shards(r.URL.Query().Get("app")), strings.TrimPrefix(r.URL.Path, shardPath), time.Now())
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n") // Who does not read it does not need it.
+	_, _ = io.WriteString(w, text+"\n") // A client that does not read it does not need it.
 }
 
 // lookAt is the answer of one shard among all.

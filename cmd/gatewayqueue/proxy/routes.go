@@ -80,5 +80,5 @@ func (s *service) shards(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(v) // Who does not read it does not need it.
+	_ = json.NewEncoder(w).Encode(v) // A client that does not read it does not need it.
 }

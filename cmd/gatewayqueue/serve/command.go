@@ -33,7 +33,7 @@ func Command() *cobra.Command {
   /v1                permits, status and limits; /v1/openapi.json describes it
   /dashboard         a live page, to which / leads a browser
   /metrics           for Prometheus
-  /healthz, /readyz  for whoever restarts the server, or sends it requests
+  /healthz, /readyz  for what restarts the server, or sends it requests
 
 Without --redis the queue is in memory: one server, one command. With it any
 number of servers share the queue, and one can be replaced after the other.
@@ -114,7 +114,7 @@ func run(ctx context.Context, c *config) (err error) {
 	if s.front, err = s.routes(metrics); err != nil {
 		return err
 	}
-	// Who waits has a connection, and may need a second one to leave or report.
+	// A waiting caller has a connection, and may need a second one to leave or report.
 	bounds, err := server.Within(server.OpenFiles(), s.queue.files, 2*c.MaxWaiters+256, 1)
 	if err != nil {
 		return err
@@ -163,9 +163,9 @@ func (s *service) warn(at net.Addr) {
 		return
 	}
 	if s.config.Auth == "" {
-		s.log.Warn("whoever reaches this address can take identifies and look at the queue: set a token, and let only bots reach it")
+		s.log.Warn("anyone who reaches this address can take identifies and look at the queue: set a token, and let only bots reach it")
 	} else if !s.config.NoLegacy {
-		s.log.Warn("the legacy route asks for no token: whoever reaches this address can take identifies; --no-legacy closes it")
+		s.log.Warn("the legacy route asks for no token: anyone who reaches this address can take identifies; --no-legacy closes it")
 	}
 }
 

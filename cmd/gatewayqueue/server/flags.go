@@ -65,7 +65,7 @@ func IsAPI(address string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
 }
 
-// Logger writes to standard error. No secret gets past it, whoever logs it.
+// Logger writes to standard error. No secret gets past it, from any package.
 func (f *Settings) Logger(secrets ...string) *slog.Logger {
 	out := cli.Hide(os.Stderr, append(secrets, f.Auth)...)
 	var level slog.Level

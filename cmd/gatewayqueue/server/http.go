@@ -29,8 +29,8 @@ type Snapshot struct {
 
 const freshFor = time.Second
 
-// Status implements [gatewayqueue.Statuser]. Who comes while it is taken waits
-// for it.
+// Status implements [gatewayqueue.Statuser]. A caller that
+// comes while it is taken waits for it.
 func (s *Snapshot) Status(ctx context.Context) (gatewayqueue.Status, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,8 +42,8 @@ func (s *Snapshot) Status(ctx context.Context) (gatewayqueue.Status, error) {
 }
 
 // Buffered has an answer made before it is sent, so that a client that does not
-// read it keeps nobody else from having one made. Whoever comes while n are made
-// waits: to be refused for what others ask is what a flood of requests is after.
+// read it keeps nobody else from having one made. A request that
+// comes while n are made waits: a flood of requests would have others refused.
 func Buffered(n int, h http.Handler) http.Handler {
 	places := make(chan struct{}, n)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +58,7 @@ func Buffered(n int, h http.Handler) http.Handler {
 			h.ServeHTTP(made, r)
 		}()
 		w.WriteHeader(made.status)
-		_, _ = made.body.WriteTo(w) // Who does not read it does not need it.
+		_, _ = made.body.WriteTo(w) // A client that does not read it does not need it.
 	})
 }
 
@@ -94,9 +94,9 @@ func Guarded(token string, h http.Handler) http.Handler {
 	})
 }
 
-// Healthy says that the process answers. Whoever restarts it must not mind that
-// Redis is away: a restart mends nothing.
+// Healthy says that the process answers. It ignores that Redis is away: a restart
+// would not help.
 func Healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, "ok\n") // Who does not read it does not need it.
+	_, _ = io.WriteString(w, "ok\n") // A client that does not read it does not need it.
 }

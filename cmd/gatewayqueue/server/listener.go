@@ -250,8 +250,7 @@ func NewServer(front http.Handler, isProbe func(path string) bool) *http.Server 
 	return server
 }
 
-// ownOf is the connection of ours below TLS, or below what keeps quiet; nil if there is
-// none.
+// ownOf is the connection of ours below TLS, or below what keeps quiet, or nil.
 func ownOf(c net.Conn) *conn {
 	for {
 		if mine, ok := c.(*conn); ok {

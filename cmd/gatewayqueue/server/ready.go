@@ -44,7 +44,7 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if why := r.why(req.Context()); why != "" {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "not ready: "+why+"\n") // Who does not read it does not need it.
+		_, _ = io.WriteString(w, "not ready: "+why+"\n") // A client that does not read it does not need it.
 		return
 	}
 	_, _ = io.WriteString(w, "ready\n") // As above.

@@ -1,4 +1,4 @@
-// Who has identified, as far as the snapshots show it.
+// The history of identifies, as far as the snapshots show it.
 
 package status
 

@@ -252,8 +252,8 @@ var never = []string{"read_only", "replica_only", "route_by_latency", "route_ran
 // mostPool is how many connections to a server are enough.
 const mostPool = 32
 
-// client makes one, without any I/O. Whoever is impatient is told at once that
-// the server is away, where others try again for some seconds.
+// client makes one, without any I/O. An impatient client fails at once while the
+// server is away, where others try again for some seconds.
 func (a *address) client(impatient bool) (redis.UniversalClient, error) {
 	query := url.Values{}
 	for name, values := range a.query {

@@ -81,9 +81,9 @@ an environment variable: --shard is GATEWAYQUEUE_SHARD. REDIS_URL does as well.
 
 Exit codes:
   0     granted; with a command, its own code instead
-  2     a flag is refused, or the Redis URL is none
+  2     a flag is refused, or the Redis URL is invalid
   124   --timeout passed, or is known to pass first: nothing was spent
-  125   the queue refused, or the server's URL is none
+  125   the queue refused, or the server's URL is invalid
   126   the command cannot be run: a unit of the budget was spent
   127   there is no such command, which is known before waiting
   130   interrupted, 143 terminated: it has left the line, and spent nothing unless
@@ -113,7 +113,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	c.Define(flags, "`URL` of a Redis rather than of a server,\nredis://[[user]:password@]host:port[/db], or\nrediss://, unix:///socket,\nredis-sentinel://host:port,host:port/mymaster,\nredis-cluster://host:port,host:port")
 	cli.App(flags, &c.App, "with --redis: application ID")
 	cli.Text(flags, &c.TokenFile, "discord-token-file", "with --redis: `FILE` with the bot token, to read\nthe limits from Discord (or in $DISCORD_TOKEN);\nwithout, those in Redis are used")
-	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "with --redis: added to the 5 s after the grant. A\nserver has its own, and adds 1 s at the least; one\nof --legacy is told by serve --margin")
+	cli.Duration(flags, &c.Margin, "margin", 0, time.Minute, "with --redis: added to the 5 s after the grant. A\nserver has its own, and adds at least 1 s; one\nof --legacy is told by serve --margin")
 	cli.Int(flags, &c.Replicas, "replicas", 0, 100, "with --redis: a grant counts once so many replicas\nhave it; the same as every server and bot of this\nqueue, the number of all replicas (default: 0)")
 	cli.Duration(flags, &c.Timeout, "timeout", 0, 7*24*time.Hour, "wait no longer than that (default: for ever)")
 	flags.BoolVar(&c.Quiet, "quiet", false, "say nothing on standard error but what went wrong")

@@ -185,7 +185,7 @@ func TestStream_HELLOOfTheProxy(t *testing.T) {
 	}
 }
 
-// A zlib stream has one header, whoever's bytes it begins with.
+// A zlib stream has one header, from whichever upstream its first bytes come.
 func TestStream_HasOneHeader(t *testing.T) {
 	const hello, other = `{"op":10,"d":{}}`, `{"op":11}`
 	for name, test := range map[string]struct {

@@ -48,7 +48,7 @@ func (f etfFormat) envelope(text []byte) (envelope, error) {
 				return errors.New("t comes twice")
 			}
 			if e.event, _ = nameOf(text[value.start:value.end]); e.event == "nil" || e.event == "null" {
-				e.event = "" // There is none.
+				e.event = "" // An atom that stands for no event.
 			}
 			e.hasEvent = true
 		case "d":

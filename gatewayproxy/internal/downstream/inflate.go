@@ -25,7 +25,7 @@ const (
 )
 
 // end is a last, empty stored block. What is behind a flush begins with a block, so
-// there it ends the stream as it should; anywhere else it is an error.
+// there it ends the stream properly; anywhere else it is an error.
 var end = []byte{0x01, 0x00, 0x00, 0xff, 0xff}
 
 var errGarbage = errors.New("downstream: what came is no zlib-stream")

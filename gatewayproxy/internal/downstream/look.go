@@ -56,8 +56,8 @@ type format interface {
 	opcode() byte
 	// envelope reads the outside of a payload, up to where enough is known.
 	envelope(text []byte) (envelope, error)
-	// member finds the member of an object whose text is d. It is an error if there
-	// is none, or more than one.
+	// member finds the member of an object whose text is d. It is an error if the
+	// object does not have exactly one.
 	member(d []byte, name string) (place, error)
 	// These are what the text of a value says.
 	string(value []byte) (string, bool)

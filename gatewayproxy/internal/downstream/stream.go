@@ -81,7 +81,7 @@ type Stream struct {
 	joined  bool // the upstream's HELLO is still to come, and is not for the client
 	unread  bool // the bytes pass, and the inflater is gone
 
-	in     *inflater // of an upstream's stream; nil where there is none
+	in     *inflater // of an upstream's stream; nil without compression
 	sent   int       // bytes of text that the upstream has sent
 	common int       // of these so many, from the end, are the last that the client has received
 	narrow bool      // the upstream's window is larger than the client was told: its bytes never fit

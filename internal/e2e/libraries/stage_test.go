@@ -33,7 +33,7 @@ type stage struct {
 	redis   *redistest.Server
 	tls     *tls.Config
 	roots   string // a file
-	python  string // an interpreter that has discord.py; empty where there is none
+	python  string // an interpreter that has discord.py; empty if none is installed
 	node    bool   // and the packages are installed
 }
 

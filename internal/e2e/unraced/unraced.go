@@ -30,7 +30,7 @@ func Run(m *testing.M, parallel int) int {
 	return m.Run()
 }
 
-// again builds the tests of the directory anew, and runs them.
+// again builds the tests of the directory without the detector, and runs them.
 func again() (int, error) {
 	dir, err := os.MkdirTemp("", "e2e")
 	if err != nil {

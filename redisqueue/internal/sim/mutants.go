@@ -43,8 +43,8 @@ var Mutants = []Mutant{
 	// The window.
 	{Name: "a claim that is sent again gets no new window", Old: "if lasts == closes then close_bucket", New: "if not (paid and mine) then close_bucket", Quick: true},
 	{Name: "a late copy of a claim ends its slot sooner", Old: "math.max(closes, paid and mine and slot.opens - exact or 0)", New: "closes"},
-	{Name: "abandon opens the bucket, whoever has it", Old: "redis.call('GET', paid_key), is_of(slot, ticket)\n  redis", New: "redis.call('GET', paid_key), true\n  redis"},
-	{Name: "identified takes the bucket, whoever has it", Old: "is_over(limits), is_of(slot, ticket)", New: "is_over(limits), true"},
+	{Name: "abandon opens the bucket, whichever ticket has it", Old: "redis.call('GET', paid_key), is_of(slot, ticket)\n  redis", New: "redis.call('GET', paid_key), true\n  redis"},
+	{Name: "identified takes the bucket, whichever ticket has it", Old: "is_over(limits), is_of(slot, ticket)", New: "is_over(limits), true"},
 	{Name: "a bucket is open while it is closed", Old: "local mine, pause = is_of(slot.holder, ticket)", New: "slot.opens = 0 local mine, pause = is_of(slot.holder, ticket)", Quick: true},
 	{Name: "the slot is the only witness", Old: "redis.call('HGET', opens_key, bucket)\n  local opens", New: "false\n  local opens"},
 	{Name: "nobody misses both witnesses", Old: "if limits.granted and slot.unseen then", New: "if false then"},
@@ -67,7 +67,7 @@ var Mutants = []Mutant{
 
 	// The budget.
 	{Name: "there is no reserve", Old: "local units, paid = left > reserve,", New: "local units, paid = left > 0,"},
-	{Name: "a period begins full, whoever may yet identify", Old: "return math.max(limits.total - #out_after(end_of(limits)), 0)", New: "return limits.total"},
+	{Name: "a period begins full, whatever permits are still out", Old: "return math.max(limits.total - #out_after(end_of(limits)), 0)", New: "return limits.total"},
 	{Name: "a permit of the last period is renewed for nothing", Old: "if limits.epoch and left and not is_over(limits) and not redis.call('ZSCORE', out_key, entry)", New: "if false and not redis.call('ZSCORE', out_key, entry)"},
 	{Name: "Discord's figures know of permits", Old: "left = math.max(left - permits - used, 0)", New: "left = left"},
 	{Name: "figures of the last period count", Old: "asked < (over and limits.reset_at or whole(limits.since) or 0)", New: "false"},

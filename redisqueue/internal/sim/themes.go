@@ -54,7 +54,7 @@ var themes = []func(*plan, *rand.Rand){
 			p.callers[i].wakes = some(r, time.Second)
 		}
 	},
-	// Who looks last has missed something: permits at their deadline, and links that break.
+	// A pod that looks last has missed something: permits at their deadline, and links that break.
 	func(p *plan, r *rand.Rand) {
 		p.dialFor(r, 9*time.Second)
 		for i := range p.callers {

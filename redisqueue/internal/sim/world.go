@@ -62,7 +62,7 @@ var (
 
 const prefix = "identify:{sim}:"
 
-// calm is for how long a run goes on once nothing fails any more: whoever waits must be
+// calm is for how long a run goes on once nothing fails any more: every waiter must be
 // granted by then, after every hold, lease and late copy.
 func (p *plan) calm() time.Duration {
 	return 75*time.Second + time.Duration(3*len(p.callers))*(6*time.Second+3*p.slow)

@@ -19,7 +19,7 @@ from ._wire import Foreign, Gone, NotFound, Passing, Wire, pause
 
 log = logging.getLogger("gatewayqueue_discord")
 
-POLL_GRACE = 5.0  # an answer that is later than that is none: the connection is dead
+POLL_GRACE = 5.0  # no answer within that: the connection is dead
 LEAVE = 1.0  # how long a caller that leaves waits to hear whether it had been granted
 RENEWAL = 2.0  # the longest that one renewal may take
 REPORT = 2.0  # the longest that one report may take
@@ -47,7 +47,7 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Waits for reports that are on their way, 2 s at the most, and ends the rest.
+        """Waits for reports that are on their way, at most 2 s, and ends the rest.
         Permits that are out lapse within 5 s."""
         self._closed = True
         if self._work:
@@ -59,7 +59,7 @@ class Client:
     async def acquire(self, shard: int) -> "Permit":
         """Waits until the shard may identify, however long that takes. If no server
         answers, it asks again; Refused if one refuses. A caller that is cancelled
-        leaves the line, for which it takes a second at the most."""
+        leaves the line, which takes at most a second."""
         if isinstance(shard, bool) or not isinstance(shard, int) or not 0 <= shard < 1 << 31:
             raise ValueError(f"shard: {shard!r}: want an integer, 0 to 2147483647")
         return await Wait(self, shard).permit()
@@ -80,9 +80,9 @@ class Wait:
         self._wire = client._wire
         self._shard = shard
         self._max_wait = self._wire.max_wait
-        self._anew()
+        self._start_over()
 
-    def _anew(self) -> None:
+    def _start_over(self) -> None:
         self._key, self._ticket = uuid.uuid4().hex, ""  # the key is this wait's name; the ticket its place
 
     async def permit(self) -> "Permit":
@@ -94,8 +94,8 @@ class Wait:
             try:
                 permit = self._accept(await self._poll(server), sent)
             except Gone as error:  # the key's permit was settled
-                log.debug("shard %d: %s: asking anew", self._shard, error)
-                self._anew()
+                log.debug("shard %d: %s: starting over", self._shard, error)
+                self._start_over()
                 failures += 1
                 await asyncio.sleep(pause(failures, 1, 0))
                 continue
@@ -244,9 +244,9 @@ class Permit:
         raise PermitLapsed(f"shard {self.shard}: no server has renewed the permit in time")
 
     def identified(self, within: float = 0.0) -> "asyncio.Future[None]":
-        """Reports that IDENTIFY was sent, or leaves within so many seconds, at the most
-        60. It is repeated in the background until a server knows it, for 15 s; who
-        waits for what is returned need not."""
+        """Reports that IDENTIFY was sent, or will be within so many seconds, at most 60.
+        The report is repeated in the background until a server has it, for 15 s:
+        there is no need to await what is returned."""
         if not 0 <= within <= 60:
             raise ValueError(f"within: {within!r}: want 0 to 60 (seconds)")
         body = {"within_ms": int(within * 1000 + 0.999)} if within else None

@@ -18,7 +18,7 @@ class Moment:
         self._read = _clocks()
 
     def since(self) -> float:
-        """Seconds that have passed at the most."""
+        """The most seconds that can have passed, by any clock."""
         return max(now - then for now, then in zip(_clocks(), self._read))
 
 

@@ -26,7 +26,7 @@ class Settings:
     max_wait: float = 50.0
 
     def servers(self) -> Tuple[str, ...]:
-        """The addresses, without a slash at the end. ValueError if one is none."""
+        """The addresses, without a slash at the end. ValueError if one is invalid."""
         text = self.url if self.url is not None else _environment("GATEWAYQUEUE_URL") or DEFAULT_URL
         servers = tuple(one.strip().rstrip("/") for one in text.split(","))
         for number, one in enumerate(servers, 1):
@@ -43,7 +43,7 @@ class Settings:
         return servers
 
     def bearer(self) -> Optional[str]:
-        """The token; None where there is none. ValueError if it cannot be sent."""
+        """The token, or None. ValueError if it cannot be sent."""
         token = self.token if self.token is not None else _environment("GATEWAYQUEUE_AUTH_TOKEN")
         if token is None:
             return None
