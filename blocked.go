@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatewayqueue/gatewayqueue/internal/words"
 )
 
 // Reason is why a queue does not grant for now, in a word.
@@ -69,14 +71,6 @@ func (e *BlockedError) Attrs() []any {
 	return attrs
 }
 
-// What is in the way, in the words that both queues have for it.
-const (
-	textBudget = "the budget is used up until its reset"
-	textHold   = "every bucket is held closed"
-	textNever  = "under these limits nothing is ever granted: the total is 0"
-	cureLimits = "correct the limits"
-)
-
 // Blocked is what stands in the way of grants, by this snapshot: of all of them,
 // or with [ReasonRest] of single shards. It is empty where the next in line is
 // granted as soon as its bucket opens.
@@ -92,9 +86,9 @@ func (s Status) Blocked() (reasons []*BlockedError) {
 	case b.Unknown:
 		add(BlockedError{Reason: ReasonSource, Text: "the limits are not known: nobody has waited yet, or the limit source has not answered"})
 	case b.Never != "":
-		add(BlockedError{Reason: ReasonLimits, Text: strings.TrimPrefix(strings.TrimPrefix(b.Never, "gatewayqueue: "), "redisqueue: "), Cure: cureLimits})
+		add(BlockedError{Reason: ReasonLimits, Text: strings.TrimPrefix(strings.TrimPrefix(b.Never, "gatewayqueue: "), "redisqueue: "), Cure: words.CureLimits})
 	case b.MaxConcurrency > 0 && b.Remaining <= b.Reserve:
-		e := BlockedError{Reason: ReasonBudget, Text: textBudget}
+		e := BlockedError{Reason: ReasonBudget, Text: words.Budget}
 		if b.Reset.After(s.Time) {
 			e.Wait = b.Reset.Sub(s.Time)
 		}
@@ -104,7 +98,7 @@ func (s Status) Blocked() (reasons []*BlockedError) {
 		reasons = append(reasons, s.Pause.Blocks(s.Time))
 	}
 	if s.Hold > 0 {
-		add(BlockedError{Reason: ReasonHold, Wait: s.Hold, Text: textHold + ", after a start, a loss of state, a change of limits, or by hand"})
+		add(BlockedError{Reason: ReasonHold, Wait: s.Hold, Text: words.Hold + ", after a start, a loss of state, a change of limits, or by hand"})
 	}
 	shards := make([]int, 0, len(s.Resting))
 	for shard := range s.Resting {

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // A Wait whose context ends says why it has waited, and what to do about it.
 func ExampleBlockedError() {
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 0, ResetAfter: time.Hour, MaxConcurrency: 1}
-	queue, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	queue, err := memqueue.New(limit, memqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		panic(err)
 	}

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // A wait that can't end in time fails at once, and says how long it would have
 // been.
 func ExampleDeadlineError() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.SessionStartLimit{
+	queue, err := memqueue.New(gatewayqueue.SessionStartLimit{
 		Total: 1000, Remaining: 0, ResetAfter: 3 * time.Hour, MaxConcurrency: 1,
 	})
 	if err != nil {

@@ -6,13 +6,14 @@ import (
 	"fmt"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // A shard that still has to dial holds a permit. If the dial fails, slot and
 // unit go back at once, so the next attempt need not wait.
 func ExampleIdentify() {
 	ctx := context.Background()
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 	if err != nil {
 		fmt.Println(err)
 		return

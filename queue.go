@@ -1,5 +1,5 @@
-// Package gatewayqueue is the contract of a queue for Discord's IDENTIFY, and
-// the queue for one process.
+// Package gatewayqueue is the contract of a queue for Discord's IDENTIFY. The queues
+// are in packages of their own.
 //
 // Discord lets a bot send one IDENTIFY per 5 s in each bucket
 // (shard ID % max_concurrency) and a limited number of them a day. A shard
@@ -18,10 +18,11 @@
 //
 // # Which package
 //
-//	one process                     this one: [NewInMemory]
+//	one process                     memqueue
 //	several processes, in Go        redisqueue, through one Redis
 //	on disgo, or discordgo          disgoqueue, discordgoqueue: around either
 //	a client of a queue server      httpqueue; it serves one, too
+//	may a fleet be deployed now     rollout
 //	metrics for Prometheus          promqueue, a module of its own
 //	traces, by OpenTelemetry        otelqueue, a module of its own
 //	a fake Discord for tests        gatewaytest
@@ -121,7 +122,7 @@ type Permit interface {
 // paused (a snapshot, a live migration) all of them may have stood still.
 // [Identify] and the packages for bot libraries look for it. Without it, such as
 // behind a wrapper of the permit that hides it, they go by Deadline alone. So they
-// do with an [InMemoryQueue]: every caller that could have the bucket was paused as well.
+// do with a queue of package memqueue: every caller that could have the bucket was paused as well.
 type Announcer interface {
 	Permit
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/dashboard"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // looks is a queue that can only be looked at, and counts how often.
@@ -352,7 +353,7 @@ func TestCloseEndsStreams(t *testing.T) {
 }
 
 func TestManyViewersComeAndGo(t *testing.T) {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithWindow(10*time.Millisecond), gatewayqueue.WithMargin(0))
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit(), memqueue.WithWindow(10*time.Millisecond), memqueue.WithMargin(0))
 	require.NoError(t, err)
 	board := dashboard.New(queue, dashboard.WithInterval(time.Millisecond))
 	server := httptest.NewServer(board)

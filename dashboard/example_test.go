@@ -7,11 +7,12 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/dashboard"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // The page beside the other pages of a bot.
 func Example() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit()) // or a redisqueue
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit()) // or a redisqueue
 	if err != nil {
 		panic(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 // plan answers who views the page: /plan?shards=N. It asks the queue nothing.
@@ -24,7 +24,7 @@ func (b *Dashboard) plan(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "nobody views the page, so it has no picture", http.StatusServiceUnavailable)
 		return
 	}
-	plan, err := status.Plan(gatewayqueue.PlanRequest{Shards: shards})
+	plan, err := rollout.NewPlan(status, rollout.Request{Shards: shards})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

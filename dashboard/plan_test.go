@@ -13,12 +13,14 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/dashboard"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 func TestPlan_IsByTheLatestPicture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 700, ResetAfter: time.Hour, MaxConcurrency: 2}
-		queue, err := gatewayqueue.NewInMemory(limit)
+		queue, err := memqueue.New(limit)
 		require.NoError(t, err)
 		defer queue.Close()
 		board := dashboard.New(queue)
@@ -33,7 +35,7 @@ func TestPlan_IsByTheLatestPicture(t *testing.T) {
 		synctest.Wait()
 		w := ask("?shards=10")
 		require.Equal(t, http.StatusOK, w.Code, w.Body)
-		var plan gatewayqueue.Plan
+		var plan rollout.Plan
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &plan))
 		assert.True(t, plan.OK)
 		assert.Equal(t, 690, plan.Left)

@@ -15,6 +15,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/discordgoqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/gatewayconn/conntest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // The window that is closed is over when the next one would be granted: who
@@ -172,7 +173,7 @@ func TestAHeldIdentify_LeavesTheLineOfASilentConnection(t *testing.T) {
 }
 
 // waits waits until n shards wait in the queue.
-func waits(t *testing.T, queue *gatewayqueue.InMemoryQueue, n int) {
+func waits(t *testing.T, queue *memqueue.Queue, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		status, err := queue.Status(t.Context())

@@ -7,11 +7,12 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/discordgoqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // How TCP connections are opened, such as from another address.
 func ExampleWithNetDial() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -8,12 +8,13 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/discordgoqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // A bot that reaches Discord through a proxy gives it to the gate, and leaves the
 // Dialer's own Proxy nil. By default it is the environment's (HTTPS_PROXY).
 func ExampleWithProxy() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 	if err != nil {
 		fmt.Println(err)
 		return

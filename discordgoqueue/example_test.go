@@ -7,11 +7,12 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/discordgoqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // In a bot these functions go into session.Dialer.
 func Example() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit()) // redisqueue.New for more than one process
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit()) // redisqueue.New for more than one process
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -17,6 +17,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/discordgoqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // window stands for Discord's 5 s where a test waits for it.
@@ -28,15 +29,15 @@ type payload struct {
 	Data any    `json:"d"`
 }
 
-func newQueue(t *testing.T, opts ...gatewayqueue.InMemoryOption) *gatewayqueue.InMemoryQueue {
+func newQueue(t *testing.T, opts ...memqueue.Option) *memqueue.Queue {
 	t.Helper()
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), opts...)
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit(), opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, queue.Close()) })
 	return queue
 }
 
-func remaining(t *testing.T, queue *gatewayqueue.InMemoryQueue) int {
+func remaining(t *testing.T, queue *memqueue.Queue) int {
 	t.Helper()
 	status, err := queue.Status(t.Context())
 	require.NoError(t, err)
@@ -85,7 +86,7 @@ func open(t *testing.T, srv *gatewaytest.Server, gate *discordgoqueue.Gate, shar
 }
 
 func TestAFirstConnectionWaitsBeforeItDials(t *testing.T) {
-	queue := newQueue(t, gatewayqueue.WithWindow(window))
+	queue := newQueue(t, memqueue.WithWindow(window))
 	srv := gatewaytest.NewServer(gatewaytest.WithWindow(window))
 	defer srv.Close()
 	for shard := range 3 {
@@ -165,7 +166,7 @@ func TestAGateLearnsFromTheFirstResume(t *testing.T) {
 // What discordgo does on op 9: it identifies again, on the open connection, at
 // once, and as often as it is refused.
 func TestIdentifyOnAnOpenConnectionIsHeldForItsTurn(t *testing.T) {
-	queue := newQueue(t, gatewayqueue.WithWindow(window))
+	queue := newQueue(t, memqueue.WithWindow(window))
 	srv := gatewaytest.NewServer(gatewaytest.WithWindow(window), gatewaytest.WithHeartbeat(window/3),
 		gatewaytest.WithFailure(gatewaytest.RefuseIdentify, func(_, n int) bool { return n == 2 || n == 3 }))
 	defer srv.Close()

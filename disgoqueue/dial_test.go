@@ -17,6 +17,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/disgoqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 type payload struct {
@@ -62,7 +63,7 @@ func identify(ctx context.Context, ws *websocket.Conn, token string, shard int) 
 
 func TestTheWindowStartsWhenIdentifyHasLeft(t *testing.T) {
 	const ready = 700 * time.Millisecond
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithWindow(500*time.Millisecond))
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit(), memqueue.WithWindow(500*time.Millisecond))
 	require.NoError(t, err)
 	srv := gatewaytest.NewServer(gatewaytest.WithWindow(500*time.Millisecond), gatewaytest.WithReadyDelay(gatewaytest.Fixed(ready)))
 	defer srv.Close()

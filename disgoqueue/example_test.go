@@ -6,13 +6,14 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/disgoqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // What disgo does with a limiter. In a bot, give it to disgo with
 // sharding.WithIdentifyRateLimiter, and its dialer with gateway.WithDialer.
 func Example() {
 	ctx := context.Background()
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit()) // redisqueue.New for more than one process
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit()) // redisqueue.New for more than one process
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/disgoqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // identifyRateLimiter is disgo's gateway.IdentifyRateLimiter, as of v0.19.6.
@@ -25,15 +26,15 @@ var _ identifyRateLimiter = (*disgoqueue.Limiter)(nil)
 
 const closes = gatewayqueue.IdentifyDelay + gatewayqueue.IdentifiedMargin
 
-func newQueue(t *testing.T) *gatewayqueue.InMemoryQueue {
+func newQueue(t *testing.T) *memqueue.Queue {
 	t.Helper()
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, queue.Close()) })
 	return queue
 }
 
-func remaining(t *testing.T, queue *gatewayqueue.InMemoryQueue) int {
+func remaining(t *testing.T, queue *memqueue.Queue) int {
 	t.Helper()
 	status, err := queue.Status(t.Context())
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // Three shards connect at once, by a program that knows nothing of the queue. Of its
@@ -25,7 +26,7 @@ func Example() {
 	discord := gatewaytest.NewServer(gatewaytest.WithLimit(limit), gatewaytest.WithWindow(window))
 	defer discord.Close()
 
-	queue, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(window))
+	queue, err := memqueue.New(limit, memqueue.WithWindow(window))
 	if err != nil {
 		panic(err)
 	}

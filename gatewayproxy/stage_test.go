@@ -24,6 +24,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // window is Discord's in these tests, and late how much later than it was sent a fake
@@ -38,7 +39,7 @@ const (
 type stage struct {
 	*testing.T
 	discord *gatewaytest.Server
-	queue   *gatewayqueue.InMemoryQueue
+	queue   *memqueue.Queue
 	proxy   *gatewayproxy.Proxy
 	front   *httptest.Server
 	url     string // of the proxy, ws://
@@ -64,7 +65,7 @@ func newStage(t *testing.T, set settings) *stage {
 	s.discord = gatewaytest.NewServer(append([]gatewaytest.Option{gatewaytest.WithLimit(set.limit), gatewaytest.WithWindow(window)}, set.discord...)...)
 	t.Cleanup(s.discord.Close)
 	var err error
-	s.queue, err = gatewayqueue.NewInMemory(set.limit, gatewayqueue.WithWindow(window+late), gatewayqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	s.queue, err = memqueue.New(set.limit, memqueue.WithWindow(window+late), memqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.queue.Close() })
 	at := s.discord.GatewayURL()

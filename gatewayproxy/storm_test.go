@@ -24,6 +24,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 	"github.com/gatewayqueue/gatewayqueue/internal/wsframe"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // rolled is an address behind which proxies are replaced.
@@ -174,7 +175,7 @@ func TestStorm(t *testing.T) { // not beside others: they would make it late
 		gatewaytest.WithHosts(2), gatewaytest.WithPayloads(0, 0), gatewaytest.WithFailure(gatewaytest.DropAfterHello, gatewaytest.Chance(0.05, 1)),
 		gatewaytest.WithFailure(gatewaytest.RefuseConnection, gatewaytest.Chance(0.05, 2)), gatewaytest.WithFailure(gatewaytest.DropBeforeHello, gatewaytest.Chance(0.05, 3)))
 	defer discord.Close()
-	queue, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(window+late), gatewayqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	queue, err := memqueue.New(limit, memqueue.WithWindow(window+late), memqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	defer queue.Close()
 	left := 0 // IDENTIFYs, of all proxies

@@ -24,6 +24,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/balancetest"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -448,7 +449,7 @@ func TestAPermitEndsWhenTheServerIsGone(t *testing.T) {
 
 func TestClientCallsGoOnAndOffWithAStrangeProxy(t *testing.T) {
 	// A proxy with little patience: it cuts every poll after 300 ms.
-	queue := inMemory(t, full(1), gatewayqueue.WithWindow(time.Second), gatewayqueue.WithMargin(0))
+	queue := inMemory(t, full(1), memqueue.WithWindow(time.Second), memqueue.WithMargin(0))
 	s := serveTCP(t, queue)
 	require.NoError(t, queue.Wait(t.Context(), 0))
 	hasty := roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -22,7 +22,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
-func TestClientConformsOverAnInMemoryQueue(t *testing.T) {
+func TestClient_ConformsOverAQueueInMemory(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, queuetest.Harness{
 		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {

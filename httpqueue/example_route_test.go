@@ -8,12 +8,13 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // Other pages of a program are routes of the handler: a ServeMux around it would
 // answer legacy clients by itself.
 func ExampleWithRoute() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 	if err != nil {
 		log.Fatal(err)
 	}

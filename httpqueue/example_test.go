@@ -10,12 +10,13 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // A server for one machine. With a redisqueue in place of the queue in memory,
 // any number of them serve one bot.
 func ExampleNewServer() {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func ExampleNewServer() {
 
 // exampleServer ends with the examples.
 func exampleServer() *httptest.Server {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 func TestMain(m *testing.M) {
@@ -37,11 +38,11 @@ func full(maxConcurrency int) gatewayqueue.SessionStartLimit {
 	return gatewayqueue.SessionStartLimit{Total: 100000, Remaining: 100000, MaxConcurrency: maxConcurrency}
 }
 
-func inMemory(t testing.TB, limit gatewayqueue.SessionStartLimit, opts ...gatewayqueue.InMemoryOption) *gatewayqueue.InMemoryQueue {
+func inMemory(t testing.TB, limit gatewayqueue.SessionStartLimit, opts ...memqueue.Option) *memqueue.Queue {
 	t.Helper()
-	q, err := gatewayqueue.NewUnlimited(opts...)
+	q, err := memqueue.NewUnlimited(opts...)
 	if limit.MaxConcurrency > 0 {
-		q, err = gatewayqueue.NewInMemory(limit, opts...)
+		q, err = memqueue.New(limit, opts...)
 	}
 	require.NoError(t, err)
 	return q

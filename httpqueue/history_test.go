@@ -12,11 +12,12 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 func TestHistory_IsTheQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithHistory())
+		queue, err := memqueue.New(gatewayqueue.DefaultLimit(), memqueue.WithHistory())
 		require.NoError(t, err)
 		defer queue.Close()
 		handler, err := httpqueue.NewHandler(queue)

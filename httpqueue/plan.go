@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 // stormy is a queue that proxies tell what Discord refuses.
@@ -51,7 +52,7 @@ func (h *Handler) getPlan(w http.ResponseWriter, r *http.Request, _ string) *pro
 		return bad
 	}
 	h.addStorm(r.Context(), &status)
-	plan, err := status.Plan(request)
+	plan, err := rollout.NewPlan(status, request)
 	if err != nil {
 		return h.problemOf(err)
 	}
@@ -61,8 +62,8 @@ func (h *Handler) getPlan(w http.ResponseWriter, r *http.Request, _ string) *pro
 
 // planRequest reads a query. A name that is not known is refused: a reserve that is
 // misspelt would not be kept.
-func planRequest(query url.Values, now time.Time) (r gatewayqueue.PlanRequest, bad *problem) {
-	shards := fmt.Sprintf("1 to %d", gatewayqueue.MostPlanned)
+func planRequest(query url.Values, now time.Time) (r rollout.Request, bad *problem) {
+	shards := fmt.Sprintf("1 to %d", rollout.MaxShards)
 	for name, values := range query {
 		value := values[0]
 		if len(values) > 1 {
@@ -75,10 +76,10 @@ func planRequest(query url.Values, now time.Time) (r gatewayqueue.PlanRequest, b
 				return r, invalid(name, strconv.Quote(value), shards)
 			}
 		case "at": // a plus sign that was not escaped is a blank
-			r.At, err = gatewayqueue.ParseMoment(strings.ReplaceAll(value, " ", "+"), now.UTC())
+			r.At, err = rollout.ParseMoment(strings.ReplaceAll(value, " ", "+"), now.UTC())
 		case "crash_reserve":
-			var amount gatewayqueue.Amount
-			amount, err = gatewayqueue.ParseAmount(value)
+			var amount rollout.Amount
+			amount, err = rollout.ParseAmount(value)
 			r.CrashReserve = &amount
 		case "within":
 			if r.Within, err = time.ParseDuration(value); err != nil {

@@ -14,11 +14,13 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 // stormyQueue is a queue to which proxies have told of a storm.
 type stormyQueue struct {
-	*gatewayqueue.InMemoryQueue
+	*memqueue.Queue
 	storm gatewayqueue.Storm
 	told  []gatewayqueue.SightNews
 }
@@ -49,30 +51,30 @@ func TestPlan_IsThatOfTheQueuesStatus(t *testing.T) {
 	}{
 		"/v1/plan?shards=160":                              {true, 714, 160, ""},
 		"/v1/plan?shards=800&crash_reserve=0":              {true, 74, 0, ""},
-		"/v1/plan?shards=800&crash_reserve=10%25":          {false, 74, 100, gatewayqueue.ReasonCrashReserve},
+		"/v1/plan?shards=800&crash_reserve=10%25":          {false, 74, 100, rollout.ReasonCrashReserve},
 		"/v1/plan?shards=900":                              {false, 974, 250, gatewayqueue.ReasonBudget},
 		"/v1/plan?shards=700&at=+5h":                       {true, 300, 250, ""},
-		"/v1/plan?shards=160&within=40s&crash_reserve=720": {false, 714, 720, gatewayqueue.ReasonCrashReserve},
-		"/v1/plan?shards=160&within=40s":                   {false, 714, 160, gatewayqueue.ReasonTime},
+		"/v1/plan?shards=160&within=40s&crash_reserve=720": {false, 714, 720, rollout.ReasonCrashReserve},
+		"/v1/plan?shards=160&within=40s":                   {false, 714, 160, rollout.ReasonTime},
 	} {
-		plan := ask[gatewayqueue.Plan](t, handler, path)
+		plan := ask[rollout.Plan](t, handler, path)
 		assert.Equal(t, want.ok, plan.OK, path)
 		assert.Equal(t, want.left, plan.Left, path)
 		assert.Equal(t, want.kept, plan.CrashReserve, path)
 		assert.Equal(t, want.why, plan.Reason, path)
 	}
-	again := ask[gatewayqueue.Plan](t, handler, "/v1/plan?shards=900&crash_reserve=0")
+	again := ask[rollout.Plan](t, handler, "/v1/plan?shards=900&crash_reserve=0")
 	assert.WithinDuration(t, time.Now().Add(4*time.Hour), again.Next, time.Minute, "after the reset")
 }
 
 func TestStorm_IsInStatusAndForbidsADeploy(t *testing.T) {
-	queue := &stormyQueue{InMemoryQueue: inMemory(t, full(1))}
+	queue := &stormyQueue{Queue: inMemory(t, full(1))}
 	handler, err := httpqueue.NewHandler(queue)
 	require.NoError(t, err)
 	assert.Nil(t, ask[gatewayqueue.Status](t, handler, "/v1/status").Storm)
 	queue.storm = gatewayqueue.Storm{Refused: 42, Since: time.Now()}
 	assert.Equal(t, 42, ask[gatewayqueue.Status](t, handler, "/v1/status").Storm.Refused)
-	assert.Equal(t, gatewayqueue.ReasonStorm, ask[gatewayqueue.Plan](t, handler, "/v1/plan?shards=1").Reason)
+	assert.Equal(t, rollout.ReasonStorm, ask[rollout.Plan](t, handler, "/v1/plan?shards=1").Reason)
 	for _, news := range queue.told {
 		assert.Equal(t, gatewayqueue.SightNews{Many: math.MaxInt32}, news, "a look tells nothing, and begins no storm")
 	}

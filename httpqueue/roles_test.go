@@ -27,6 +27,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -86,11 +87,11 @@ func play(text string) {
 
 func (r role) queue(observe func(gatewayqueue.Event)) (gatewayqueue.PermitQueue, func()) {
 	if r.Redis == "" {
-		opts := []gatewayqueue.InMemoryOption{gatewayqueue.WithWindow(r.Window), gatewayqueue.WithObserver(observe)}
+		opts := []memqueue.Option{memqueue.WithWindow(r.Window), memqueue.WithObserver(observe)}
 		if r.Tight {
-			opts = append(opts, gatewayqueue.WithMargin(0), gatewayqueue.WithPermitMargin(0))
+			opts = append(opts, memqueue.WithMargin(0), memqueue.WithPermitMargin(0))
 		}
-		q, err := gatewayqueue.NewInMemory(r.Limit, opts...)
+		q, err := memqueue.New(r.Limit, opts...)
 		exitOn(err)
 		return q, func() { exitOn(q.Close()) }
 	}

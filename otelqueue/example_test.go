@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/otelqueue"
 )
 
@@ -17,7 +18,7 @@ func Example() {
 	spans := tracetest.NewInMemoryExporter() // a bot has otlptracehttp, with a batcher
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit()) // or redisqueue, or httpqueue's client
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit()) // or redisqueue, or httpqueue's client
 	if err != nil {
 		panic(err)
 	}

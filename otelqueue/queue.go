@@ -51,7 +51,7 @@ type (
 	}
 )
 
-// New traces a queue. A *redisqueue.RedisQueue, *gatewayqueue.InMemoryQueue or
+// New traces a queue. A *redisqueue.RedisQueue, *memqueue.Queue or
 // *httpqueue.Client has all of its methods behind the result, so that
 // httpqueue.NewHandler, gatewayproxy and the packages for bot libraries find what
 // they look for; so has an httpqueue.SharedQueue all of that interface, and every

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/otelqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
@@ -57,11 +58,11 @@ func said(s tracetest.SpanStub, key attribute.Key) any {
 	return nil
 }
 
-func inMemory(t *testing.T) *gatewayqueue.InMemoryQueue {
+func inMemory(t *testing.T) *memqueue.Queue {
 	t.Helper()
 	limit := gatewayqueue.DefaultLimit()
 	limit.MaxConcurrency = 16
-	queue, err := gatewayqueue.NewInMemory(limit)
+	queue, err := memqueue.New(limit)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, queue.Close()) })
 	return queue

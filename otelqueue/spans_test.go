@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/otelqueue"
 )
 
@@ -80,25 +81,25 @@ func TestSpans_OfWaitsThatFail(t *testing.T) {
 	line := string(gatewayqueue.ReasonLine)
 	tests := map[string]struct {
 		shard   int
-		prepare func(*testing.T, *gatewayqueue.InMemoryQueue) context.Context
+		prepare func(*testing.T, *memqueue.Queue) context.Context
 		outcome string
 		class   any
 		blocked any
 	}{
-		"refused for its shard ID": {-1, func(t *testing.T, _ *gatewayqueue.InMemoryQueue) context.Context {
+		"refused for its shard ID": {-1, func(t *testing.T, _ *memqueue.Queue) context.Context {
 			return t.Context()
 		}, otelqueue.OutcomeFailed, otelqueue.ErrorInvalid, nil},
-		"the queue is closed": {0, func(t *testing.T, q *gatewayqueue.InMemoryQueue) context.Context {
+		"the queue is closed": {0, func(t *testing.T, q *memqueue.Queue) context.Context {
 			require.NoError(t, q.Close())
 			return t.Context()
 		}, otelqueue.OutcomeFailed, otelqueue.ErrorClosed, nil},
-		"it would outlast its deadline": {0, func(t *testing.T, q *gatewayqueue.InMemoryQueue) context.Context {
+		"it would outlast its deadline": {0, func(t *testing.T, q *memqueue.Queue) context.Context {
 			require.NoError(t, q.Wait(t.Context(), 0))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			t.Cleanup(cancel)
 			return ctx
 		}, otelqueue.OutcomeFailed, otelqueue.ErrorDeadline, line},
-		"its caller gives up": {0, func(t *testing.T, q *gatewayqueue.InMemoryQueue) context.Context {
+		"its caller gives up": {0, func(t *testing.T, q *memqueue.Queue) context.Context {
 			require.NoError(t, q.Wait(t.Context(), 0))
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(time.Second, func() { cancel(errors.New("weary")) })

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/promqueue"
 )
 
@@ -178,7 +179,7 @@ func TestWhyCallersLeave(t *testing.T) {
 func TestARealQueueIsCountedRight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := promqueue.New()
-		q, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithObserver(c.Observe))
+		q, err := memqueue.New(gatewayqueue.DefaultLimit(), memqueue.WithObserver(c.Observe))
 		require.NoError(t, err)
 		c.Watch(q)
 		for shard := range 3 {

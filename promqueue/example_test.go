@@ -12,14 +12,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/promqueue"
 )
 
 // The metrics of a queue beside those of a bot.
 func Example() {
 	metrics := promqueue.New()
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), // redisqueue has WithObserver too
-		gatewayqueue.WithObserver(metrics.Observe)) // counters: of what this process does
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit(), // redisqueue has WithObserver too
+		memqueue.WithObserver(metrics.Observe)) // counters: of what this process does
 	if err != nil {
 		panic(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/queuetest"
 )
 
@@ -14,7 +15,7 @@ func ExampleRun() {
 	var t *testing.T // of TestConformance(t *testing.T)
 	queuetest.Run(t, queuetest.Harness{
 		New: func(t testing.TB, limit gatewayqueue.SessionStartLimit) queuetest.Queue {
-			queue, err := gatewayqueue.NewInMemory(limit) // yours
+			queue, err := memqueue.New(limit) // yours
 			if err != nil {
 				t.Fatal(err)
 			}

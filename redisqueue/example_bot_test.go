@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -76,7 +77,7 @@ func startShard(ctx context.Context, queue gatewayqueue.PermitQueue, discord *ga
 func TestBot_InVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, MaxConcurrency: 2}
-		queue, err := gatewayqueue.NewInMemory(limit)
+		queue, err := memqueue.New(limit)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -20,7 +21,7 @@ const (
 	Wait     = "RedisQueue Wait"
 	Acquire  = "RedisQueue Acquire"
 	HTTP     = "HTTP service"
-	InMemory = "InMemoryQueue"
+	InMemory = "memqueue"
 )
 
 // scripts are the commands of those who send nothing but scripts.
@@ -85,8 +86,8 @@ func inMemory() Contestant {
 		Name: InMemory, Ours: true, Local: true, Permits: true,
 		How: "this project's queue of one process: `gatewayqueue.Identify`. All pods share it, which only goroutines can.",
 		Open: func(s Setup, _ *redis.Client) (Pod, error) {
-			q, err := gatewayqueue.NewInMemory(s.Limit, gatewayqueue.WithWindow(s.Window),
-				gatewayqueue.WithMargin(s.Margin), gatewayqueue.WithPermitMargin(s.PermitMargin), gatewayqueue.WithLogger(slog.New(slog.DiscardHandler)))
+			q, err := memqueue.New(s.Limit, memqueue.WithWindow(s.Window),
+				memqueue.WithMargin(s.Margin), memqueue.WithPermitMargin(s.PermitMargin), memqueue.WithLogger(slog.New(slog.DiscardHandler)))
 			return holding{q}, err
 		},
 	}

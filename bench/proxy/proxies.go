@@ -20,6 +20,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 type proxySettings struct {
@@ -87,7 +88,7 @@ func ours(listener net.Listener, s proxySettings, config *tls.Config) error {
 	limit := gatewayqueue.DefaultLimit()
 	limit.Total, limit.Remaining, limit.MaxConcurrency = 1_000_000, 1_000_000, s.MaxConcurrency
 	quiet := slog.New(slog.DiscardHandler)
-	queue, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(s.Window), gatewayqueue.WithLogger(quiet))
+	queue, err := memqueue.New(limit, memqueue.WithWindow(s.Window), memqueue.WithLogger(quiet))
 	if err != nil {
 		return err
 	}

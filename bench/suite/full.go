@@ -226,7 +226,7 @@ func contestants() Section {
 func Micro(printed string) Section {
 	return Section{
 		Title: "Hot paths: Go's own benchmarks",
-		Text: "`InMemoryQueue` (of a line's waiters one is granted and one arrives, for `Turn`; a million callers arrive and are granted, for `Million`), " +
+		Text: "`memqueue` (of a line's waiters one is granted and one arrives, for `Turn`; a million callers arrive and are granted, for `Million`), " +
 			"then one turn of each contestant where nobody else waits. A waiter and its channel, or permit, are the allocations; a grant has none of its own.\n\n```\n" +
 			strings.TrimSpace(printed) + "\n```",
 	}

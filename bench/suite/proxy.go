@@ -45,7 +45,7 @@ var proxyNames = []struct {
 }{
 	{proxy.Direct, "no proxy", "The bots speak TLS with the gateway: the latency that nobody adds."},
 	{proxy.Relay, "TLS relay", "TLS to the gateway, plain TCP to the bot, `io.Copy` both ways: what ending TLS takes, and no more."},
-	{proxy.Ours, "gatewayproxy", "This project's, with an `InMemoryQueue`; as `gatewayqueue proxy` runs it."},
+	{proxy.Ours, "gatewayproxy", "This project's, with a `memqueue`; as `gatewayqueue proxy` runs it."},
 	{proxy.Reencode, "re-encoding proxy", "`github.com/coder/websocket` both ways; each message is inflated, its outside decoded and encoded by `encoding/json` (`d` as it is), and deflated: " +
 		"the least that a proxy does which reads every message. Those that keep a cache, as Gelbpunkt's gateway-proxy, read `d` as well."},
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 // silent is a server that takes connections and never answers.
@@ -108,9 +109,9 @@ func TestCheckAndPlan_OfAQueueInAnyState(t *testing.T) {
 
 	got = run(t, "plan", "--redis", url, "--app", "reserved", "--shards", "160", "--json")
 	assert.Equal(t, 1, got.code)
-	var plan gatewayqueue.Plan
+	var plan rollout.Plan
 	require.NoError(t, json.Unmarshal([]byte(got.out), &plan))
-	assert.Equal(t, gatewayqueue.ReasonCrashReserve, plan.Reason)
+	assert.Equal(t, rollout.ReasonCrashReserve, plan.Reason)
 	assert.Equal(t, 16, plan.Reserve, "that of 16 buckets")
 	assert.WithinDuration(t, time.Now().Add(4*time.Hour), plan.Next, time.Minute)
 	for line, code := range map[string]int{
@@ -208,7 +209,7 @@ func TestCheckAndPlan_OfAServer(t *testing.T) {
 
 	over := s.call("GET", "/v1/plan?shards=40", "")
 	require.Equal(t, 200, over.code, over.text)
-	var plan gatewayqueue.Plan
+	var plan rollout.Plan
 	require.NoError(t, json.Unmarshal([]byte(over.text), &plan))
 	assert.True(t, plan.OK)
 	assert.Equal(t, 459, plan.Left)

@@ -23,12 +23,13 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/dashboard"
 	"github.com/gatewayqueue/gatewayqueue/internal/citest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // scene is a queue that can be away, with a bucket that somebody has closed by
 // hand, and did not mean well.
 type scene struct {
-	*gatewayqueue.InMemoryQueue
+	*memqueue.Queue
 	away atomic.Bool
 }
 
@@ -36,7 +37,7 @@ func (s *scene) Status(ctx context.Context) (gatewayqueue.Status, error) {
 	if s.away.Load() {
 		return gatewayqueue.Status{}, errors.New("Redis is away") //nolint:staticcheck // A name.
 	}
-	status, err := s.InMemoryQueue.Status(ctx)
+	status, err := s.Queue.Status(ctx)
 	status.App = "1234567890"
 	status.Buckets = append(status.Buckets, gatewayqueue.BucketStatus{
 		Bucket: len(status.Buckets), Closed: 10 * time.Minute, Holder: `<img src=x onerror=alert(1)>`,
@@ -48,10 +49,10 @@ func TestABrowserSeesTheQueueMove(t *testing.T) {
 	node, chromium := citest.Browser(t)
 	const window = 2 * time.Second
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 700, ResetAfter: 3 * time.Hour, MaxConcurrency: 6}
-	queue, err := gatewayqueue.NewInMemory(limit, gatewayqueue.WithWindow(window))
+	queue, err := memqueue.New(limit, memqueue.WithWindow(window))
 	require.NoError(t, err)
 	defer queue.Close()
-	watched := &scene{InMemoryQueue: queue}
+	watched := &scene{Queue: queue}
 	board := dashboard.New(watched, dashboard.WithInterval(100*time.Millisecond), dashboard.WithStep(window+gatewayqueue.GrantMargin),
 		dashboard.WithHistory(aDay))
 	defer board.Close()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // The program's loop brings four shards up, and again after a restart of the
@@ -18,7 +19,7 @@ func TestKeepUp(t *testing.T) {
 	defer discord.Close()
 	gateway = discord.GatewayURL()
 	t.Setenv("DISCORD_TOKEN", discord.Token())
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithWindow(window))
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit(), memqueue.WithWindow(window))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func TestLibraryPage_HasEveryOption(t *testing.T) {
 	page := read(t, "docs/library.md")
 	for _, table := range []struct{ title, sources, option string }{
 		{"Options of `redisqueue.New`", "redisqueue/*.go", "Option"},
-		{"Options of `NewInMemory`", "inmemory*.go", "InMemoryOption"},
+		{"Options of `memqueue.New`", "memqueue/*.go", "Option"},
 	} {
 		var want, have []string
 		sources, err := filepath.Glob(filepath.Join(root, table.sources))

@@ -52,7 +52,7 @@ func examples(t *testing.T, directory string) string {
 // pkg.go.dev shows an Example for every feature, which go test runs: one at least in
 // each package, and of the queues one for each option.
 func TestExamples_ShowEveryFeature(t *testing.T) {
-	declared := regexp.MustCompile(`(?m)^func (With\w+)\([^\n]*\) (?:InMemory)?Option \{`)
+	declared := regexp.MustCompile(`(?m)^func (With\w+)\([^\n]*\) Option \{`)
 	for _, name := range packages(t) {
 		if name == "examples" { // whole programs
 			continue
@@ -62,7 +62,7 @@ func TestExamples_ShowEveryFeature(t *testing.T) {
 		if name != "queuetest" { // a suite needs a *testing.T
 			assert.Contains(t, code, "// Output:", name)
 		}
-		if name != "." && name != "redisqueue" {
+		if name != "memqueue" && name != "redisqueue" {
 			continue
 		}
 		sources, err := filepath.Glob(filepath.Join(root, name, "*.go"))

@@ -26,6 +26,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/discordgoqueue"
 	"github.com/gatewayqueue/gatewayqueue/disgoqueue"
 	"github.com/gatewayqueue/gatewayqueue/internal/gatewayconn/conntest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // greeter is a gateway that takes one IDENTIFY, compressed or not, and answers
@@ -166,7 +167,7 @@ func TestADialersFieldsWorkOrAreNamed(t *testing.T) {
 					continue
 				}
 				t.Run(name+", "+library+", "+scheme, func(t *testing.T) {
-					queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+					queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 					require.NoError(t, err)
 					defer queue.Close()
 					wsURL, _, config := greeter(t, scheme == "wss")
@@ -204,7 +205,7 @@ func TestAProxyIsDialledThrough(t *testing.T) {
 		for library, adapt := range adapters {
 			for _, scheme := range []string{"ws", "wss"} {
 				t.Run(kind+", "+library+", "+scheme, func(t *testing.T) {
-					queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+					queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 					require.NoError(t, err)
 					defer queue.Close()
 					_, addr, config := greeter(t, scheme == "wss")
@@ -228,7 +229,7 @@ func TestAProxyIsDialledThrough(t *testing.T) {
 // discordgo's gate waits in line while it dials, so that the time for the
 // handshake bounds the wait.
 func TestAHandshakeTimeoutInLineIsNamed(t *testing.T) {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit())
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit())
 	require.NoError(t, err)
 	defer queue.Close()
 	permit, err := queue.Acquire(t.Context(), 0)

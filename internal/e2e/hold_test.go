@@ -21,6 +21,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/discordgoqueue"
 	"github.com/gatewayqueue/gatewayqueue/disgoqueue"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // interval is what Discord's 41.25 s stand for here: in 9 s there are as many of
@@ -71,7 +72,7 @@ func TestAConnectionThatEndsInLineCostsNoIdentify(t *testing.T) {
 // time, does something meanwhile, and checks that it comes up with one IDENTIFY
 // and stays up.
 func inLine(t *testing.T, open func(*testing.T, gatewayqueue.PermitQueue, *gatewaytest.Server), meanwhile func(*gatewaytest.Server)) {
-	queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithWindow(100*time.Millisecond))
+	queue, err := memqueue.New(gatewayqueue.DefaultLimit(), memqueue.WithWindow(100*time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = queue.Close() })
 	srv := gatewaytest.NewServer(gatewaytest.WithHeartbeat(interval), gatewaytest.WithWindow(100*time.Millisecond))

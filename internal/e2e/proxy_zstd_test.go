@@ -24,6 +24,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest/zstdstream"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // zstdBot is a bot that is played by the test.
@@ -114,7 +115,7 @@ func TestProxy_Zstd(t *testing.T) {
 			const window = 500 * time.Millisecond
 			discord := gatewaytest.NewServer(gatewaytest.WithZstd(zstdstream.New), gatewaytest.WithWindow(window), gatewaytest.WithGuilds(3, 300_000))
 			defer discord.Close()
-			queue, err := gatewayqueue.NewInMemory(gatewayqueue.DefaultLimit(), gatewayqueue.WithWindow(window))
+			queue, err := memqueue.New(gatewayqueue.DefaultLimit(), memqueue.WithWindow(window))
 			require.NoError(t, err)
 			defer queue.Close()
 			proxy, err := gatewayproxy.New(gatewayproxy.One(queue), append(options, gatewayproxy.WithGateway(discord.GatewayURL()),

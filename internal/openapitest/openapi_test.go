@@ -20,6 +20,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 )
 
 // checker compares every exchange with the description.
@@ -63,9 +64,9 @@ func check(t *testing.T, err error) {
 	}
 }
 
-func memory(t *testing.T, maxConcurrency, remaining int) *gatewayqueue.InMemoryQueue {
+func memory(t *testing.T, maxConcurrency, remaining int) *memqueue.Queue {
 	t.Helper()
-	q, err := gatewayqueue.NewInMemory(gatewayqueue.SessionStartLimit{
+	q, err := memqueue.New(gatewayqueue.SessionStartLimit{
 		Total: 1000, Remaining: remaining, ResetAfter: time.Hour, MaxConcurrency: maxConcurrency,
 	})
 	check(t, err)

@@ -15,14 +15,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 type config struct {
 	look.Flags
-	WarnBudget, CriticalBudget gatewayqueue.Amount
+	WarnBudget, CriticalBudget rollout.Amount
 	WarnOldest, CriticalOldest time.Duration // 0 is never
 	Ignore                     []string
 	Timeout                    time.Duration
@@ -34,7 +34,7 @@ type config struct {
 // Command is gatewayqueue check.
 func Command() *cobra.Command {
 	c := &config{
-		WarnBudget: gatewayqueue.Amount{Percent: 20}, CriticalBudget: gatewayqueue.Amount{Percent: 10},
+		WarnBudget: rollout.Amount{Percent: 20}, CriticalBudget: rollout.Amount{Percent: 10},
 		WarnOldest: 15 * time.Minute, CriticalOldest: time.Hour, Timeout: 10 * time.Second,
 	}
 	cmd := &cobra.Command{

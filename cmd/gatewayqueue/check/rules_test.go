@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
@@ -33,10 +34,10 @@ func TestJudge_OfASnapshot(t *testing.T) {
 		"budget very low":        {left(99), nil, stateCritical, "99 of 1000 units are left, fewer than 100; nobody waits"},
 		"only the reserve left":  {left(10), nil, stateCritical, "the budget is used up until its reset, for 1 h 0 min more; nobody waits"},
 		"only the reserve left, with no limits set": {
-			left(10), func(c *config) { c.WarnBudget, c.CriticalBudget = gatewayqueue.Amount{}, gatewayqueue.Amount{} }, stateCritical,
+			left(10), func(c *config) { c.WarnBudget, c.CriticalBudget = rollout.Amount{}, rollout.Amount{} }, stateCritical,
 			"the budget is used up until its reset, for 1 h 0 min more; nobody waits",
 		},
-		"budget low by a number": {nil, func(c *config) { c.WarnBudget = gatewayqueue.Amount{Units: 900} }, stateWarning, "874 of 1000 units are left, fewer than 900; nobody waits"},
+		"budget low by a number": {nil, func(c *config) { c.WarnBudget = rollout.Amount{Units: 900} }, stateWarning, "874 of 1000 units are left, fewer than 900; nobody waits"},
 		"a long wait":            {waits(16 * time.Minute), nil, stateWarning, "the first in line has waited for 16 min 0 s, longer than 15m; 874 of 1000 units left; 2 in line"},
 		"a very long wait":       {waits(61 * time.Minute), nil, stateCritical, "the first in line has waited for 1 h 1 min, longer than 1h; 874 of 1000 units left; 2 in line"},
 		"a long wait that counts for nothing": {
@@ -82,7 +83,7 @@ func TestJudge_OfASnapshot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rules := &config{
-				WarnBudget: gatewayqueue.Amount{Percent: 20}, CriticalBudget: gatewayqueue.Amount{Percent: 10}, WarnOldest: 15 * time.Minute, CriticalOldest: time.Hour,
+				WarnBudget: rollout.Amount{Percent: 20}, CriticalBudget: rollout.Amount{Percent: 10}, WarnOldest: 15 * time.Minute, CriticalOldest: time.Hour,
 			}
 			s := look.Snapshot{Status: gatewayqueue.Status{
 				Time:    noon,

@@ -11,9 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 	"github.com/spf13/pflag"
-
-	"github.com/gatewayqueue/gatewayqueue"
 )
 
 // rangeError says what a flag would have accepted.
@@ -147,11 +146,11 @@ func Name(flags *pflag.FlagSet, to *string, flag, kind, usage string) {
 }
 
 // Amount defines a part of a budget. *to holds its default.
-func Amount(flags *pflag.FlagSet, to *gatewayqueue.Amount, name, usage string) {
-	flags.Var(&value[gatewayqueue.Amount]{
-		to: to, kind: "N|P%", text: gatewayqueue.Amount.String, want: gatewayqueue.AmountForms,
-		parse: func(s string) (gatewayqueue.Amount, bool) {
-			a, err := gatewayqueue.ParseAmount(s)
+func Amount(flags *pflag.FlagSet, to *rollout.Amount, name, usage string) {
+	flags.Var(&value[rollout.Amount]{
+		to: to, kind: "N|P%", text: rollout.Amount.String, want: rollout.AmountForms,
+		parse: func(s string) (rollout.Amount, bool) {
+			a, err := rollout.ParseAmount(s)
 			return a, err == nil
 		},
 	}, name, usage)

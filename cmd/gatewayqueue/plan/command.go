@@ -17,6 +17,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 // Exit codes besides 0, which is yes. A command line that is refused is no answer either.
@@ -29,11 +30,11 @@ type config struct {
 	look.Flags
 	Shards          int
 	At              string
-	CrashReserve    gatewayqueue.Amount
+	CrashReserve    rollout.Amount
 	Within, Timeout time.Duration
 	JSON            bool
 
-	request gatewayqueue.PlanRequest
+	request rollout.Request
 }
 
 // Command is gatewayqueue plan.
@@ -83,7 +84,7 @@ GATEWAYQUEUE_CRASH_RESERVE.`,
 
 func (c *config) define(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	cli.Int(flags, &c.Shards, "shards", 1, gatewayqueue.MostPlanned, "shards to deploy: 0 to N-1")
+	cli.Int(flags, &c.Shards, "shards", 1, rollout.MaxShards, "shards to deploy: 0 to N-1")
 	cli.Text(flags, &c.At, "at", "when: a `TIME` such as 2026-11-28T03:00:00Z, +2h, or 03:00 (the\nnext one, in local time; default: now)")
 	cli.Amount(flags, &c.CrashReserve, "crash-reserve", "units, or a share of the total, that must be left at every moment\nfor shards that crash (default: as many as there are shards, at\nmost a quarter of the total)")
 	cli.Duration(flags, &c.Within, "within", 0, 7*24*time.Hour, "no, if it takes longer (default: as long as it takes)")
@@ -102,14 +103,14 @@ func (c *config) settle(flags *pflag.FlagSet, now time.Time) error {
 	if c.Shards == 0 {
 		return cli.Usage("--shards is missing: want how many shards are to be deployed")
 	}
-	c.request = gatewayqueue.PlanRequest{Shards: c.Shards, Within: c.Within}
+	c.request = rollout.Request{Shards: c.Shards, Within: c.Within}
 	if flags.Changed("crash-reserve") {
 		c.request.CrashReserve = &c.CrashReserve
 	}
 	if c.At != "" {
-		at, err := gatewayqueue.ParseMoment(c.At, now)
+		at, err := rollout.ParseMoment(c.At, now)
 		if err != nil {
-			return cli.BadFlag("at", fmt.Sprintf("%q", c.At), gatewayqueue.MomentForms)
+			return cli.BadFlag("at", fmt.Sprintf("%q", c.At), rollout.MomentForms)
 		}
 		c.request.At = at
 	}
@@ -120,7 +121,7 @@ func (c *config) run(parent context.Context, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(parent, c.Timeout)
 	defer cancel()
 	type look struct {
-		plan gatewayqueue.Plan
+		plan rollout.Plan
 		now  time.Time
 		err  error
 	}
@@ -156,7 +157,7 @@ func (c *config) run(parent context.Context, out io.Writer) error {
 }
 
 // plan asks the queue, and makes the plan.
-func (c *config) plan(ctx context.Context) (p gatewayqueue.Plan, now time.Time, err error) {
+func (c *config) plan(ctx context.Context) (p rollout.Plan, now time.Time, err error) {
 	from, err := c.Open(ctx)
 	if err != nil {
 		return p, now, err
@@ -166,11 +167,11 @@ func (c *config) plan(ctx context.Context) (p gatewayqueue.Plan, now time.Time, 
 	if err != nil {
 		return p, now, err
 	}
-	p, err = s.Plan(c.request)
+	p, err = rollout.NewPlan(s.Status, c.request)
 	return p, s.Time, err
 }
 
-func (c *config) print(out io.Writer, p gatewayqueue.Plan, now time.Time) error {
+func (c *config) print(out io.Writer, p rollout.Plan, now time.Time) error {
 	if c.JSON {
 		to := json.NewEncoder(out)
 		to.SetIndent("", "  ")
@@ -181,7 +182,7 @@ func (c *config) print(out io.Writer, p gatewayqueue.Plan, now time.Time) error 
 }
 
 // lines are a plan for people: first the answer, then what it is made of.
-func lines(p gatewayqueue.Plan, now time.Time) (all []string) {
+func lines(p rollout.Plan, now time.Time) (all []string) {
 	add := func(label, format string, args ...any) {
 		all = append(all, fmt.Sprintf("%-8s %s", label, fmt.Sprintf(format, args...)))
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/server"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/gatewayproxy"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -156,14 +157,14 @@ func (c *config) grantMargin() time.Duration { return max(c.Margin, gatewayqueue
 
 // inMemory is a queue that ends with what was begun for it.
 type inMemory struct {
-	*gatewayqueue.InMemoryQueue
+	*memqueue.Queue
 	done func()
 }
 
 // Close implements [io.Closer].
 func (m *inMemory) Close() error {
 	defer m.done()
-	return m.InMemoryQueue.Close()
+	return m.Queue.Close()
 }
 
 // inMemory makes the queue of a token, once Discord has given its limits. It is closed
@@ -186,14 +187,14 @@ func (q *queues) inMemory(ctx context.Context, app string, discord *server.Sourc
 	}
 	c := q.config
 	watched, unwatch := q.metrics.queue(app)
-	options := []gatewayqueue.InMemoryOption{
-		gatewayqueue.WithWindow(c.window), gatewayqueue.WithMargin(c.grantMargin()), gatewayqueue.WithPermitMargin(c.Margin),
-		gatewayqueue.WithObserver(watched.Observe), gatewayqueue.WithLogger(log),
+	options := []memqueue.Option{
+		memqueue.WithWindow(c.window), memqueue.WithMargin(c.grantMargin()), memqueue.WithPermitMargin(c.Margin),
+		memqueue.WithObserver(watched.Observe), memqueue.WithLogger(log),
 	}
 	if !c.FreshStart {
-		options = append(options, gatewayqueue.WithHold(c.window+c.Margin))
+		options = append(options, memqueue.WithHold(c.window+c.Margin))
 	}
-	queue, err := gatewayqueue.NewInMemory(limit, options...)
+	queue, err := memqueue.New(limit, options...)
 	if err != nil {
 		unwatch()
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/server"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -120,19 +121,19 @@ func inMemory(ctx context.Context, c *config, log *slog.Logger, observe func(gat
 // newInMemory makes a queue whose buckets open a window from now, because a
 // server before this one may have granted a moment ago. It has no limit where
 // that was asked for by flag.
-func newInMemory(c *config, limit gatewayqueue.SessionStartLimit, log *slog.Logger, observe func(gatewayqueue.Event)) (*gatewayqueue.InMemoryQueue, error) {
-	options := []gatewayqueue.InMemoryOption{
-		gatewayqueue.WithWindow(c.window), gatewayqueue.WithMargin(c.Margin), gatewayqueue.WithObserver(observe),
-		gatewayqueue.WithLogger(log),
+func newInMemory(c *config, limit gatewayqueue.SessionStartLimit, log *slog.Logger, observe func(gatewayqueue.Event)) (*memqueue.Queue, error) {
+	options := []memqueue.Option{
+		memqueue.WithWindow(c.window), memqueue.WithMargin(c.Margin), memqueue.WithObserver(observe),
+		memqueue.WithLogger(log),
 	}
 	if c.History {
-		options = append(options, gatewayqueue.WithHistory())
+		options = append(options, memqueue.WithHistory())
 	}
 	if !c.FreshStart {
-		options = append(options, gatewayqueue.WithHold(c.window+c.Margin))
+		options = append(options, memqueue.WithHold(c.window+c.Margin))
 	}
 	if c.token == "" && c.MaxConcurrency == 0 {
-		return gatewayqueue.NewUnlimited(options...)
+		return memqueue.NewUnlimited(options...)
 	}
-	return gatewayqueue.NewInMemory(limit, options...)
+	return memqueue.New(limit, options...)
 }

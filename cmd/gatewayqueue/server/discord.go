@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/memqueue"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
 
@@ -184,7 +185,7 @@ func (s *Source) Failing() error {
 }
 
 // KeepFresh asks from time to time, ever more rarely while Discord refuses.
-func (s *Source) KeepFresh(ctx context.Context, every time.Duration, q *gatewayqueue.InMemoryQueue) {
+func (s *Source) KeepFresh(ctx context.Context, every time.Duration, q *memqueue.Queue) {
 	if s == nil {
 		return
 	}
