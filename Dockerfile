@@ -5,7 +5,7 @@
 
 # Go compiles for the other platform by itself, faster than an emulator of it would. A release brings this stage as a
 # directory instead, with the programs of its archives: scripts/image-stage.
-FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26 AS build
 ARG TARGETOS TARGETARCH
 WORKDIR /src
 # The modules first: they change less often than the code, and are kept.
