@@ -26,3 +26,6 @@
 // a plain [gatewayqueue.Queue] over any gateway-queue, including the original.
 // Both wait, with growing pauses, while no server answers.
 package httpqueue
+
+// Files of the server begin with server_, those of the clients with client_. problem.go
+// is both sides': one writes what the other reads.
