@@ -31,7 +31,7 @@ var hashes = map[string]string{
 	"renew":      "7d011f1bbe7071d1807eaafb8c9d3ca942076f66",
 	"abandon":    "052dc6dc89bd37fc639283491fe6a7b3892af493",
 	"beat":       "fd8a066b071e668ca8837a904804979b6e0a776a",
-	"sync":       "4108d20b9d25f9a29cdd191baf1e319cbb27ed9c",
+	"sync":       "9941988c5f48f411f0c0c62fbaf8a7f8e751dc56",
 	"status":     "3c9623e0259017c2755c5eaa0fd51563eb538743",
 	"remember":   "cfc09db2470bc4bd524ff2def308411b2a4e582c",
 	"ready":      "d2671c85462244a2815f74022bab9ad01c97f4b4",

@@ -56,6 +56,8 @@ local function reply(code, word)
   return {code, now, limits.epoch, limits.seq, limits.max_concurrency, limits.total, left, limits.reset_at, limits.closed_until, word}
 end
 
+if lost and limits.epoch == new_epoch then return {'busy', now, '', 0, 0, 0, 0, 0, 0, ''} end -- a late copy of what seeded it
+
 -- 2. Are there figures, and are they any good? `out`, which says what they do not contain, reaches back for 25 s.
 local given = new_total and (not asked or asked > now - 25000)
 if not given and (lost or not asked and may_ask and asks_first(limits, asks)) then

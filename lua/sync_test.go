@@ -117,6 +117,10 @@ func TestSyncSeedsWhatIsMissing(t *testing.T) {
 			},
 		},
 		{
+			name: "NotByALateCopyOfTheCallThatSeededIt", seed: state{"limits": "epoch=n seq=5 max_concurrency=1 total=10 reset_at=@60000", "remaining": ""},
+			reply: "busy",
+		},
+		{
 			name: "NoHigherThanThePodRemembers", seed: nothing, call: knows(args{"known_left": "3"}),
 			reply: "seeded epoch=n seq=5 remaining=3 reset_at=@60000 closed_until=@5250",
 			after: state{
