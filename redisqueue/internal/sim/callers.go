@@ -17,6 +17,8 @@ type caller struct {
 	done   bool // it has identified, or given its permit back
 	gone   bool // it has left, or was refused
 	back   bool // its shard waits again
+
+	announcing bool // its IDENTIFY is about to leave
 }
 
 func (c *caller) over() bool { return c.done || c.gone }
@@ -128,6 +130,7 @@ func (c *caller) dialled() {
 		}
 		c.at.in(c.plan.leaves, func() { c.send(op.Leaves) })
 	}
+	c.announcing = true
 	c.at.step(pod.Announce{Op: op, Permit: c.permit})
 }
 

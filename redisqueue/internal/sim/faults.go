@@ -48,6 +48,7 @@ func init() {
 		{name: "close", longest: 30 * time.Second, do: closePod},
 		{name: "stall", longest: 8 * time.Second, do: stall},
 		{name: "suspend", longest: 20 * time.Second, do: suspend},
+		{name: "guest", longest: 20 * time.Second, do: pauseGuest},
 		{name: "wall clock", do: stepClock},
 		{name: "cut off", longest: 15 * time.Second, do: cutOff},
 		{name: "slow", longest: 20 * time.Second, do: slowDown},
@@ -136,6 +137,27 @@ func suspend(w *world, h hit) {
 	}
 	p.still = w.now.Add(h.lasts)
 	w.in(h.lasts, func() { p.slept += h.lasts })
+}
+
+// pauseGuest is a guest that is paused with all of its clocks. Only Redis can tell then,
+// when an IDENTIFY is announced: what nobody announces, or has announced just now, is not
+// covered (docs/reliability.md).
+func pauseGuest(w *world, h hit) {
+	p := h.pod
+	for _, c := range p.callers {
+		if !c.over() && (!c.plan.permit || !c.plan.announces || c.announcing) {
+			return
+		}
+	}
+	if w.now.Before(p.still) {
+		return
+	}
+	w.reach(GuestPaused)
+	p.still = w.now.Add(h.lasts)
+	w.in(h.lasts, func() {
+		p.slept += h.lasts
+		p.unseen += h.lasts
+	})
 }
 
 func stepClock(w *world, h hit) {

@@ -66,6 +66,19 @@ func (w *world) judgeOrder(server *redismodel.Server, c wire.Claim, arrival floa
 	}
 }
 
+// judgeHead looks at whom a claim is told to wait for: somebody whose pod lives.
+func (w *world) judgeHead(server *redismodel.Server, c wire.Claim, raw any) {
+	r, err := c.Decode(keys, raw)
+	if err != nil {
+		w.broken(ruleWaiting, "%v", err)
+		return
+	}
+	_, owner, _, ticket := wire.ParseTicket(r.Head)
+	if r.Code == "wait" && ticket && server.Score(prefix+"pods", owner) < float64(server.Now.UnixMilli()) {
+		w.broken(ruleWaiting, "%s waits for %s, whose pod is dead", c.Ticket, r.Head)
+	}
+}
+
 func queueKey(bucket int) string { return prefix + "queue:" + strconv.Itoa(bucket) }
 
 // judgeEnd looks at a run in which nothing has failed for a while.

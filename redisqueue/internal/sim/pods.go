@@ -26,6 +26,7 @@ type simPod struct {
 
 	dead, closed bool
 	slept        time.Duration // for how long its machine was suspended so far
+	unseen       time.Duration // for how much of that no clock of its went on
 	wall         time.Duration // by how much its wall clock is ahead
 	still        time.Time     // until when it does nothing
 	cutOff       time.Time     // until when it does not reach Redis
@@ -65,7 +66,7 @@ func newPod(w *world, n int) *simPod {
 func (p *simPod) mono() time.Time { return p.world.now.Add(-p.slept) }
 
 func (p *simPod) moment() elapsed.Moment {
-	return elapsed.At(p.mono()).Shifted(p.slept, p.slept+p.wall)
+	return elapsed.At(p.mono()).Shifted(p.slept-p.unseen, p.slept-p.unseen+p.wall)
 }
 
 func (p *simPod) slow() time.Duration {

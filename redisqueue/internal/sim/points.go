@@ -14,6 +14,7 @@ const (
 	PodReplaced     Point = "a pod was replaced, and its shards waited again"
 	PodStalled      Point = "a pod stood still, and its clocks went on"
 	PodSuspended    Point = "a machine was suspended with a permit"
+	GuestPaused     Point = "a guest was paused with its clocks and a permit"
 	ClockStepped    Point = "the wall clock of a pod stepped"
 	CutOff          Point = "a pod was cut off from Redis with a permit"
 	StateLost       Point = "state was lost"
@@ -53,7 +54,7 @@ var replies = []Point{
 
 // Points are all of them.
 var Points = append([]Point{
-	LateCopyRan, CallLost, ReplyLost, PodDied, PodDiedPermit, PodClosed, PodReplaced, PodStalled, PodSuspended, ClockStepped, CutOff,
+	LateCopyRan, CallLost, ReplyLost, PodDied, PodDiedPermit, PodClosed, PodReplaced, PodStalled, PodSuspended, GuestPaused, ClockStepped, CutOff,
 	StateLost, LostWithPermit, ServerAway, FailedOver, GrantsLost, FailedBack, ClockAhead, ClockBehind, TwoMasters, Unacknowledged, Blind,
 	Evicted, BudgetLost, ScriptsForgot, GrantLate, LeftClaiming, LeftGranted, Outlasted, BudgetUsedUp, PeriodBegan, Rebucketed, RebucketPermit,
 	SourceFailed, GrantsPaused, PermitExpired, AnnouncedTooLat,

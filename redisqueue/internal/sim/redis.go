@@ -80,6 +80,9 @@ func (w *world) execute(p *simPod, s pod.Send) (any, error) {
 	if now := server.Field(keys.Limits(), "period"); now != period && period != "" && len(w.permits()) > 0 {
 		w.reach(PeriodBegan)
 	}
+	if isClaim && err == nil {
+		w.judgeHead(server, claim, raw)
+	}
 	if isClaim && code == "granted" {
 		if w.redis.replica != nil {
 			w.redis.lost = true

@@ -47,12 +47,22 @@ var themes = []func(*plan, *rand.Rand){
 		p.dialFor(r, 25*time.Second)
 		p.add(r, 3, "update", "cut off")
 	},
-	// Answers and callers are slow, and calls come again soon.
+	// One pod is far from Redis, its calls come again soon, and others wait for its bucket.
 	func(p *plan, r *rand.Rand) {
-		p.slow, p.twice, p.late = time.Second+some(r, 2*time.Second), 0.3+r.Float64()/2, 4*time.Second+some(r, 8*time.Second)
+		p.buckets, p.pods = 1, max(p.pods, 2)
+		p.slow, p.twice, p.late = 10*time.Millisecond, 0.3+r.Float64()/2, 2*time.Second+some(r, 8*time.Second)
 		for i := range p.callers {
-			p.callers[i].wakes = some(r, time.Second)
+			p.callers[i].wakes, p.callers[i].permit, p.callers[i].pod = some(r, time.Second), r.IntN(4) == 0, r.IntN(2)
 		}
+		p.faults = append(p.faults, fault{kind: "slow", lasts: faultsUntil})
+	},
+	// Guests are paused with their permits.
+	func(p *plan, r *rand.Rand) {
+		p.buckets, p.pods = 1+r.IntN(2), max(p.pods, 2)
+		for i := range p.callers {
+			p.callers[i].permit, p.callers[i].announces, p.callers[i].dial = true, true, some(r, 4*time.Second)
+		}
+		p.add(r, 6, "guest")
 	},
 	// A pod that looks last has missed something: permits at their deadline, and links that break.
 	func(p *plan, r *rand.Rand) {
