@@ -98,7 +98,7 @@ func (s Status) Blocked() (reasons []*BlockedError) {
 		reasons = append(reasons, s.Pause.Blocks(s.Time))
 	}
 	if s.Hold > 0 {
-		add(BlockedError{Reason: ReasonHold, Wait: s.Hold, Text: words.Hold + ", after a start, a loss of state, a change of limits, or by hand"})
+		add(BlockedError{Reason: ReasonHold, Wait: s.Hold, Text: words.Hold + ", " + words.Elsewhere})
 	}
 	shards := make([]int, 0, len(s.Resting))
 	for shard := range s.Resting {

@@ -21,9 +21,6 @@ const (
 // MostControl is how many bytes a control frame may carry.
 const MostControl = 125
 
-// MostHeader is how many bytes a header may have.
-const MostHeader = 14
-
 // Header is what stands before a frame's payload.
 type Header struct {
 	Final    bool // the last frame of its message

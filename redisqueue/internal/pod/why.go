@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/internal/words"
 )
 
 // closed is until when every bucket is, as far as this pod has heard, and why.
@@ -24,7 +25,7 @@ func (p *Pod) holds(d time.Duration, why string) {
 // What a hold is for, where this pod does not know better.
 const (
 	whyEmpty   = "Redis had no queue of this application, or has lost it, so that who identified just now is not known"
-	whyJoined  = "after a start, a loss of state, a change of limits, or by hand"
+	whyJoined  = words.Elsewhere
 	whyLimits  = "max_concurrency has changed"
 	whyOutage  = "Redis was away, and may have lost the last grants"
 	whyLost    = "Redis has lost state, so that who identified just now is not known"
@@ -33,7 +34,7 @@ const (
 
 // holdBlocks is the hold as a reason.
 func holdBlocks(d time.Duration, why string) *gatewayqueue.BlockedError {
-	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonHold, Wait: d, Text: "every bucket is held closed: " + why}
+	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonHold, Wait: d, Text: words.Hold + ": " + why}
 }
 
 // restBlocks is the rest of a shard as a reason.
@@ -99,7 +100,7 @@ func (p *Pod) budgetBlocks(reset time.Duration) *gatewayqueue.BlockedError {
 	if never := p.cfg.Reserve.GrantsEver(p.view); never != nil {
 		return p.neverBlocks(never)
 	}
-	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonBudget, Wait: reset, Text: "the budget is used up until its reset"}
+	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonBudget, Wait: reset, Text: words.Budget}
 }
 
 // whyLobby is why the limits are not known yet.
