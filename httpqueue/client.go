@@ -161,6 +161,9 @@ func (c *Client) call(ctx context.Context, f func(context.Context) error) error 
 	if err := ctxerr.Ended(ctx); err != nil {
 		return err
 	}
+	if c.ctx.Err() != nil { // AfterFunc would cancel a moment later, and the answer might be there by then
+		return gatewayqueue.ErrClosed
+	}
 	both, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
