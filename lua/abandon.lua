@@ -21,6 +21,11 @@
 
 local limits, left = read_limits(), whole(redis.call('GET', remaining_key))
 local slot, counted, units = redis.call('GET', slot_key), redis.call('HLEN', spent_key), 0
+redis.call('ZCARD', queue_key) -- of a wrong type it ends the call while nothing has changed, and so do the next four
+redis.call('ZCARD', out_key)
+redis.call('ZCARD', pods_key)
+redis.call('HLEN', opens_key)
+redis.call('HLEN', rests_key)
 local total, over = limits.total or 0, is_over(limits)
 
 -- give_back gives back the unit of a ticket, if it is one of the period in force.

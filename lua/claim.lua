@@ -60,6 +60,7 @@
 -- include lib/budget.lua
 -- include lib/rests.lua
 -- include lib/line.lua
+-- include lib/types.lua
 
 -- 1. The limits in force. What is noticed of the server is not noticed again, so it is written first of all.
 local limits, stored_left = read_limits(), redis.call('GET', remaining_key)

@@ -32,6 +32,7 @@
 local limits, left = read_limits(), whole(redis.call('GET', remaining_key))
 local slot, paid, entry = redis.call('GET', slot_key), redis.call('GET', paid_key), out_of(ticket)
 local function reply(code) return {code, now, limits.seq or 0} end
+redis.call('HLEN', opens_key) -- of a wrong type it ends the call while nothing has changed
 local said = announced(paid)
 if paid == 'identified' or nth > 0 and said and said >= nth then return reply('identified') end -- this is a late copy
 

@@ -30,6 +30,10 @@ local slot, paid, entry = redis.call('GET', slot_key), redis.call('GET', paid_ke
 local mine = not slot and in_time or is_of(slot, ticket)
 if not mine or latest <= now or permit_lease <= 0 or settled(paid) then return {'gone', now, limits.seq or 0} end
 
+redis.call('HLEN', spent_key) -- of a wrong type it ends the call while nothing has changed, and so do the next two
+redis.call('HLEN', opens_key)
+redis.call('ZCARD', out_key)
+
 -- 2. The bucket stays closed. Not sooner than it was to open: a pod with a longer lease may have told the holder so.
 local longer = longer_window(limits, own_window)
 local lease = math.min(math.max(permit_lease + longer, redis.call('PTTL', slot_key)), latest + longer - now)

@@ -157,10 +157,10 @@ func TestAnnounced(t *testing.T) {
 		{ // a replica that was promoted may have missed a grant, and claim has not looked yet
 			name: "IsGoneWhereTheServerIsAnother", on: "told", seed: with(lapsed, state{"limits": limitsWith("seq=6" + elsewhere)}), reply: "gone seq=6",
 		},
-		{name: "IsGoneWhereTheBucketIsClosedByWhatWasDeleted", seed: state{"slot:0": "", "opens": "0=@300"}, reply: "gone seq=6"},
+		{name: "IsGoneWhereTheBucketIsClosedByWhatWasDeleted", seed: state{"slot:0": "", "opens": "0=@30000"}, reply: "gone seq=6"},
 		{name: "IsGoneWhereNobodyKnowsWhenTheBucketOpens", seed: state{"slot:0": "", "opens": ""}, reply: "gone seq=6"},
 		{name: "IsGoneWhereThatIsNoTime", seed: state{"slot:0": "", "opens": "0=soon"}, reply: "gone seq=6"},
-		{name: "IsGoneWhereEveryBucketIsClosed", seed: with(lapsed, state{"limits": limitsWith("seq=6 closed_until=@900")}), reply: "gone seq=6"},
+		{name: "IsGoneWhereEveryBucketIsClosed", seed: with(lapsed, state{"limits": limitsWith("seq=6 closed_until=@90000")}), reply: "gone seq=6"},
 		{name: "IsGoneWhereItsBucketBelongsToOtherLimits", call: args{"granted_buckets": "2"}, seed: lapsed, reply: "gone seq=6"},
 		{name: "IsGoneWhereItsTicketIsForgotten", seed: with(lapsed, state{"paid:00001@a#1": ""}), reply: "gone seq=6"},
 		{

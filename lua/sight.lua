@@ -14,6 +14,7 @@
 
 -- include lib/values.lua
 
+redis.call('HLEN', storm_key) -- of a wrong type it ends the call while nothing has changed
 for i = each_arg, #ARGV, 2 do redis.call('HSET', sights_key, ARGV[i], ARGV[i + 1]) end
 if #ARGV >= each_arg then redis.call('PEXPIRE', sights_key, keep) end
 

@@ -105,3 +105,67 @@ func TestPause_ThroughAServerTakesItsToken(t *testing.T) {
 	assert.Contains(t, guarded.Log(), `an operator has given an order" order=pause who="alice at 127.0.0.1" why="to see"`)
 	assert.NotContains(t, guarded.Log(), token)
 }
+
+// An order is in force and in the audit, or it fails and is neither.
+func TestPause_ThatCannotBeWrittenDownIsNotInForce(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	admin := server.Client(t)
+	url := "redis://" + server.Addr
+	acl, err := os.ReadFile("../../redisqueue/testdata/acl.txt")
+	require.NoError(t, err)
+	asUser := "redis://gatewayqueue:secret@" + server.Addr
+	rights := func(more ...string) {
+		var line []any
+		for _, word := range append(strings.Fields(string(acl)), more...) {
+			line = append(line, word)
+		}
+		require.NoError(t, admin.Do(t.Context(), line...).Err())
+	}
+	config := func(name, value string) { require.NoError(t, admin.ConfigSet(t.Context(), name, value).Err()) }
+	const audit = "identify:{1234}:audit"
+	for name, c := range map[string]struct{ broken, whole func() }{
+		"the audit is of a wrong type": {
+			func() {
+				require.NoError(t, admin.Rename(t.Context(), audit, "kept").Err())
+				require.NoError(t, admin.Set(t.Context(), audit, "x", 0).Err())
+			},
+			func() { require.NoError(t, admin.Rename(t.Context(), "kept", audit).Err()) },
+		},
+		"no right to lpush": {func() { rights("-lpush") }, func() { rights() }},
+		"no right to ltrim": {func() { rights("-ltrim") }, func() { rights() }},
+		"no right to hset":  {func() { rights("-hset") }, func() { rights() }},
+		"no right to hdel":  {func() { rights("-hdel") }, func() { rights() }},
+		"no right to the audit": {
+			func() { rights("resetkeys", "~identify:{1234}:limits") }, func() { rights() },
+		},
+		"read only": {
+			func() { require.NoError(t, admin.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err()) },
+			func() { require.NoError(t, admin.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err()) },
+		},
+		"out of memory": {func() { config("maxmemory", "1") }, func() { config("maxmemory", "0") }},
+	} {
+		require.NoError(t, admin.FlushAll(t.Context()).Err())
+		rights()
+		for _, order := range []string{"pause", "resume"} {
+			if order == "resume" {
+				require.Zero(t, run(t, "pause", "--app", "1234", "--why", "a", "--redis", url).code)
+			} else {
+				require.NoError(t, admin.HSet(t.Context(), "identify:{1234}:limits", "x", "y").Err())
+				require.NoError(t, admin.RPush(t.Context(), audit, "{}").Err())
+			}
+			seen := func() string {
+				return strings.Join(admin.LRange(t.Context(), audit, 0, -1).Val(), " ") + admin.HGet(t.Context(), "identify:{1234}:limits", "paused_until").Val()
+			}
+			before := seen()
+			c.broken()
+			got := run(t, order, "--app", "1234", "--why", "b", "--redis", asUser)
+			c.whole()
+			changed := seen() != before
+			assert.Equal(t, got.code == 0, changed, "%s, %s: it says %d, %s", order, name, got.code, got.err)
+			if got.code == 0 {
+				assert.Equal(t, "out of memory", name, "%s is refused", order)
+			}
+		}
+	}
+}

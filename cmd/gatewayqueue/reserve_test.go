@@ -50,7 +50,7 @@ func TestReserve_IsNeverGranted(t *testing.T) {
 		"identifies": post("/v1/identifies"),
 		"permits":    post("/v1/permits"),
 		"wait": func(ctx context.Context, _ *served, app string, shard int) error {
-			return exec.CommandContext(ctx, program, "wait", "--quiet", "--shard", strconv.Itoa(shard), "--app", app, "--redis", "redis://"+server.Addr, "--window", "300ms").Run() //nolint:gosec // our own
+			return exec.CommandContext(ctx, program, "wait", "--quiet", "--shard", strconv.Itoa(shard), "--app", app, "--redis", "redis://"+server.Addr).Run() //nolint:gosec // our own
 		},
 		"package Wait": pod(func(q *redisqueue.RedisQueue) func(context.Context, int) error { return q.Wait }),
 		"package Acquire": pod(func(q *redisqueue.RedisQueue) func(context.Context, int) error {
