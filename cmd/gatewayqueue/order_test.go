@@ -72,7 +72,7 @@ func TestPause_StopsAFleetAndResumeLetsItGoOn(t *testing.T) {
 	require.Len(t, audit, 3)
 	assert.Equal(t, 30*time.Minute, audit[2].For)
 
-	got = run(t, "pause", "--why", "before the first start", "--app", "5678", "--redis", url)
+	got = run(t, "pause", "--why", "before the first start", "--app", "5678", "--new", "--redis", url)
 	assert.Contains(t, got.out, "there is no such queue yet")
 }
 
@@ -149,7 +149,7 @@ func TestPause_ThatCannotBeWrittenDownIsNotInForce(t *testing.T) {
 		rights()
 		for _, order := range []string{"pause", "resume"} {
 			if order == "resume" {
-				require.Zero(t, run(t, "pause", "--app", "1234", "--why", "a", "--redis", url).code)
+				require.Zero(t, run(t, "pause", "--app", "1234", "--new", "--why", "a", "--redis", url).code)
 			} else {
 				require.NoError(t, admin.HSet(t.Context(), "identify:{1234}:limits", "x", "y").Err())
 				require.NoError(t, admin.RPush(t.Context(), audit, "{}").Err())
@@ -168,4 +168,23 @@ func TestPause_ThatCannotBeWrittenDownIsNotInForce(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An application that has no queue is a slip of the pen.
+func TestAnUnknownApplication_IsRefusedWithTheNamesOfOthers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	admin := server.Client(t)
+	for _, app := range []string{"1234", "5678"} {
+		require.NoError(t, admin.HSet(t.Context(), "identify:{"+app+"}:limits", "epoch", "e").Err())
+	}
+	keys := admin.DBSize(t.Context()).Val()
+	for _, command := range [][]string{
+		{"pause", "--why", "x"}, {"resume", "--why", "x"}, {"audit"}, {"status"}, {"status", "--json"}, {"history"}, {"plan", "--shards", "1"}, {"check"},
+	} {
+		got := run(t, append(command, "--app", "1243", "--redis", "redis://"+server.Addr)...)
+		assert.NotZero(t, got.code, "%v", command)
+		assert.Contains(t, got.out+got.err, "application 1243 has no queue in Redis at redis://"+server.Addr+": --app may be 1234, 5678", "%v", command)
+	}
+	assert.Equal(t, keys, admin.DBSize(t.Context()).Val(), "nothing was written")
 }

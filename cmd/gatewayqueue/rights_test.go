@@ -53,10 +53,24 @@ func TestProgram_TheLeastRightsSuffice(t *testing.T) {
 			assert.Equal(t, result{"here\n", "", 0}, got)
 			assert.NotContains(t, s.Log(), "NOPERM")
 
-			grant(append(more, "+ping", "+exists", "+scan")...)
-			got = run(t, "status", "--redis", url)
+			for _, command := range [][]string{
+				{"status"}, {"status", "--json"}, {"history"}, {"audit"}, {"plan", "--shards", "1"}, {"check", "--ignore", "hold"},
+				{"pause", "--why", "to see"}, {"resume", "--why", "seen"},
+			} {
+				for _, app := range [][]string{nil, {"--app", "default"}} { // which it is without one
+					got := run(t, append(append(command, "--redis", url), app...)...)
+					assert.Zero(t, got.code, "%v: %s", command, got.out+got.err)
+				}
+			}
+			got = run(t, "status", "--redis", url, "--app", "other")
+			assert.Equal(t, 1, got.code)
+			assert.Contains(t, got.err, "application other has no queue in Redis at ")
+			assert.Contains(t, got.err, "this user may not list which there are (+scan)")
+			grant(append(more, "+scan")...)
+			got = run(t, "status", "--all", "--redis", url)
 			assert.Zero(t, got.code, got.err)
-			assert.Contains(t, got.out, " queue default, max_concurrency 1")
+			got = run(t, "status", "--redis", url, "--app", "other")
+			assert.Contains(t, got.err, "--app may be default")
 		})
 	}
 }

@@ -46,7 +46,7 @@ func TestStatus_ShowsAllQueuesOfACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0)
 	url := "redis-cluster://" + cluster.Addrs[0]
 	for _, app := range []string{"1", "2", "3", "4", "5"} {
-		require.Zero(t, run(t, "pause", "--why", "to be there", "--redis", url, "--app", app).code)
+		require.Zero(t, run(t, "pause", "--why", "to be there", "--redis", url, "--app", app, "--new").code)
 	}
 	got := run(t, "status", "--all", "--redis", url)
 	require.Zero(t, got.code, got.err)

@@ -25,8 +25,9 @@ type Orders struct {
 	Close   func() error
 }
 
-// OpenOrders finds the queue. An application that is named need not have one yet.
-func (f *Flags) OpenOrders(ctx context.Context) (Orders, error) {
+// OpenOrders finds the queue. isNew says that the application, which is named, need not
+// have one yet.
+func (f *Flags) OpenOrders(ctx context.Context, isNew bool) (Orders, error) {
 	if f.URL != "" {
 		return f.ordersOfServer()
 	}
@@ -34,7 +35,7 @@ func (f *Flags) OpenOrders(ctx context.Context) (Orders, error) {
 	if err != nil {
 		return Orders{}, err
 	}
-	if !f.appGiven {
+	if !isNew || !f.appGiven {
 		if f.App, err = choose(ctx, f, redis); err != nil {
 			return Orders{}, errors.Join(err, redis.Close())
 		}

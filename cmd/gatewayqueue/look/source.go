@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -131,6 +132,8 @@ func choose(ctx context.Context, f *Flags, redis *store.Store) (string, error) {
 	}
 	apps, err := redis.Apps(ctx)
 	switch {
+	case err != nil && strings.Contains(err.Error(), "NOPERM"):
+		return "", noQueue("application %s has no queue in Redis at %s; this user may not list which there are (+scan): name one with --app", f.App, redis)
 	case err != nil:
 		return "", err
 	case len(apps) == 0:

@@ -31,6 +31,7 @@ const longestWho = 50
 type config struct {
 	look.Flags
 	order gatewayqueue.Order
+	isNew bool // the application need not have a queue yet
 }
 
 // Pause is gatewayqueue pause.
@@ -47,6 +48,9 @@ gatewayqueue status, the dashboard and the logs of the pods show who ordered it
 and why; gatewayqueue audit lists the last orders. Through a server (--url) it
 takes the server's token.
 
+An application that has no queue yet is refused, as it may be a slip of the pen;
+with --new it is paused before its first start.
+
 Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 		Example: `  gatewayqueue pause --why "Discord is down" --redis redis://127.0.0.1:6379 --app 1234567890
   gatewayqueue pause --why "new intents" --for 30m --url http://queue:8080`,
@@ -55,6 +59,7 @@ Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 	flags := c.define(cmd)
 	cli.Duration(flags, &c.order.For, "for", time.Second, 366*24*time.Hour, "how long it lasts (default: until somebody resumes)")
 	flags.Lookup("for").DefValue = "" // said in words
+	flags.BoolVar(&c.isNew, "new", false, "with --app: pause it though it has no queue yet")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := c.settle(flags); err != nil {
 			return err
@@ -132,7 +137,7 @@ func whoami() string {
 func (c *config) run(ctx context.Context, out io.Writer, pause bool) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	queue, err := c.OpenOrders(ctx)
+	queue, err := c.OpenOrders(ctx, c.isNew)
 	if err != nil {
 		return err
 	}
@@ -196,7 +201,7 @@ Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), answerWithin)
 		defer cancel()
-		queue, err := c.OpenOrders(ctx)
+		queue, err := c.OpenOrders(ctx, false)
 		if err != nil {
 			return err
 		}

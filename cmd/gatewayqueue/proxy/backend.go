@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -234,15 +233,10 @@ func (q *queues) ready(ctx context.Context) error {
 	return first
 }
 
-// reachable is nil where Redis answers. The queue needs no PING, so a user who may not
-// send it loses nothing.
+// reachable is nil where Redis answers.
 func (q *queues) reachable(ctx context.Context) error {
 	if q.redis == nil {
 		return nil
 	}
-	err := q.probe.Ping(ctx).Err()
-	if err != nil && strings.HasPrefix(err.Error(), "NOPERM") {
-		return nil
-	}
-	return err
+	return store.Answers(ctx, q.probe)
 }

@@ -46,7 +46,7 @@ var advices = []struct{ code, do string }{
 	{"NOAUTH", "put the password into the URL, redis://:PASSWORD@HOST:PORT"},
 	{"WRONGPASS", "user or password in the URL are not this server's"},
 	{"invalid password", "the password in the URL is not this server's"},
-	{"NOPERM", "allow this user +ping +exists +scan +del +eval +evalsha and ~identify:* (ACL SETUSER)"},
+	{"NOPERM", "allow this user what \"The least rights\" in docs/operations.md lists (ACL SETUSER), and +scan where queues are listed"},
 	{"MOVED ", asCluster},
 	{"READONLY", asPrimary},
 	{"MASTERDOWN", "this is a replica without its primary: give the URL of the primary"},

@@ -78,6 +78,9 @@ func (s *Store) scan(ctx context.Context, pattern string) ([]string, error) {
 
 // HasQueue reports whether the application has a queue in this Redis.
 func (s *Store) HasQueue(ctx context.Context, app string) (bool, error) {
-	n, err := s.Client.Exists(ctx, prefix+app+limits).Result()
+	n, err := s.Client.HLen(ctx, prefix+app+limits).Result() // EXISTS is not one of the least rights
+	if err != nil && strings.Contains(err.Error(), "WRONGTYPE") {
+		return true, nil // it is there, and Status says what is wrong with it
+	}
 	return n > 0, s.Explain(err)
 }

@@ -20,7 +20,7 @@ func (s *Store) Meet(ctx context.Context, app string, warn func(message string, 
 	defer cancel()
 	client := s.Impatient()
 	defer client.Close() // It only looked.
-	err := client.Ping(ctx).Err()
+	err := Answers(ctx, client)
 	var answer redis.Error
 	switch {
 	case err == nil:
@@ -28,7 +28,7 @@ func (s *Store) Meet(ctx context.Context, app string, warn func(message string, 
 		return s.otherKind(err)
 	case errors.As(err, &answer) && !comesBack(answer):
 		return s.Explain(err)
-	case !errors.As(err, &answer) || !strings.Contains(err.Error(), "NOPERM"): // the queue needs no PING
+	default:
 		warn("Redis is away: nothing is granted until it answers", s.Explain(err))
 		return nil
 	}
@@ -52,10 +52,20 @@ func (s *Store) Meet(ctx context.Context, app string, warn func(message string, 
 	return nil
 }
 
-// comesBack says whether an answer of Redis is one that passes, or that does not
-// matter: the queue needs no PING. Other answers are wrong settings.
+// Answers is nil where the server that client asks answers. It asks with INFO, which
+// is one of the least rights (PING is none); a refusal of that is an answer too.
+func Answers(ctx context.Context, client redis.UniversalClient) error {
+	err := client.Info(ctx).Err()
+	if err != nil && (strings.Contains(err.Error(), "NOPERM") || unknown(err.Error(), "info")) {
+		return nil
+	}
+	return err
+}
+
+// comesBack says whether an answer of Redis is one that passes. Other answers are
+// wrong settings.
 func comesBack(answer redis.Error) bool {
-	for _, code := range []string{"NOPERM", "LOADING", "MASTERDOWN", "BUSY", "READONLY", "CLUSTERDOWN", "max number of clients"} {
+	for _, code := range []string{"LOADING", "MASTERDOWN", "BUSY", "READONLY", "CLUSTERDOWN", "max number of clients"} {
 		if strings.Contains(answer.Error(), code) {
 			return true
 		}
@@ -81,7 +91,7 @@ func (s *Store) mistaken(ctx context.Context) error {
 		}
 		return nil
 	}
-	return nil // go-redis could not have answered a PING
+	return nil // go-redis could not have had an answer
 }
 
 // otherKind words what a client of Sentinels or of a Cluster says of a server

@@ -16,7 +16,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 )
 
-// answerWithin is how long a server may take to answer the first PING.
+// answerWithin is how long a server may take to answer at first.
 const answerWithin = 5 * time.Second
 
 func init() {
@@ -46,7 +46,7 @@ func Open(ctx context.Context, rawURL string) (*Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	err = s.Client.Ping(ctx).Err()
+	err = Answers(ctx, s.Client)
 	if err == nil {
 		err = s.mistaken(ctx)
 	}
