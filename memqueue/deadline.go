@@ -12,12 +12,18 @@ import (
 // inTime returns a DeadlineError if t's turn is certain to come after its
 // caller's deadline. The line in front does not count: all of it may leave.
 func (q *Queue) inTime(t *ticket, now time.Time) error {
-	if t.deadline.IsZero() || q.maxConcurrency == 0 {
+	if t.deadline.IsZero() {
 		return nil
 	}
-	at, _ := q.opens(t.bucket, now)
-	if reset, certain := q.budget.exhaustedUntil(); certain && reset.After(at) {
-		at = reset
+	var at time.Time
+	if q.maxConcurrency > 0 {
+		at, _ = q.opens(t.bucket, now)
+		if reset, certain := q.budget.exhaustedUntil(); certain {
+			at = later(at, reset)
+		}
+	}
+	if p := q.halt.pause; p != nil { // an operator may end it sooner, and so may an update the others
+		at = later(at, p.Until)
 	}
 	if at.After(now) && at.After(t.deadline) {
 		blocked := q.blocked(t, now)
@@ -37,6 +43,19 @@ func (q *Queue) checkDeadlines(now time.Time) {
 		q.hasty.remove(&t.hasty)
 		if err := q.inTime(t, now); err != nil {
 			q.refuse(t, err)
+		}
+	}
+}
+
+// checkPause refuses those whom a pause keeps for too long.
+func (q *Queue) checkPause(now time.Time) {
+	for _, b := range q.buckets {
+		for k := b.line.head; k != nil; {
+			t := k.ticket
+			k = k.next
+			if err := q.inTime(t, now); err != nil {
+				q.refuse(t, err)
+			}
 		}
 	}
 }

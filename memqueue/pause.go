@@ -48,6 +48,7 @@ func (q *Queue) order(ctx context.Context, order gatewayqueue.Order, what string
 		q.halt.pause = &gatewayqueue.PauseStatus{Since: now, Who: order.Who, Why: order.Why}
 		if order.For > 0 {
 			q.halt.pause.Until = now.Add(order.For)
+			q.checkPause(now)
 		}
 		q.events = append(q.events, gatewayqueue.Event{Kind: gatewayqueue.EventPaused, Err: q.halt.pause.Blocks(now)})
 	} else {

@@ -22,7 +22,7 @@ func TestPage_PausesAndResumesWithTheToken(t *testing.T) {
 	const token = "0123456789abcdef"
 	redis := "redis://" + redistest.Start(t).Addr
 	s := serve(t, []string{"GATEWAYQUEUE_AUTH_TOKEN=" + token}, "--redis", redis, "--fresh-start", "--applications")
-	require.Zero(t, run(t, "pause", "--why", "to be listed", "--app", "another", "--redis", redis).code)
+	require.Zero(t, run(t, "pause", "--why", "to be listed", "--app", "another", "--new", "--redis", redis).code)
 	screenshots := os.Getenv("SCREENSHOTS") // a directory, for those who want to look, too
 	if screenshots == "" {
 		screenshots = t.TempDir()

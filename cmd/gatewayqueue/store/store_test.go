@@ -22,7 +22,11 @@ func TestBadURLIsRefusedWithoutItsPassword(t *testing.T) {
 		"redis://:s3cret%zz@host:1": `"redis://...@host:1" is not one: user or password hold a % that begins no escape`,
 		"redis://host/database":     `"database" is no database: want a number`,
 	} {
-		_, err := store.Open(t.Context(), url)
+		opened, err := store.Open(t.Context(), url)
+		if err == nil { // it answers
+			_, err = opened.HasQueue(t.Context(), "1")
+			require.NoError(t, opened.Close())
+		}
 		if assert.ErrorContains(t, err, want, "%q", url) {
 			assert.NotContains(t, err.Error(), "s3cret")
 			assert.ErrorContains(t, err, "want redis://[[user]:password@]host:port[/db]")
@@ -44,11 +48,15 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"redis://" + unused.Addr().String(): "nothing listens there: start redis-server",
 		"redis://" + server.Addr:            "put the password into the URL",
 		"redis://:wr0ng@" + server.Addr:     "user or password in the URL are not this server's",
-		"redis://poor:pw@" + server.Addr:    "allow this user +ping",
+		"redis://poor:pw@" + server.Addr:    "allow this user what",
 		"redis://" + open.Addr + "/99":      "not a database that this server has",
 		"redis://no-such-host.invalid:6379": "there is no such host",
 	} {
-		_, err := store.Open(t.Context(), url)
+		opened, err := store.Open(t.Context(), url)
+		if err == nil { // it answers
+			_, err = opened.HasQueue(t.Context(), "1")
+			require.NoError(t, opened.Close())
+		}
 		if assert.ErrorContains(t, err, want, "%q", url) {
 			assert.NotContains(t, err.Error(), "wr0ng")
 			assert.NotContains(t, err.Error(), "\n")

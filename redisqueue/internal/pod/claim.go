@@ -124,6 +124,7 @@ func (p *Pod) decide(c *claim, a answer[wire.ClaimReply], err error) {
 	default: // "wait", or "paused"
 		if r.Code == "paused" {
 			p.tellPaused()
+			p.refusePaused(l)
 		}
 		p.meetHead(l, first, r.Head)
 	}

@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -10,6 +11,7 @@ import (
 type pause struct {
 	told bool                      // a claim, or a beat, has said that grants are paused, and no beat that they are not
 	is   *gatewayqueue.PauseStatus // what a beat has said; nil if none has
+	ends time.Time                 // by the pod's clock; zero if it has no end, or is not known
 }
 
 // tellPaused notes that a claim was answered that grants are paused; the next beat
@@ -30,13 +32,27 @@ func (p *Pod) hearPause(is *gatewayqueue.PauseStatus, now int64) {
 		return
 	}
 	was := p.paused.is
-	if p.paused = (pause{told: true, is: is}); was != nil && *was == *is {
+	b := is.Blocks(time.UnixMilli(now))
+	p.paused = pause{told: true, is: is}
+	if !is.Until.IsZero() {
+		p.paused.ends = p.now.Time().Add(b.Wait)
+	}
+	for _, l := range slices.Clone(p.lines) {
+		p.refusePaused(l)
+	}
+	if was != nil && *was == *is {
 		return
 	}
-	b := is.Blocks(time.UnixMilli(now))
 	p.observe(gatewayqueue.Event{Kind: gatewayqueue.EventPaused, Err: b})
 	p.warn("grants are paused", b.Attrs()...)
 	p.maySay("long " + string(gatewayqueue.ReasonPaused)) // so that tellWhy repeats it in an hour
+}
+
+// refusePaused refuses those whose deadline ends before the pause that is known.
+func (p *Pod) refusePaused(l *line) {
+	if wait := p.paused.ends.Sub(p.now.Time()); p.paused.is != nil && wait > 0 {
+		p.refuseBy(l, wait, p.paused.is.Blocks(p.paused.is.Until.Add(-wait)))
+	}
 }
 
 // hearResume takes in that grants are not paused.
