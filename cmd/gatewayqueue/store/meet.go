@@ -53,7 +53,7 @@ func (s *Store) Meet(ctx context.Context, app string, warn func(message string, 
 }
 
 // Answers is nil where the server that client asks answers. It asks with INFO, which
-// is one of the least rights (PING is none); a refusal of that is an answer too.
+// is one of the least rights, unlike PING; a refusal of that is an answer too.
 func Answers(ctx context.Context, client redis.UniversalClient) error {
 	err := client.Info(ctx).Err()
 	if err != nil && (strings.Contains(err.Error(), "NOPERM") || unknown(err.Error(), "info")) {
