@@ -16,14 +16,14 @@ type Reason string
 
 // The reasons. A queue in memory has no store and no limit source of its own.
 const (
-	ReasonLine   Reason = "line"         // others stand before it, or its bucket's window is not over: nothing is wrong
-	ReasonHold   Reason = "hold"         // every bucket is closed for a while, because who identified just now is not known
-	ReasonBudget Reason = "budget"       // no unit is left before the reset
-	ReasonLimits Reason = "limits"       // the limits in force allow no grant at all
-	ReasonSource Reason = "limit source" // the limits are not known, and the limit source does not say
-	ReasonStore  Reason = "store"        // Redis is away, or no queue can run on it
-	ReasonRest   Reason = "rest"         // the shard identifies too often
-	ReasonPaused Reason = "paused"       // an operator has paused the grants
+	ReasonLine    Reason = "line"         // others stand before it, or its bucket's window is not over: nothing is wrong
+	ReasonHold    Reason = "hold"         // every bucket is closed for a while, because who identified just now is not known
+	ReasonBudget  Reason = "budget"       // no unit is left before the reset
+	ReasonLimits  Reason = "limits"       // the limits in force allow no grant at all
+	ReasonSource  Reason = "limit source" // the limits are not known, and the limit source does not say
+	ReasonStore   Reason = "store"        // Redis is away, or no queue can run on it
+	ReasonBackoff Reason = "backoff"      // the shard identifies too often
+	ReasonPaused  Reason = "paused"       // an operator has paused the grants
 )
 
 // BlockedError says why nothing is granted. It is part of the error of a Wait
@@ -72,7 +72,7 @@ func (e *BlockedError) Attrs() []any {
 }
 
 // Blocked is what stands in the way of grants, by this snapshot: of all of them,
-// or with [ReasonRest] of single shards. It is empty where the next in line is
+// or with [ReasonBackoff] of single shards. It is empty where the next in line is
 // granted as soon as its bucket opens.
 func (s Status) Blocked() (reasons []*BlockedError) {
 	add := func(e BlockedError) { reasons = append(reasons, &e) }
@@ -100,13 +100,13 @@ func (s Status) Blocked() (reasons []*BlockedError) {
 	if s.Hold > 0 {
 		add(BlockedError{Reason: ReasonHold, Wait: s.Hold, Text: words.Hold + ", " + words.Elsewhere})
 	}
-	shards := make([]int, 0, len(s.Resting))
-	for shard := range s.Resting {
+	shards := make([]int, 0, len(s.Backoffs))
+	for shard := range s.Backoffs {
 		shards = append(shards, shard)
 	}
 	slices.Sort(shards)
 	for _, shard := range shards {
-		add(BlockedError{Reason: ReasonRest, Wait: s.Resting[shard].Sub(s.Time), Text: fmt.Sprintf("shard %d rests: it has identified too often", shard)})
+		add(BlockedError{Reason: ReasonBackoff, Wait: s.Backoffs[shard].Sub(s.Time), Text: fmt.Sprintf("shard %d backs off: it has identified too often", shard)})
 	}
 	return reasons
 }

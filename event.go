@@ -21,7 +21,7 @@ const (
 	EventBudget                          // Remaining and Total changed
 	EventStoreError                      // a call to the shared store failed; Err says how
 	EventStoreBack                       // the store answers again; Elapsed is how long it was away
-	EventResting                         // its shard identifies too often: it waits Elapsed before it takes a place
+	EventBackoff                         // its shard identifies too often: it waits Elapsed before it takes a place
 	EventStateLost                       // the store lost state; every bucket is closed for a permit's lease
 	EventBlocked                         // nothing is granted for now: Err is a [BlockedError]; at most once a minute for each of its reasons
 	EventPaused                          // an operator has paused the grants, and this pod has heard of it: Err is a [BlockedError]
@@ -31,7 +31,7 @@ const (
 var eventNames = [...]string{
 	EventWaiting: "waiting", EventGranted: "granted", EventLeft: "left", EventIdentified: "identified",
 	EventAbandoned: "abandoned", EventExpired: "expired", EventBudget: "budget",
-	EventStoreError: "store error", EventStoreBack: "store back", EventResting: "resting", EventStateLost: "state lost", EventBlocked: "blocked",
+	EventStoreError: "store error", EventStoreBack: "store back", EventBackoff: "backoff", EventStateLost: "state lost", EventBlocked: "blocked",
 	EventPaused: "paused", EventResumed: "resumed",
 }
 

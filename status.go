@@ -18,7 +18,7 @@ type Status struct {
 	Buckets []BucketStatus `json:"buckets"` // one per bucket, in order
 	Pods    []PodStatus    `json:"pods,omitempty"`
 	// Spent is how many identifies each shard has spent in this period. A queue
-	// of thousands of shards may list only those that rest: SpentBy then exceeds
+	// of thousands of shards may list only those that back off: SpentBy then exceeds
 	// its length.
 	Spent map[int]int `json:"spent,omitempty"`
 	// SpentBy is how many shards have spent any, SpentAll what they have spent
@@ -26,8 +26,8 @@ type Status struct {
 	// budget.
 	SpentBy  int `json:"spent_by,omitempty"`
 	SpentAll int `json:"spent_all,omitempty"`
-	// Resting says until when shards that identify too often are not granted.
-	Resting map[int]time.Time `json:"resting,omitempty"`
+	// Backoffs says until when shards that identify too often are not granted.
+	Backoffs map[int]time.Time `json:"backoffs,omitempty"`
 	// Hold is how long every bucket stays closed after a change of limits or
 	// a loss of state; 0 where none is in force.
 	Hold time.Duration `json:"hold_ns,omitempty"`

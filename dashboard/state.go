@@ -34,7 +34,7 @@ type state struct {
 	SpentBy    int       `json:"spent_by"`   // how many shards have spent any
 	SpentAll   int       `json:"spent_all"`  // what they have spent together
 	Identified int       `json:"identified"` // how many have identified: granted, and no permit any more
-	Resting    []resting `json:"resting,omitempty"`
+	Backoffs   []backoff `json:"backoffs,omitempty"`
 
 	// Apps are the queues of the same Redis: see [WithApplications].
 	Apps []Application `json:"apps,omitempty"`
@@ -108,13 +108,13 @@ type spent struct {
 	Count int `json:"count"`
 }
 
-type resting struct {
+type backoff struct {
 	Shard int   `json:"shard"`
 	Until int64 `json:"until"`
 }
 
-// restingShown is how many of the shards that rest are listed.
-const restingShown = 100
+// backoffsShown is how many of the shards that back off are listed.
+const backoffsShown = 100
 
 // stateOf is what a snapshot says by itself.
 func stateOf(s gatewayqueue.Status) state {
@@ -129,7 +129,7 @@ func stateOf(s gatewayqueue.Status) state {
 	}
 	out.Pause = pauseOf(s.Pause)
 	for _, b := range s.Blocked() {
-		if b.Reason != gatewayqueue.ReasonRest { // these are of single shards
+		if b.Reason != gatewayqueue.ReasonBackoff { // these are of single shards
 			out.Blocked = append(out.Blocked, blocked{Reason: string(b.Reason), Text: b.Text, Cure: b.Cure})
 		}
 	}
@@ -145,11 +145,11 @@ func stateOf(s gatewayqueue.Status) state {
 	}
 	out.Pods = podsOf(s, permits)
 	out.spenders(s, permits)
-	for shard, until := range s.Resting {
-		out.Resting = append(out.Resting, resting{shard, millis(until)})
+	for shard, until := range s.Backoffs {
+		out.Backoffs = append(out.Backoffs, backoff{shard, millis(until)})
 	}
-	slices.SortFunc(out.Resting, func(a, b resting) int { return cmp.Compare(a.Shard, b.Shard) })
-	out.Resting = out.Resting[:min(restingShown, len(out.Resting))]
+	slices.SortFunc(out.Backoffs, func(a, b backoff) int { return cmp.Compare(a.Shard, b.Shard) })
+	out.Backoffs = out.Backoffs[:min(backoffsShown, len(out.Backoffs))]
 	return out
 }
 

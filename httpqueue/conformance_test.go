@@ -112,7 +112,7 @@ func clientsOn(t testing.TB, n int, limit gatewayqueue.SessionStartLimit,
 		require.NoError(t, connection.Ping(t.Context()).Err()) // so that the first shard need not wait for that
 		q, err := redisqueue.New(connection, append([]redisqueue.Option{
 			redisqueue.WithLimit(limit), redisqueue.WithPod(fmt.Sprintf("server-%d", i)),
-			redisqueue.WithReserve(0), redisqueue.WithFreshStart(), redisqueue.WithBreaker(0),
+			redisqueue.WithReserve(0), redisqueue.WithFreshStart(), redisqueue.WithBackoff(0),
 		}, opts...)...)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, q.Close()) })

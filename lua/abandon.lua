@@ -1,6 +1,6 @@
 -- abandon: tickets leave. Places are given up; a slot and its unit go back where no IDENTIFY was sent.
 --
--- KEYS  slot remaining queue limits spent opens pods out rests; each paid   of the tickets
+-- KEYS  slot remaining queue limits spent opens pods out backoffs; each paid   of the tickets
 -- ARGV
 --   bucket
 --   paid_ttl (ms)       TTL of paid
@@ -17,7 +17,7 @@
 -- include lib/period.lua
 -- include lib/turn.lua
 -- include lib/budget.lua
--- include lib/rests.lua
+-- include lib/backoffs.lua
 
 local limits, left = read_limits(), whole(redis.call('GET', remaining_key))
 local slot, counted, units = redis.call('GET', slot_key), redis.call('HLEN', spent_key), 0
@@ -25,7 +25,7 @@ redis.call('ZCARD', queue_key) -- of a wrong type it ends the call while nothing
 redis.call('ZCARD', out_key)
 redis.call('ZCARD', pods_key)
 redis.call('HLEN', opens_key)
-redis.call('HLEN', rests_key)
+redis.call('HLEN', backoffs_key)
 local total, over = limits.total or 0, is_over(limits)
 
 -- give_back gives back the unit of a ticket, if it is one of the period in force.
@@ -49,7 +49,7 @@ for i = each_arg, #ARGV do
   if paid ~= 'identified' and not places_only and (mine or not goes_on) then
     if goes_on then redis.call('DEL', paid_key) else redis.call('SET', paid_key, 'left', 'PX', paid_ttl) end
     give_back(ticket, paid, out_of(ticket))
-    end_rest(shard_of(ticket), paid)
+    end_backoff(shard_of(ticket), paid)
     if mine then
       redis.call('DEL', slot_key)
       redis.call('HSET', opens_key, bucket, now)

@@ -180,18 +180,18 @@ func TestStatusReadsAllAndWritesNothing(t *testing.T) {
 		"slot:1": "00001@a#1 permit", "queue:1": "00003@a#3=5 00005@a#4=6",
 	}
 	status.run(t, []contract{
-		{name: "NothingAtAll", reply: "@0 limits=[] remaining= ttl=-2 shards=0 spent=[] rests=[] pods=[] opens=[] bucket=[,-2,0] each=[,-2,0]"},
+		{name: "NothingAtAll", reply: "@0 limits=[] remaining= ttl=-2 shards=0 spent=[] backoffs=[] pods=[] opens=[] bucket=[,-2,0] each=[,-2,0]"},
 		{
 			name: "AFullQueue", seed: full,
-			reply: "@0 limits=[epoch,e] remaining=7 ttl=-1 shards=1 spent=[4,2] rests=[] pods=[a,10] opens=[0,77] bucket=[,-2,0] each=[00001@a#1,permit,-1,2,00003@a#3,5]",
+			reply: "@0 limits=[epoch,e] remaining=7 ttl=-1 shards=1 spent=[4,2] backoffs=[] pods=[a,10] opens=[0,77] bucket=[,-2,0] each=[00001@a#1,permit,-1,2,00003@a#3,5]",
 		},
 		{
 			name: "OnlyTheLengthOfLines", seed: full, call: args{"places": "0"},
 			reply: "@0 bucket=[,-2,0] each=[00001@a#1,permit,-1,2]",
 		},
 		{
-			name: "OfMoreShardsOnlyThoseThatRest", seed: with(full, state{"spent": "4=2 5=30 6=1", "rests": "5=99"}),
-			reply: "@0 shards=3 spent=[5,30] rests=[5,99]",
+			name: "OfMoreShardsOnlyThoseThatBackOff", seed: with(full, state{"spent": "4=2 5=30 6=1", "backoffs": "5=99"}),
+			reply: "@0 shards=3 spent=[5,30] backoffs=[5,99]",
 		},
 		{name: "SlotOfAWrongType", seed: state{"slot:0": "!list"}, reply: "WRONGTYPE"},
 	})

@@ -1,6 +1,6 @@
 -- claim: take a place in a bucket's line, and the slot once it is free and the place is the first.
 --
--- KEYS  slot remaining queue limits spent pods opens paid rests holds out
+-- KEYS  slot remaining queue limits spent pods opens paid backoffs holds out
 -- ARGV
 --   ticket
 --   arrival            when it took its place (ms); '' is now
@@ -23,7 +23,7 @@
 --   next_ticket        the pod's next in this line, or ''
 --   notice (flag)      this server did not know this script, so that it may have been restarted or replaced: that counts
 --                      where scripts are not told who the server is
---   breaker (n)        from how many identifies on in this period a shard must rest first; 0 for none
+--   backoff (n)        from how many identifies on in this period a shard must back off first; 0 for none
 --   own_window (ms)    this and the next three: what this pod wants; pods agree on the most of all
 --   own_grace (ms)     for how long a grant or permit of this pod may yet be used
 --   own_pod_lease (ms)  its lease as a rule
@@ -38,7 +38,7 @@
 --   paused     as wait, because an operator has paused the grants; asking in wait is soon enough, unless a beat says that
 --              they are resumed
 --   exhausted  no unit is left for it; wait is the time until the reset
---   tired      its shard has identified too often: it has no place until it has rested, which is over in wait
+--   backoff    its shard has identified too often: it has no place until its backoff is over, in wait
 --   resync     the pod does not know the limits or state in force: sync, then ask again
 --   gone       the ticket was settled long ago: this is a late copy of an old call
 --   back is 1 if the ticket had lost its place (its pod was taken for dead) and has it again; with granted, 2 if
@@ -58,7 +58,7 @@
 -- include lib/out.lua
 -- include lib/period.lua
 -- include lib/budget.lua
--- include lib/rests.lua
+-- include lib/backoffs.lua
 -- include lib/line.lua
 -- include lib/types.lua
 
@@ -106,18 +106,18 @@ local closed_for = math.max(slot.opens, limits.closed_until, limits.paused_until
 shut = math.max(slot.opens - exact, limits.closed_until - exact, until_wanted)
 if limits.first == '?' then begin_by_lapsed(limits, period) end
 
--- 3. The pod lives, and claims here. Its others take their places; a shard that has to rest has none.
+-- 3. The pod lives, and claims here. Its others take their places; a shard that backs off has none.
 renew_lease(pod, pod_lease)
 redis.call('ZREM', holds_key, pod .. ':' .. bucket)
 if until_wanted > 0 then set_on_hold(pod, now + until_wanted) end
 if slot.endless then redis.call('PEXPIRE', slot_key, step) end
 for i = each_arg, #ARGV, 2 do enter_line(queue_key, ARGV[i], ARGV[i + 1]) end
-if not paid and not over and breaker > 0 and spent >= breaker then
+if not paid and not over and backoff > 0 and spent >= backoff then
   -- Where it is not known until when, an older pod has granted it.
-  local rested = whole(redis.call('HGET', rests_key, shard)) or begin_rest(shard, step, spent - breaker, time_left(limits, period))
-  if rested > now then
+  local ends = whole(redis.call('HGET', backoffs_key, shard)) or begin_backoff(shard, step, spent - backoff, time_left(limits, period))
+  if ends > now then
     redis.call('ZREM', queue_key, ticket)
-    return reply('tired', rested - now)
+    return reply('backoff', ends - now)
   end
 end
 
@@ -154,7 +154,7 @@ if not limits.granted then redis.call('HSET', limits_key, 'granted', '1') end --
 if over then
   -- include lib/turn.lua
   left = turn(limits)
-  redis.call('DEL', rests_key)
+  redis.call('DEL', backoffs_key)
 end
 if not paid then left, spent = pay(limits, ticket, was_paid, left, spent) end
 if limits.seq % 16 == 0 then redis.call('ZREMRANGEBYSCORE', out_key, '-inf', now - 30000) end -- no figures are as old
@@ -162,9 +162,9 @@ put_out(entry, now + usable, period)
 if not permit and begins_with(limits, out_of(ticket)) then -- Discord's begins with the IDENTIFY itself, usable later at most
   begin_period(limits, now + usable + period, usable, out_of(ticket))
 end
-local kept, rest = time_left(limits, period), rest_of(paid)
-if not paid and breaker > 0 and spent >= breaker then rest = ' ' .. begin_rest(shard, step, spent - breaker, kept) end
-redis.call('SET', paid_key, 'granted ' .. limits.epoch .. ' ' .. limits.period .. rest, 'PX', math.max(paid_ttl, kept))
+local kept, own = time_left(limits, period), backoff_of(paid)
+if not paid and backoff > 0 and spent >= backoff then own = ' ' .. begin_backoff(shard, step, spent - backoff, kept) end
+redis.call('SET', paid_key, 'granted ' .. limits.epoch .. ' ' .. limits.period .. own, 'PX', math.max(paid_ttl, kept))
 ahead = next_ticket ~= '' and rank_of(queue_key, next_ticket) or 0
 head, back, shut = '', room == 0 and 2 or 0, permit and 0 or lasts
 return reply('granted', lasts + ahead * step)

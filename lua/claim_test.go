@@ -14,7 +14,7 @@ var claim = script{
 	args: `ticket=00001@a#1 arrival= shard=1 bucket=0 pod=a pod_lease=30000
 		known_epoch=e known_seq=5 known_buckets=1 known_total=10
 		permit=0 closes=5250 usable=250 until_wanted=0 step=5250 reserve=0 period=86400000 paid_ttl=60000
-		next_ticket= notice=0 breaker=0 own_window=5000 own_grace=250 own_pod_lease=3000 own_replicas=0 asks=0`,
+		next_ticket= notice=0 backoff=0 own_window=5000 own_grace=250 own_pod_lease=3000 own_replicas=0 asks=0`,
 	state: state{
 		"limits":    "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000",
 		"remaining": "10 ttl=60000",
@@ -565,59 +565,59 @@ func TestAShardThatIdentifiesTooOftenRests(t *testing.T) {
 	pods := "a=@30000"
 	claim.run(t, []contract{
 		{
-			name: "BelowTheBreakerItIsGranted", call: args{"breaker": "3"}, seed: state{"spent": "1=2 ttl=60000"},
+			name: "BelowTheLimitItIsGranted", call: args{"backoff": "3"}, seed: state{"spent": "1=2 ttl=60000"},
 			reply: "granted wait=5250 ahead=0 remaining=9 seq=6 head= back=0 shut=5250 reset=@60000",
-			after: with(granted, state{"spent": "1=3 ttl=60000", "rests": "1=@5250 ttl=60000", "paid:00001@a#1": "granted e 0 @5250 ttl=60000"}),
+			after: with(granted, state{"spent": "1=3 ttl=60000", "backoffs": "1=@5250 ttl=60000", "paid:00001@a#1": "granted e 0 @5250 ttl=60000"}),
 		},
 		{
-			name: "ItRestsFromThatGrantOn", call: args{"breaker": "3"}, seed: state{"spent": "1=4 ttl=60000", "rests": "1=@7000 ttl=60000"},
-			reply: "tired wait=~7000", after: state{"pods": pods},
+			name: "ItBacksOffFromThatGrantOn", call: args{"backoff": "3"}, seed: state{"spent": "1=4 ttl=60000", "backoffs": "1=@7000 ttl=60000"},
+			reply: "backoff wait=~7000", after: state{"pods": pods},
 		},
 		{
-			name: "HoweverOftenItAsks", call: args{"breaker": "3"}, times: 5, seed: state{"spent": "1=4 ttl=60000", "rests": "1=@7000 ttl=60000"},
-			reply: "tired wait=~7000", after: state{"pods": pods},
+			name: "HoweverOftenItAsks", call: args{"backoff": "3"}, times: 5, seed: state{"spent": "1=4 ttl=60000", "backoffs": "1=@7000 ttl=60000"},
+			reply: "backoff wait=~7000", after: state{"pods": pods},
 		},
 		{
-			name: "AndIsGrantedThen", call: args{"breaker": "3"}, seed: state{"spent": "1=4 ttl=60000", "rests": "1=@0 2=@9000 ttl=60000"},
+			name: "AndIsGrantedThen", call: args{"backoff": "3"}, seed: state{"spent": "1=4 ttl=60000", "backoffs": "1=@0 2=@9000 ttl=60000"},
 			reply: "granted remaining=9",
-			after: with(granted, state{"spent": "1=5 ttl=60000", "rests": "1=@21000 2=@9000 ttl=60000", "paid:00001@a#1": "granted e 0 @21000 ttl=60000"}),
+			after: with(granted, state{"spent": "1=5 ttl=60000", "backoffs": "1=@21000 2=@9000 ttl=60000", "paid:00001@a#1": "granted e 0 @21000 ttl=60000"}),
 		},
 		{
-			name: "GrantedAgainItIsKnownWhichRestIsItsOwn", call: args{"breaker": "3"},
-			seed:  state{"spent": "1=3 ttl=60000", "rests": "1=@5250 ttl=60000", "paid:00001@a#1": "granted e 0 @5250 ttl=60000", "remaining": "9 ttl=60000"},
+			name: "GrantedAgainItIsKnownWhichBackoffIsItsOwn", call: args{"backoff": "3"},
+			seed:  state{"spent": "1=3 ttl=60000", "backoffs": "1=@5250 ttl=60000", "paid:00001@a#1": "granted e 0 @5250 ttl=60000", "remaining": "9 ttl=60000"},
 			reply: "granted remaining=9",
-			after: with(granted, state{"spent": "1=3 ttl=60000", "rests": "1=@5250 ttl=60000", "paid:00001@a#1": "granted e 0 @5250 ttl=60000"}),
+			after: with(granted, state{"spent": "1=3 ttl=60000", "backoffs": "1=@5250 ttl=60000", "paid:00001@a#1": "granted e 0 @5250 ttl=60000"}),
 		},
 		{
-			name: "WithoutABreakerItNeverRests", seed: state{"spent": "1=400 ttl=60000", "rests": "1=@9000 ttl=60000"},
+			name: "WithoutALimitItNeverBacksOff", seed: state{"spent": "1=400 ttl=60000", "backoffs": "1=@9000 ttl=60000"},
 			reply: "granted", after: with(granted, state{"spent": "1=401 ttl=60000"}),
 		},
 		{
-			name: "ARestEndsWithItsPeriod", call: args{"breaker": "3"},
+			name: "ABackoffEndsWithItsPeriod", call: args{"backoff": "3"},
 			seed: state{
-				"spent": "1=40", "rests": "1=@900000", "remaining": "",
+				"spent": "1=40", "backoffs": "1=@900000", "remaining": "",
 				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-1",
 			},
 			reply: "granted", after: with(granted, state{
-				"spent": "1=1 ttl=86400250", "rests": "", "remaining": "9 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
+				"spent": "1=1 ttl=86400250", "backoffs": "", "remaining": "9 ttl=86400250", "paid:00001@a#1": "granted e 1 ttl=86400250",
 				"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@86400250 slack=250 since=@0 first=00001@a#1 period=1",
 			}),
 		},
 		{
-			name: "FromNowOnWhereAnOlderPodHasGrantedIt", call: args{"breaker": "3"}, seed: state{"spent": "1=3 ttl=60000"},
-			reply: "tired wait=5250", after: state{"pods": pods, "rests": "1=@5250 ttl=60000"},
+			name: "FromNowOnWhereAnOlderPodHasGrantedIt", call: args{"backoff": "3"}, seed: state{"spent": "1=3 ttl=60000"},
+			reply: "backoff wait=5250", after: state{"pods": pods, "backoffs": "1=@5250 ttl=60000"},
 		},
 		{
-			name: "ThenTwiceAsLongEachTime", call: args{"breaker": "3"}, seed: state{"spent": "1=6 ttl=60000"},
-			reply: "tired wait=42000", after: state{"pods": pods, "rests": "1=@42000 ttl=60000"},
+			name: "ThenTwiceAsLongEachTime", call: args{"backoff": "3"}, seed: state{"spent": "1=6 ttl=60000"},
+			reply: "backoff wait=42000", after: state{"pods": pods, "backoffs": "1=@42000 ttl=60000"},
 		},
 		{
-			name: "AnHourAtTheMost", call: args{"breaker": "3"}, seed: state{"spent": "1=900 ttl=60000"},
-			reply: "tired wait=3600000", after: state{"pods": pods, "rests": "1=@3600000 ttl=60000"},
+			name: "AtMostAnHour", call: args{"backoff": "3"}, seed: state{"spent": "1=900 ttl=60000"},
+			reply: "backoff wait=3600000", after: state{"pods": pods, "backoffs": "1=@3600000 ttl=60000"},
 		},
 		{
-			name: "AndGivesUpItsPlaceMeanwhile", call: args{"breaker": "3"}, seed: state{"spent": "1=3 ttl=60000", "queue:0": "00001@a#1=@-5"},
-			reply: "tired wait=5250", after: state{"pods": pods, "queue:0": "", "rests": "1=@5250 ttl=60000"},
+			name: "AndGivesUpItsPlaceMeanwhile", call: args{"backoff": "3"}, seed: state{"spent": "1=3 ttl=60000", "queue:0": "00001@a#1=@-5"},
+			reply: "backoff wait=5250", after: state{"pods": pods, "queue:0": "", "backoffs": "1=@5250 ttl=60000"},
 		},
 	})
 }

@@ -322,7 +322,7 @@ func (w world) seed(key, text string) {
 
 func kindOf(key string) string {
 	switch name, _, _ := strings.Cut(key, ":"); name {
-	case "limits", "spent", "opens", "rests":
+	case "limits", "spent", "opens", "backoffs":
 		return "hash"
 	case "queue", "pods", "holds", "out":
 		return "zset"

@@ -299,43 +299,43 @@ func TestRenew(t *testing.T) {
 	})
 }
 
-// A shard rests from its last identify: not from a grant that was given back.
+// A shard backs off from its last identify: not from a grant that was given back.
 func TestAbandonedGrantsLeaveNoRest(t *testing.T) {
 	one := args{"others": "00001@a#1"}
-	rested := func(paid, rests string) state {
-		return with(held, state{"paid:00001@a#1": paid + " ttl=60000", "rests": rests + " ttl=60000", "spent": "1=4 ttl=60000"})
+	after := func(paid, ends string) state {
+		return with(held, state{"paid:00001@a#1": paid + " ttl=60000", "backoffs": ends + " ttl=60000", "spent": "1=4 ttl=60000"})
 	}
-	over, stays := state{"rests": "1=@0 2=@9000 ttl=60000"}, func(rests string) state { return state{"rests": rests + " ttl=60000"} }
+	over, stays := state{"backoffs": "1=@0 2=@9000 ttl=60000"}, func(ends string) state { return state{"backoffs": ends + " ttl=60000"} }
 	left := state{
 		"slot:0": "", "opens": "0=@0", "remaining": "10 ttl=60000", "spent": "1=3 ttl=60000", "paid:00001@a#1": "left ttl=60000", "out": "",
 	}
 	abandon.run(t, []contract{
 		{
-			name: "TheRestOfItsGrantIsOver", call: one, seed: rested("granted e 0 @7000", "1=@7000 2=@9000"),
+			name: "TheBackoffOfItsGrantIsOver", call: one, seed: after("granted e 0 @7000", "1=@7000 2=@9000"),
 			reply: "left units=1", after: with(left, over),
 		},
 		{
-			name: "ThatOfALaterGrantStays", call: one, seed: rested("granted e 0 @7000", "1=@12000"),
+			name: "ThatOfALaterGrantStays", call: one, seed: after("granted e 0 @7000", "1=@12000"),
 			reply: "left units=1", after: with(left, stays("1=@12000")),
 		},
 		{
-			name: "AndOneThatAnotherSaidStays", call: one, seed: rested("granted e 0", "1=@7000"),
+			name: "AndOneThatAnotherSaidStays", call: one, seed: after("granted e 0", "1=@7000"),
 			reply: "left units=1", after: with(left, stays("1=@7000")),
 		},
 		{
-			name: "AndThatOfWhatMayHaveLeft", call: one, seed: rested("announced e 0 1", "1=@7000"),
+			name: "AndThatOfWhatMayHaveLeft", call: one, seed: after("announced e 0 1", "1=@7000"),
 			reply: "left units=1", after: with(left, stays("1=@7000")),
 		},
 		{
-			name: "AndThatOfWhatIdentified", call: one, seed: rested("identified", "1=@7000"),
+			name: "AndThatOfWhatIdentified", call: one, seed: after("identified", "1=@7000"),
 			reply: "left units=0", after: stays("1=@7000"),
 		},
 		{
-			name: "AlsoWhereItsWaitGoesOn", call: args{"others": "00001@a#1", "goes_on": "1"}, seed: rested("granted e 0 @7000", "1=@7000 2=@9000"),
+			name: "AlsoWhereItsWaitGoesOn", call: args{"others": "00001@a#1", "goes_on": "1"}, seed: after("granted e 0 @7000", "1=@7000 2=@9000"),
 			reply: "left units=1", after: with(with(left, over), state{"paid:00001@a#1": ""}),
 		},
 		{
-			name: "APlaceAloneEndsNoRest", call: args{"others": "00001@a#1", "places_only": "1"}, seed: rested("granted e 0 @7000", "1=@7000"),
+			name: "APlaceAloneEndsNoBackoff", call: args{"others": "00001@a#1", "places_only": "1"}, seed: after("granted e 0 @7000", "1=@7000"),
 			reply: "left units=0", after: stays("1=@7000"),
 		},
 	})

@@ -1,20 +1,20 @@
 -- status: one consistent snapshot. It writes nothing.
 --
--- KEYS  limits remaining spent pods opens rests; each slot queue   of the buckets
+-- KEYS  limits remaining spent pods opens backoffs; each slot queue   of the buckets
 -- ARGV
 --   places (n)  how many of each line to return
---   listed (n)  of how many shards at most to tell what each has spent; where more have, that is told only of those that rest
--- Reply  now limits remaining ttl shards spent rests pods opens; each bucket
---   limits (field, value, ...), ttl that of remaining, how many shards have spent, spent (shard, count, ...), rests (shard, until, ...),
+--   listed (n)  of how many shards at most to tell what each has spent; where more have, that is told only of those that back off
+-- Reply  now limits remaining ttl shards spent backoffs pods opens; each bucket
+--   limits (field, value, ...), ttl that of remaining, how many shards have spent, spent (shard, count, ...), backoffs (shard, until, ...),
 --   pods (pod, lease, ...), opens (bucket, time, ...), {slot, PTTL, length, ticket, arrival, ...} for each bucket; '' for what is missing
 
 -- include lib/values.lua
-local shards, rests, spent = redis.call('HLEN', spent_key), redis.call('HGETALL', rests_key), {}
+local shards, backoffs, spent = redis.call('HLEN', spent_key), redis.call('HGETALL', backoffs_key), {}
 if shards <= listed then
   spent = redis.call('HGETALL', spent_key)
 else -- thousands would take milliseconds, and each look at the page or the metrics pays for them
-  for i = 1, #rests, 2 do
-    spent[i], spent[i + 1] = rests[i], redis.call('HGET', spent_key, rests[i]) or '0'
+  for i = 1, #backoffs, 2 do
+    spent[i], spent[i + 1] = backoffs[i], redis.call('HGET', spent_key, backoffs[i]) or '0'
   end
 end
 local reply = {
@@ -24,7 +24,7 @@ local reply = {
   redis.call('PTTL', remaining_key),
   shards,
   spent,
-  rests,
+  backoffs,
   redis.call('ZRANGE', pods_key, 0, -1, 'WITHSCORES'),
   redis.call('HGETALL', opens_key),
 }

@@ -1,6 +1,6 @@
 -- sync: agree on limits and state: seed them where they are missing or lost, change them, or learn them.
 --
--- KEYS  limits remaining opens spent out pods rests holds; each slot queue   of the buckets that the pod knows
+-- KEYS  limits remaining opens spent out pods backoffs holds; each slot queue   of the buckets that the pod knows
 -- ARGV
 --   update (flag)         limits are to be changed; else to be learned, and seeded if need be
 --   known_epoch           this and the next three: as the pod remembers them

@@ -35,7 +35,7 @@ var nothing = state{"limits": "", "remaining": ""}
 func TestSyncTakesNoRemnantForAFreshOne(t *testing.T) {
 	var contracts []contract
 	for _, left := range []struct{ key, value string }{
-		{"remaining", "7"}, {"opens", "0=5"}, {"spent", "1=1"}, {"out", "00001@a#1=5"}, {"pods", "a=5"}, {"rests", "1=5"}, {"holds", "a=5"},
+		{"remaining", "7"}, {"opens", "0=5"}, {"spent", "1=1"}, {"out", "00001@a#1=5"}, {"pods", "a=5"}, {"backoffs", "1=5"}, {"holds", "a=5"},
 		{"limits", "seq=5"}, {"limits", "max_concurrency=1"}, {"limits", "total=10"}, {"limits", "reset_at=0"}, {"limits", "closed_until=0"},
 		{"limits", "run_id=a"}, {"limits", "master_replid=a"}, {"limits", "window=5000@5"}, {"limits", "grace=250@5"},
 		{"limits", "pod_lease=3000@5"}, {"limits", "since=5"},

@@ -185,21 +185,21 @@ func TestPermitsAreRenewedWhileTheSourceIsAsked(t *testing.T) {
 	})
 }
 
-// A shard that has to rest, and leaves before it hears so, takes nobody along.
+// A shard that has to back off, and leaves before it hears so, takes nobody along.
 func TestARestIsOfOneShardOnly(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
-		crashing := open(t, client, fresh(2, redisqueue.WithBreaker(1))...)
-		for range 4 { // its rests grow: the next is 42 s
+		crashing := open(t, client, fresh(2, redisqueue.WithBackoff(1))...)
+		for range 4 { // its backoffs grow: the next is 42 s
 			require.NoError(t, crashing.Wait(t.Context(), 7))
 		}
 		time.Sleep(6 * time.Second)
-		queue := open(t, slowAnswers{virtualClient(t, server), claimHash}, fresh(2, redisqueue.WithBreaker(1))...)
+		queue := open(t, slowAnswers{virtualClient(t, server), claimHash}, fresh(2, redisqueue.WithBackoff(1))...)
 		ctx, leave := context.WithCancel(t.Context())
-		tired, next := ask(ctx, queue, 7), ask(t.Context(), queue, 9)
+		backingOff, next := ask(ctx, queue, 7), ask(t.Context(), queue, 9)
 		_ = ask(t.Context(), queue, 8) // with two lines they take their places by a beat
 		time.Sleep(slowBy / 2)
 		leave()
-		require.ErrorIs(t, <-tired, context.Canceled)
+		require.ErrorIs(t, <-backingOff, context.Canceled)
 		require.NoError(t, answered(t, next, 2*time.Second))
 	})
 }

@@ -124,13 +124,13 @@ func TestBlocked_EveryReasonIsSaidEverywhere(t *testing.T) {
 			log: "nothing is ever granted under these limits", why: "a reserve of 1000 leaves nothing", status: "a reserve of 1000 leaves nothing",
 		},
 		"a shard that identifies too often": {
-			reason: gatewayqueue.ReasonRest, options: fresh(1, redisqueue.WithBreaker(1)),
+			reason: gatewayqueue.ReasonBackoff, options: fresh(1, redisqueue.WithBackoff(1)),
 			before: func(t *testing.T, q *redisqueue.RedisQueue, _ *redis.Client, _ *miniredis.Miniredis) {
-				for range 6 { // it rests for 5 s, 11 s, and so on
+				for range 6 { // it backs off for 5 s, 11 s, and so on
 					require.NoError(t, q.Wait(t.Context(), 0))
 				}
 			},
-			log: "a shard identifies too often", why: "shard 0 rests", status: "shard 0 rests",
+			log: "a shard identifies too often", why: "shard 0 backs off", status: "shard 0 backs off",
 		},
 		"a bucket closed by hand": {
 			reason: gatewayqueue.ReasonLine, options: fresh(1),
@@ -165,7 +165,7 @@ func TestBlocked_EveryReasonIsSaidEverywhere(t *testing.T) {
 					var blocked *gatewayqueue.BlockedError
 					require.ErrorAs(t, err, &blocked)
 					require.NotContains(t, err.Error(), "\n", "it ends up in a log")
-					if blocked.Reason != gatewayqueue.ReasonLine || row.reason != gatewayqueue.ReasonRest { // behind one that rests it may stand in line
+					if blocked.Reason != gatewayqueue.ReasonLine || row.reason != gatewayqueue.ReasonBackoff { // behind one that backs off it may stand in line
 						require.Equal(t, row.reason, blocked.Reason, err)
 					}
 					if row.is != nil {

@@ -42,7 +42,7 @@ func TestLostKeys_TheLeastWitnessCounts(t *testing.T) {
 				limit := gatewayqueue.SessionStartLimit{Total: total, Remaining: total, MaxConcurrency: 2}
 				judge := gatewaytest.NewJudge(limit, gatewayqueue.IdentifyDelay)
 				pod := func() *redisqueue.RedisQueue {
-					return open(t, client, redisqueue.WithLimit(limit), redisqueue.WithFreshStart(), redisqueue.WithReserve(0), redisqueue.WithBreaker(0), redisqueue.WithFailExhausted())
+					return open(t, client, redisqueue.WithLimit(limit), redisqueue.WithFreshStart(), redisqueue.WithReserve(0), redisqueue.WithBackoff(0), redisqueue.WithFailExhausted())
 				}
 				idle, busy := pod(), pod()
 				p, err := idle.Acquire(t.Context(), 0)
@@ -224,7 +224,7 @@ func TestReserve_IsAtLeastMaxConcurrency(t *testing.T) {
 	} {
 		within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
 			left := min(c.total, 70)
-			q := open(t, client, redisqueue.WithFreshStart(), redisqueue.WithFailExhausted(), redisqueue.WithBreaker(0),
+			q := open(t, client, redisqueue.WithFreshStart(), redisqueue.WithFailExhausted(), redisqueue.WithBackoff(0),
 				redisqueue.WithLimit(gatewayqueue.SessionStartLimit{Total: c.total, Remaining: left, ResetAfter: 20 * time.Hour, MaxConcurrency: c.maxConcurrency}))
 			n := 0
 			for q.Wait(t.Context(), n) == nil {

@@ -78,7 +78,7 @@ func podsOn(t testing.TB, n int, limit gatewayqueue.SessionStartLimit, client fu
 	for i := range n {
 		q, err := redisqueue.New(client(), append([]redisqueue.Option{
 			redisqueue.WithLimit(limit), redisqueue.WithPod(fmt.Sprintf("pod-%d", i)),
-			redisqueue.WithReserve(0), redisqueue.WithBreaker(0), redisqueue.WithFreshStart(),
+			redisqueue.WithReserve(0), redisqueue.WithBackoff(0), redisqueue.WithFreshStart(),
 		}, opts...)...)
 		require.NoError(t, err)
 		pods = append(pods, q)

@@ -85,17 +85,17 @@ func TestTicketsThatNobodyClaimsFor_CostOneWait(t *testing.T) {
 
 // A shard backs off from its last identify on, from whichever pod it asks and for
 // however short a time.
-func TestARest_EndsForCallsThatAreShorterThanIt(t *testing.T) {
+func TestBackoff_EndsForCallsThatAreShorterThanIt(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		log := newLogbook()
-		q := open(t, client, fresh(1, redisqueue.WithBreaker(1), log.option())...)
+		q := open(t, client, fresh(1, redisqueue.WithBackoff(1), log.option())...)
 		for range 5 { // 5.25, 10.5, 21 and 42 s between them
 			require.NoError(t, q.Wait(t.Context(), 7))
 		}
 		status, err := q.Status(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, 84*time.Second, status.Resting[7].Sub(status.Time).Round(time.Second))
-		other := open(t, virtualClient(t, server), fresh(1, redisqueue.WithBreaker(1))...)
+		require.Equal(t, 84*time.Second, status.Backoffs[7].Sub(status.Time).Round(time.Second))
+		other := open(t, virtualClient(t, server), fresh(1, redisqueue.WithBackoff(1))...)
 		start := time.Now()
 		for n := 0; ; n++ {
 			pod := q
@@ -121,8 +121,8 @@ func TestARest_EndsForCallsThatAreShorterThanIt(t *testing.T) {
 		require.NoError(t, permit.Identified(t.Context()))
 		status, err = q.Status(t.Context())
 		require.NoError(t, err)
-		require.Contains(t, status.Resting, 7)
-		require.Contains(t, status.Resting, 8)
+		require.Contains(t, status.Backoffs, 7)
+		require.Contains(t, status.Backoffs, 8)
 	})
 }
 
@@ -147,7 +147,7 @@ func (h onGrant) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// A grant that is given back in its instant leaves no rest, however its caller leaves.
+// A grant that is given back in its instant leaves no backoff, however its caller leaves.
 func TestARest_IsNotLeftByAGrantThatIsGivenBack(t *testing.T) {
 	type leaving func(q *redisqueue.RedisQueue, cancel func())
 	for name, leave := range map[string]leaving{
@@ -160,12 +160,12 @@ func TestARest_IsNotLeftByAGrantThatIsGivenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
-				q := open(t, client, fresh(1, redisqueue.WithBreaker(1))...)
-				for range 5 { // the next rest is 84 s
+				q := open(t, client, fresh(1, redisqueue.WithBackoff(1))...)
+				for range 5 { // the next backoff is 84 s
 					require.NoError(t, q.Wait(t.Context(), 7))
 				}
 				client = virtualClient(t, server)
-				other := open(t, client, fresh(1, redisqueue.WithBreaker(1))...)
+				other := open(t, client, fresh(1, redisqueue.WithBackoff(1))...)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				if leave == nil {
@@ -188,7 +188,7 @@ func TestARest_IsNotLeftByAGrantThatIsGivenBack(t *testing.T) {
 func TestStatus_OfThousandsOfShardsListsThoseThatRest(t *testing.T) {
 	within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
 		limit := gatewayqueue.SessionStartLimit{Total: 100_000, Remaining: 90_000, ResetAfter: time.Hour, MaxConcurrency: 16}
-		q := open(t, client, redisqueue.WithFreshStart(), redisqueue.WithLimit(limit), redisqueue.WithBreaker(2))
+		q := open(t, client, redisqueue.WithFreshStart(), redisqueue.WithLimit(limit), redisqueue.WithBackoff(2))
 		spent := make([]any, 0, 4000)
 		for shard := range 2000 {
 			spent = append(spent, shard, 1)
@@ -201,6 +201,6 @@ func TestStatus_OfThousandsOfShardsListsThoseThatRest(t *testing.T) {
 		require.Equal(t, 2000, status.SpentBy)
 		require.Equal(t, 10_002, status.SpentAll, "what is gone from the budget")
 		require.Equal(t, map[int]int{0: 2}, status.Spent)
-		require.Contains(t, status.Resting, 0)
+		require.Contains(t, status.Backoffs, 0)
 	})
 }

@@ -37,7 +37,7 @@ type config struct {
 const (
 	DefaultApp      = "default"
 	DefaultPodLease = 3 * time.Second
-	DefaultBreaker  = 20
+	DefaultBackoff  = 20
 	DefaultRefresh  = 10 * time.Minute
 	reserveByTotal  = math.MinInt
 )
@@ -49,7 +49,7 @@ func defaults() config {
 				Window: gatewayqueue.IdentifyDelay, Margin: gatewayqueue.GrantMargin,
 				PermitMargin: gatewayqueue.IdentifiedMargin, PodLease: DefaultPodLease,
 			},
-			App: DefaultApp, Limit: gatewayqueue.DefaultLimit(), LimitAt: time.Now(), Refresh: DefaultRefresh, Breaker: DefaultBreaker,
+			App: DefaultApp, Limit: gatewayqueue.DefaultLimit(), LimitAt: time.Now(), Refresh: DefaultRefresh, Backoff: DefaultBackoff,
 			Random: mathrand.Float64, NewEpoch: randomTail,
 		},
 		pace:    new(SourceBackoff),
@@ -141,11 +141,11 @@ func WithWindow(d time.Duration) Option { return func(c *config) { c.Window = d 
 // than twice max_concurrency, which Discord gives nobody, it is half.
 func WithReserve(units int) Option { return func(c *config) { c.Reserve.Units = units } }
 
-// WithBreaker sets how many times a shard may identify in a period before it has
-// to rest: one window (with its margin) before the next time, then twice as long
+// WithBackoff sets how many times a shard may identify in a period before it backs
+// off: one window (with its margin) before the next time, then twice as long
 // each time, up to an hour. So a shard that crashes over and over does not spend
 // the budget of all. 20 by default; 0 switches it off.
-func WithBreaker(identifies int) Option { return func(c *config) { c.Breaker = identifies } }
+func WithBackoff(identifies int) Option { return func(c *config) { c.Backoff = identifies } }
 
 // WithReplicas makes a grant count only once so many replicas have acknowledged
 // it (WAIT), and a permit's renewal likewise; 0, the default, asks for none. A
@@ -224,8 +224,8 @@ func (c *config) validate() error {
 		return bad("pod lease", c.PodLease, "50ms to 1m")
 	case c.Reserve.Units < 0 && c.Reserve.Units != reserveByTotal:
 		return bad("reserve", c.Reserve.Units, "0 or more")
-	case c.Breaker < 0:
-		return bad("breaker", c.Breaker, "0 or more")
+	case c.Backoff < 0:
+		return bad("backoff", c.Backoff, "0 or more")
 	case c.Replicas < 0 || c.Replicas > 100:
 		return bad("replicas", c.Replicas, "0 to 100")
 	case c.log == nil:

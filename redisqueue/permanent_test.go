@@ -56,8 +56,8 @@ func TestAPermanentError_IsReturnedToAllWhoSleep(t *testing.T) {
 			},
 			within: 10 * beat,
 		},
-		"for the shard's rest": {
-			opts: append(fresh(1), redisqueue.WithBreaker(1)),
+		"for the shard's backoff": {
+			opts: append(fresh(1), redisqueue.WithBackoff(1)),
 			wait: func(t *testing.T, q *redisqueue.RedisQueue) []<-chan error {
 				for range 8 {
 					require.NoError(t, q.Wait(t.Context(), 0))

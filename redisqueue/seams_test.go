@@ -85,7 +85,7 @@ func TestOutages_APeriodBeginsWithTheGrantThatIsUsed(t *testing.T) {
 	within(t, func(t *testing.T, server *miniredis.Miniredis, client *redis.Client) {
 		d, cut := new(deaf), virtualClient(t, server)
 		cut.AddHook(perCommand{d})
-		opts := []redisqueue.Option{redisqueue.WithLimit(limit), redisqueue.WithReserve(0), redisqueue.WithBreaker(0)}
+		opts := []redisqueue.Option{redisqueue.WithLimit(limit), redisqueue.WithReserve(0), redisqueue.WithBackoff(0)}
 		q := open(t, cut, opts...)
 		p, err := q.Acquire(t.Context(), 0)
 		require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestOutages_ARefreshMakesNobodyPayTwice(t *testing.T) {
 			asked.Add(1)
 			return gatewayqueue.SessionStartLimit{Total: 100, Remaining: 90 - int(identified.Load()), ResetAfter: time.Until(reset), MaxConcurrency: 1}, nil
 		}
-		opts := []redisqueue.Option{redisqueue.WithLimitSource(source), redisqueue.WithFreshStart(), redisqueue.WithRefresh(time.Minute), redisqueue.WithBreaker(0)}
+		opts := []redisqueue.Option{redisqueue.WithLimitSource(source), redisqueue.WithFreshStart(), redisqueue.WithRefresh(time.Minute), redisqueue.WithBackoff(0)}
 		lost, cut := new(deaf), virtualClient(t, server)
 		cut.AddHook(perCommand{lost})
 		q, other := open(t, cut, opts...), open(t, client, opts...)
@@ -264,7 +264,7 @@ func TestOutages_ARefreshMakesNobodyPayTwice(t *testing.T) {
 // window later. The slot and opens are two witnesses of when a bucket opens, and
 // limits say that opens was there.
 func TestLostKeys_TheWindowIsKept(t *testing.T) {
-	keys := []string{"slot:0", "opens", "remaining", "spent", "limits", "out", "pods", "queue:0", "rests", "holds"}
+	keys := []string{"slot:0", "opens", "remaining", "spent", "limits", "out", "pods", "queue:0", "backoffs", "holds"}
 	pairs := [][]string{keys} // all of them
 	for i := range keys {
 		for j := range i + 1 {

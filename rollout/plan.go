@@ -95,8 +95,8 @@ type Period struct {
 // spend what is kept for crashes.
 //
 // A unit is of the period in which its grant is. A period ends at the reset, and the
-// next begins, full, with the next grant. A shard that rests because it identifies too
-// often comes when its rest is over.
+// next begins, full, with the next grant. A shard that backs off because it identifies too
+// often comes when its backoff is over.
 //
 // It returns an [gatewayqueue.InvalidError] for a request that is out of range.
 func NewPlan(s gatewayqueue.Status, r Request) (Plan, error) {

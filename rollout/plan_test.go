@@ -236,8 +236,8 @@ func TestPlan_OfASnapshot(t *testing.T) {
 			request: Request{Shards: 2},
 			want:    Plan{Reason: gatewayqueue.ReasonBudget, Why: "the budget is too small: 2 of 2 shards would wait until its reset", Left: 10},
 		},
-		"a shard rests": {
-			of:      atNoon(1, 874, func(s *gatewayqueue.Status) { s.Resting = map[int]time.Time{1: in(time.Hour), 7: in(2 * time.Hour)} }),
+		"a shard backs off": {
+			of:      atNoon(1, 874, func(s *gatewayqueue.Status) { s.Backoffs = map[int]time.Time{1: in(time.Hour), 7: in(2 * time.Hour)} }),
 			request: Request{Shards: 2},
 			want:    Plan{OK: true, Up: in(time.Hour), Left: 872, Periods: []Period{{reset, 2, 872}}},
 		},

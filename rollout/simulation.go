@@ -16,9 +16,9 @@ const mostPeriods = 8
 
 // simulation is a queue to which nobody comes but the shards of a request.
 type simulation struct {
-	step    time.Duration // between two grants of a bucket
-	lanes   lanes
-	resting []time.Time // shards of the request that come later
+	step     time.Duration // between two grants of a bucket
+	lanes    lanes
+	backoffs []time.Time // shards of the request that come later
 
 	total, reserve int
 	left           int         // of the period
@@ -84,9 +84,9 @@ func newSimulation(s gatewayqueue.Status, r Request, until time.Time) *simulatio
 			o.lanes = append(o.lanes, l)
 		}
 	}
-	for shard, until := range s.Resting {
+	for shard, until := range s.Backoffs {
 		if shard < r.Shards && until.After(o.at) {
-			o.resting = append(o.resting, until)
+			o.backoffs = append(o.backoffs, until)
 		}
 	}
 	heap.Init(&o.lanes)
@@ -162,7 +162,7 @@ func (o *simulation) fill(p *Plan) {
 		return
 	}
 	p.Up = o.up
-	for _, until := range o.resting {
+	for _, until := range o.backoffs {
 		p.Up = later(p.Up, until)
 	}
 	p.Takes = p.Up.Sub(p.At)

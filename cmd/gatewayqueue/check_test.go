@@ -63,7 +63,7 @@ func TestCheckAndPlan_OfAQueueInAnyState(t *testing.T) {
 			require.NoError(t, client.HSet(t.Context(), "identify:{held}:limits", "closed_until", now+d.Milliseconds()).Err())
 		}
 	}
-	const rest = ` \| budget=\d+;200:;100:;0;1000 waiting=\d+;;;0 oldest=\d+s;900;3600;0 hold=\d+s;0;60;0 resting=0;0;;0 refused=\d+;;;0\n$`
+	const rest = ` \| budget=\d+;200:;100:;0;1000 waiting=\d+;;;0 oldest=\d+s;900;3600;0 hold=\d+s;0;60;0 backoffs=0;0;;0 refused=\d+;;;0\n$`
 	for _, c := range []struct {
 		app       string
 		remaining int
@@ -182,7 +182,7 @@ func TestCheckAndPlan_WhereThereIsNoAnswer(t *testing.T) {
 	for line, want := range map[string]string{
 		"check --warn-budget 101%":             `--warn-budget is "101%": want a number of units such as 250, or a share of the total such as 25%`,
 		"check --warn-oldest 2h":               "--warn-oldest is 2h: want at most --critical-oldest, which is 1h",
-		"check --ignore budget":                `--ignore is "budget": want hold, paused, storm, rest, source, replica`,
+		"check --ignore budget":                `--ignore is "budget": want hold, paused, storm, backoff, source, replica`,
 		"plan":                                 "--shards is missing: want how many shards are to be deployed",
 		"plan --shards 0":                      `--shards is "0": want a whole number from 1 to 100000`,
 		"plan --shards 1 --at soon":            `--at is "soon": want a time such as 2026-11-28T03:00:00Z or 03:00, or how long from now, such as +2h`,

@@ -157,7 +157,7 @@ func TestSettings_BlanksAroundAValueAreCutOff(t *testing.T) {
 	server := redistest.Start(t)
 	url, file := "redis://"+server.Addr, filepath.Join(t.TempDir(), "url")
 	require.NoError(t, os.WriteFile(file, []byte(" "+url+" \n"), 0o600))
-	s := serve(t, []string{"GATEWAYQUEUE_POD= server ", "GATEWAYQUEUE_REDIS_FILE= " + file + "\n", "GATEWAYQUEUE_BREAKER= 7 "},
+	s := serve(t, []string{"GATEWAYQUEUE_POD= server ", "GATEWAYQUEUE_REDIS_FILE= " + file + "\n", "GATEWAYQUEUE_BACKOFF= 7 "},
 		"--fresh-start", "--app", " bot ", "--max-concurrency", " 8 ", "--allow-host", " queue.example.org , 10.0.0.7 ")
 	for i, c := range []struct{ line, set string }{
 		{"wait --shard ~0~ --url ~" + s.URL + "~", ""}, // first, so that the limits are the server's

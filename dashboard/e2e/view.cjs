@@ -93,12 +93,12 @@ assert.deepEqual(podRows(picture(bucket({}), { pods }), T), [
 
 // "Spent" says something only if a shard has spent more than a deploy does.
 const spenders = counts => ({ spent: counts.map((count, shard) => ({ shard, count })), spent_by: counts.length, spent_all: counts.reduce((a, b) => a + b, 0) });
-assert.deepEqual(spentView(spenders([])), { text: 'Nobody yet in this period.', rows: [], resting: '' });
+assert.deepEqual(spentView(spenders([])), { text: 'Nobody yet in this period.', rows: [], backoffs: '' });
 assert.equal(spentView(spenders([1, 1])).text, '2 identifies by 2 shards in this period; nobody more than once.');
 assert.equal(spentView(spenders([2, 1])).text, '3 identifies by 2 shards in this period; nobody more than twice.');
-const often = spentView({ ...spenders([40, 3, 2]), resting: [{ shard: 0, until: T + 60e3 }] });
-assert.deepEqual(often.rows.map(r => [r.shard, r.count, r.rests]), [[0, 40, T + 60e3], [1, 3, 0]]);
-assert.equal(often.resting, '1 shard rests, having identified too often: 0');
+const often = spentView({ ...spenders([40, 3, 2]), backoffs: [{ shard: 0, until: T + 60e3 }] });
+assert.deepEqual(often.rows.map(r => [r.shard, r.count, r.until]), [[0, 40, T + 60e3], [1, 3, 0]]);
+assert.equal(often.backoffs, '1 shard backs off, having identified too often: 0');
 
 // Details.
 const places = [{ shard: 18, pod: 'web-0', since: T - 5000 }, { shard: 22, pod: 'web-1', since: T - 4000 }, { shard: 18, pod: 'web-1', since: T - 100 }];

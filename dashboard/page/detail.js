@@ -34,8 +34,8 @@ function shardDetail(picture, shard, grants, t) {
   } else {
     rows.push(['state', b.shards || !b.waiting ? 'does not wait' : 'not among the first of its line']);
   }
-  const rests = (state.resting || []).find(r => r.shard === shard), spent = (state.spent || []).find(s => s.shard === shard);
-  if (rests && rests.until > t) rows.push(['rests', 'for ' + whole(rests.until - t) + ', having identified too often']);
+  const backoff = (state.backoffs || []).find(r => r.shard === shard), spent = (state.spent || []).find(s => s.shard === shard);
+  if (backoff && backoff.until > t) rows.push(['backs off', 'for ' + whole(backoff.until - t) + ', having identified too often']);
   rows.push(['identifies in this period', spent ? String(spent.count) : state.spent.length < state.spent_by ? 'not listed' : 'none']);
   const line = mine.slice(0, 10).map(g => ({ n: '', shard: -1, who: clock(local(g.at)) + (g.pod ? ' of ' + g.pod : '') + (g.permit ? ', still dials' : g.not_sent ? ', given back' : ''), since: '' }));
   return { title, rows, line, bucket: b.id };

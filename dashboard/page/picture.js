@@ -151,13 +151,13 @@ const OFTEN = 3, SPENDERS = 10;
 
 function spentView(state) {
   const all = state.spent || [], often = all.filter(s => s.count >= OFTEN), most = all.length ? all[0].count : 0;
-  const rests = new Map((state.resting || []).map(r => [r.shard, r.until]));
+  const backoffs = new Map((state.backoffs || []).map(r => [r.shard, r.until]));
   const complete = all.length >= state.spent_by;
   return {
     text: !state.spent_by ? 'Nobody yet in this period.'
       : many(state.spent_all, 'identify', 'identifies') + ' by ' + many(state.spent_by, 'shard') + ' in this period' +
         (often.length ? (often.length > SPENDERS ? '; the ' + SPENDERS + ' that spent most:' : ':') : complete ? '; nobody more than ' + (most > 1 ? 'twice' : 'once') + '.' : '; who spent how many is listed for up to 1,024 shards.'),
-    rows: often.slice(0, SPENDERS).map(s => ({ shard: s.shard, count: s.count, part: 100 * s.count / Math.max(10, most), rests: rests.get(s.shard) || 0 })),
-    resting: rests.size ? many(rests.size, 'shard') + (rests.size === 1 ? ' rests' : ' rest') + ', having identified too often: ' + some([...rests.keys()], 10) : '',
+    rows: often.slice(0, SPENDERS).map(s => ({ shard: s.shard, count: s.count, part: 100 * s.count / Math.max(10, most), until: backoffs.get(s.shard) || 0 })),
+    backoffs: backoffs.size ? many(backoffs.size, 'shard') + (backoffs.size === 1 ? ' backs off' : ' back off') + ', having identified too often: ' + some([...backoffs.keys()], 10) : '',
   };
 }

@@ -26,7 +26,7 @@ function drawPods(rows, state) {
 
 function drawSpent(shown) {
   put($('spent-sum'), shown.text);
-  put($('resting'), shown.resting);
+  put($('backoffs'), shown.backoffs);
   $('spent-box').hidden = !shown.rows.length;
   fill($('spent'), shown.rows, body => {
     const row = body.insertRow();
@@ -38,7 +38,7 @@ function drawSpent(shown) {
   }, (row, s) => {
     put(row.cells[0], String(s.shard));
     row.cells[1].firstElementChild.firstElementChild.style.width = s.part + '%';
-    put(row.cells[1].lastElementChild, s.count + (s.rests ? ', rests' : ''));
+    put(row.cells[1].lastElementChild, s.count + (s.until ? ', backs off' : ''));
   });
 }
 

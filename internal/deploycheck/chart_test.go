@@ -154,7 +154,7 @@ func TestChart_IsRefusedWithBadValues(t *testing.T) {
 		{least + "mode: proxy\nconfig: {app: \"1234567890\"}\n", []string{"config.app (1234567890)", `mode "proxy"`, "by the bot's own token"}},
 		{least + "mode: sidecar\nconfig: {app: \"1234567890\"}\n", []string{"config.app (1234567890)", `mode "sidecar"`, "by the bot's own token"}},
 		{least + "config: {margni: 1s}\n", []string{"config.margni (1s)", "gatewayqueue serve: want one of allow-host, app,", ", margin,"}},
-		{least + "mode: proxy\nconfig: {margni: 1s}\n", []string{"config.margni (1s)", "gatewayqueue proxy: want one of api, breaker,", ", margin,"}},
+		{least + "mode: proxy\nconfig: {margni: 1s}\n", []string{"config.margni (1s)", "gatewayqueue proxy: want one of api, backoff,", ", margin,"}},
 		{least + "service: {port: 70000}\n", []string{"'/service/port'", "got 70,000, want 65,535"}},
 		{least + "podDisruptionBudget: {maxUnavailable: 0}\n", []string{"'/podDisruptionBudget/maxUnavailable'", "got 0, want 1"}},
 		{least + "mode: proxy\nguard: {enabled: true, flavor: calico}\n", []string{"'/guard/flavor'", "'calico'", "kubernetes|cilium"}},

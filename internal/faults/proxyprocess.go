@@ -62,7 +62,7 @@ func runProxy(config proxyConfig) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	client := addresses{Addrs: []string{config.Redis}}.client(300*time.Millisecond, 0)
 	queue, err := redisqueue.New(client, redisqueue.WithPod(config.Name), redisqueue.WithWindow(config.Window),
-		redisqueue.WithPodLease(500*time.Millisecond), redisqueue.WithLimit(config.Limit), redisqueue.WithBreaker(0),
+		redisqueue.WithPodLease(500*time.Millisecond), redisqueue.WithLimit(config.Limit), redisqueue.WithBackoff(0),
 		redisqueue.WithFreshStart(), redisqueue.WithLogger(log))
 	if err != nil {
 		return err

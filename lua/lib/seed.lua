@@ -8,7 +8,7 @@ local function is_new()
     if not string.find(traces, ' ' .. fields[i] .. ' ', 1, true) then return false end
   end
   return not redis.call('GET', remaining_key) and redis.call('HLEN', opens_key) + redis.call('HLEN', spent_key)
-    + redis.call('HLEN', rests_key) + redis.call('ZCARD', out_key) + redis.call('ZCARD', pods_key) + redis.call('ZCARD', holds_key) == 0
+    + redis.call('HLEN', backoffs_key) + redis.call('ZCARD', out_key) + redis.call('ZCARD', pods_key) + redis.call('ZCARD', holds_key) == 0
 end
 
 -- rebucket closes every bucket until the windows and leases of the old ones are over; tickets take places in new lines.

@@ -47,7 +47,7 @@ takes longer than --timeout.
 Exit codes:
   0   OK
   1   WARNING   little budget is left; the first in line has waited for long; a hold;
-                grants are paused; a storm; a shard rests, as it identifies too often;
+                grants are paused; a storm; a shard backs off, as it identifies too often;
                 the limits could not be asked for; the Redis is a replica
   2   CRITICAL  next to no budget is left, or none; the first in line has waited for
                 very long; a hold of more than a minute; the limits are unknown, or

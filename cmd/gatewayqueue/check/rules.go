@@ -41,12 +41,12 @@ const (
 	whatHold    = "hold"
 	whatPaused  = "paused"
 	whatStorm   = "storm"
-	whatRest    = "rest"
+	whatBackoff = "backoff"
 	whatSource  = "source"
 	whatReplica = "replica"
 )
 
-var ignorable = []string{whatHold, whatPaused, whatStorm, whatRest, whatSource, whatReplica}
+var ignorable = []string{whatHold, whatPaused, whatStorm, whatBackoff, whatSource, whatReplica}
 
 // problem is one thing that is wrong.
 type problem struct {
@@ -62,7 +62,7 @@ type figures struct {
 	Waiting   int     `json:"waiting"`
 	Oldest    float64 `json:"oldest_seconds"` // how long the first in line has waited; 0 for nobody
 	Hold      float64 `json:"hold_seconds"`   // for how long every bucket is closed yet
-	Resting   int     `json:"resting"`        // shards
+	Backoffs  int     `json:"backoffs"`       // shards
 	Refused   int     `json:"refused"`        // sessions in the last minute, as far as proxies tell
 	unbounded bool    // there is no budget to be counted
 }
@@ -70,7 +70,7 @@ type figures struct {
 func figuresOf(s look.Snapshot) figures {
 	f := figures{
 		Budget: s.Budget.Remaining, Total: s.Budget.Total, Waiting: s.Waiting(), Oldest: oldest(s.Status).Seconds(), Hold: s.Hold.Seconds(),
-		Resting: len(s.Resting), unbounded: s.Budget.MaxConcurrency == 0,
+		Backoffs: len(s.Backoffs), unbounded: s.Budget.MaxConcurrency == 0,
 	}
 	if s.Storm != nil {
 		f.Refused = s.Storm.Refused
@@ -131,8 +131,8 @@ func (c *config) judge(s look.Snapshot) (found []problem) {
 	if s.Storm != nil && !s.Storm.Since.IsZero() {
 		add(whatStorm, stateWarning, "Discord refuses sessions in numbers: %d in the last minute", s.Storm.Refused)
 	}
-	if n := len(s.Resting); n > 0 {
-		add(whatRest, stateWarning, "%s: identified too often", picture.Count(n, "shard")+" rest"+map[bool]string{true: "s"}[n == 1])
+	if n := len(s.Backoffs); n > 0 {
+		add(whatBackoff, stateWarning, "%s: identified too often", picture.Count(n, "shard")+" back"+map[bool]string{true: "s"}[n == 1]+" off")
 	}
 	if s.Source.Error != "" && !s.Budget.Unknown {
 		add(whatSource, stateWarning, "the limits could not be asked for: %s", cli.OneLine(fmt.Errorf("%s", s.Source.Error)))
@@ -196,7 +196,7 @@ func (c *config) perfdata(f figures) string {
 		fmt.Sprintf("waiting=%d;;;0", f.Waiting),
 		fmt.Sprintf("oldest=%.0fs;%s;%s;0", f.Oldest, seconds(c.WarnOldest), seconds(c.CriticalOldest)),
 		fmt.Sprintf("hold=%.0fs;0;%.0f;0", f.Hold, longestHold.Seconds()),
-		fmt.Sprintf("resting=%d;0;;0", f.Resting),
+		fmt.Sprintf("backoffs=%d;0;;0", f.Backoffs),
 		fmt.Sprintf("refused=%d;;;0", f.Refused)), " ")
 }
 

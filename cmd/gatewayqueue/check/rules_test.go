@@ -59,9 +59,9 @@ func TestJudge_OfASnapshot(t *testing.T) {
 		"refused sessions that are no storm": {
 			func(s *look.Snapshot) { s.Storm = &gatewayqueue.Storm{Refused: 2} }, nil, stateOK, "874 of 1000 units left; nobody waits",
 		},
-		"a shard that rests": {
-			func(s *look.Snapshot) { s.Resting = map[int]time.Time{3: noon.Add(time.Hour)} }, nil, stateWarning,
-			"1 shard rests: identified too often; 874 of 1000 units left; nobody waits",
+		"a shard that backs off": {
+			func(s *look.Snapshot) { s.Backoffs = map[int]time.Time{3: noon.Add(time.Hour)} }, nil, stateWarning,
+			"1 shard backs off: identified too often; 874 of 1000 units left; nobody waits",
 		},
 		"a limit source that fails": {
 			func(s *look.Snapshot) { s.Source.Error = "redisqueue: the token is refused" }, nil, stateWarning,

@@ -38,13 +38,13 @@ func (q Queue) State() string {
 			words = append(words, q.Pause.String())
 		case gatewayqueue.ReasonHold:
 			words = append(words, "held for "+picture.Seconds(b.Wait))
-		case gatewayqueue.ReasonRest: // of single shards
+		case gatewayqueue.ReasonBackoff: // of single shards
 		default:
 			words = append(words, "no grants: "+string(b.Reason))
 		}
 	}
-	if n := len(q.Resting); n > 0 {
-		words = append(words, fmt.Sprintf("%d resting", n))
+	if n := len(q.Backoffs); n > 0 {
+		words = append(words, fmt.Sprintf("%d backing off", n))
 	}
 	return strings.Join(words, ", ")
 }

@@ -126,7 +126,7 @@ func PodsRow(s gatewayqueue.Status, none string) Row {
 }
 
 // Trouble are rows about what keeps a queue from granting, one for each: a hold,
-// shards that rest, the source of the limits.
+// shards that back off, the source of the limits.
 func Trouble(s gatewayqueue.Status) (rows []Row) {
 	if s.Pause != nil {
 		rows = append(rows, pauseRow(*s.Pause, s.Time))
@@ -137,17 +137,17 @@ func Trouble(s gatewayqueue.Status) (rows []Row) {
 			{Text: "after a start, a loss of state, a change of limits, or by hand"},
 		}})
 	}
-	if len(s.Resting) > 0 {
+	if len(s.Backoffs) > 0 {
 		var shards []int
-		for shard := range s.Resting {
+		for shard := range s.Backoffs {
 			shards = append(shards, shard)
 		}
 		slices.Sort(shards)
 		var names []string
 		for _, shard := range shards {
-			names = append(names, fmt.Sprintf("shard %d for %s", shard, Seconds(s.Resting[shard].Sub(s.Time))))
+			names = append(names, fmt.Sprintf("shard %d for %s", shard, Seconds(s.Backoffs[shard].Sub(s.Time))))
 		}
-		rows = append(rows, Row{Label: "resting", Fields: []Field{
+		rows = append(rows, Row{Label: "backoff", Fields: []Field{
 			{Text: Names(names, mostNames), Style: Bad}, {Text: "they have identified too often: look at their logs"},
 		}})
 	}

@@ -97,9 +97,9 @@ func TestScreen(t *testing.T) {
 			s.Budget.Total, s.Budget.Remaining = 0, 0
 			s.Budget.Never = "gatewayqueue: under these limits nothing is ever granted: the total is 0"
 		},
-		"rest": func(s *snapshot) {
+		"backoff": func(s *snapshot) {
 			s.Pods = nil
-			s.Resting = map[int]time.Time{7: now.Add(20 * time.Minute)}
+			s.Backoffs = map[int]time.Time{7: now.Add(20 * time.Minute)}
 			for i := range s.Buckets {
 				s.Buckets[i] = gatewayqueue.BucketStatus{Bucket: i}
 			}

@@ -82,7 +82,7 @@ func told(ctx context.Context, q gatewayqueue.Queue, shard int, err error) error
 		return err
 	}
 	for _, blocked := range status.Blocked() {
-		if blocked.Reason != gatewayqueue.ReasonRest {
+		if blocked.Reason != gatewayqueue.ReasonBackoff {
 			return errors.Join(blocked, err)
 		}
 	}

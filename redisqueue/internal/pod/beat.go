@@ -98,7 +98,7 @@ func (p *Pod) lookAtAll(wasAll bool) {
 
 // lease is the pod's lease by now.
 func (p *Pod) lease() time.Duration {
-	if len(p.permits) > 0 || len(p.lines)+len(p.resting) == 0 || slices.ContainsFunc(p.lines, func(l *line) bool { return !l.exhausted }) {
+	if len(p.permits) > 0 || len(p.lines)+len(p.backingOff) == 0 || slices.ContainsFunc(p.lines, func(l *line) bool { return !l.exhausted }) {
 		return p.cfg.PodLease
 	}
 	return exhaustedLeases * p.cfg.PodLease
@@ -270,7 +270,7 @@ func (p *Pod) stands(l *line, s wire.Standing, fresh, units bool) (shorter bool)
 }
 
 // misused returns an error of a beat to callers whom waiting does not help, also
-// those that sleep until the reset, rest, or stand far back. A key of another type
+// those that sleep until the reset, back off, or stand far back. A key of another type
 // may be that of one line alone: then each line is asked about by itself, and
 // the others wait on.
 func (p *Pod) misused(lines []wire.BeatLine, all bool, err error) {

@@ -114,7 +114,7 @@ func (p *Pod) decide(c *claim, a answer[wire.ClaimReply], err error) {
 		}
 	case "gone":
 		p.renameSettled(l, first)
-	case "tired":
+	case "backoff":
 		p.backOff(l, first, r.Wait)
 	case "exhausted":
 		l.usedUp = r.Now
@@ -166,17 +166,17 @@ func (p *Pod) backOff(l *line, w *Waiter, d time.Duration) {
 	}
 	w.line.waiters = remove(w.line.waiters, w)
 	if !w.Deadline.IsZero() && w.Deadline.Before(p.now.Time().Add(d)) {
-		p.refuse(w, outlasts(d, restBlocks(w.Shard, d)))
+		p.refuse(w, outlasts(d, backoffBlocks(w.Shard, d)))
 		return
 	}
-	w.stage, w.line, w.Arrival = resting, nil, 0
-	p.resting = append(p.resting, w)
-	w.rest = p.after(d, func() {
-		p.resting = remove(p.resting, w)
-		w.rest, w.stage = nil, unsent
+	w.stage, w.line, w.Arrival = backingOff, nil, 0
+	p.backingOff = append(p.backingOff, w)
+	w.backoff = p.after(d, func() {
+		p.backingOff = remove(p.backingOff, w)
+		w.backoff, w.stage = nil, unsent
 		p.enter(w)
 	})
-	p.tellRest(w, l.bucket, d)
+	p.tellBackoff(w, l.bucket, d)
 }
 
 // meetHead looks at the first ticket of the whole line. If it is this pod's and

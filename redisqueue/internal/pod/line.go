@@ -167,7 +167,7 @@ func (p *Pod) claim(l *line) {
 		Place: wire.Place{Ticket: first.ticket, Arrival: first.Arrival}, Shard: first.Shard, Bucket: l.bucket,
 		Pod: p.cfg.Name, PodLease: lease, Known: p.view, Permit: first.Permit,
 		Closes: p.cfg.Window + p.marginFor(first), UntilWanted: p.untilWanted(), Step: p.cfg.step(first.Permit),
-		Reserve: p.cfg.Reserve.Of(p.view), Breaker: p.cfg.Breaker, Asks: p.mayAsk(),
+		Reserve: p.cfg.Reserve.Of(p.view), Backoff: p.cfg.Backoff, Asks: p.mayAsk(),
 		Own: wire.Agreed{Window: p.cfg.Window, Grace: p.cfg.Grace(), PodLease: p.cfg.PodLease, Replicas: p.cfg.Replicas},
 	}
 	c.request.Usable = c.request.Closes - p.cfg.Window
@@ -238,16 +238,16 @@ func (p *Pod) refuseIf(l *line, err error, which func(*Waiter) bool) {
 
 func (p *Pod) refuseLine(l *line, err error) { p.refuseIf(l, err, func(*Waiter) bool { return true }) }
 
-// refuseAll refuses all that wait or rest.
+// refuseAll refuses all that wait or back off.
 func (p *Pod) refuseAll(err error) {
 	for _, w := range p.lobby {
 		p.refuse(w, err)
 	}
-	for _, w := range p.resting {
-		p.stop(w.rest)
+	for _, w := range p.backingOff {
+		p.stop(w.backoff)
 		p.refuse(w, err)
 	}
-	p.lobby, p.resting = nil, nil
+	p.lobby, p.backingOff = nil, nil
 	for _, l := range slices.Clone(p.lines) {
 		p.refuseLine(l, err)
 	}

@@ -28,7 +28,7 @@ type Config struct {
 	Reserve       Reserve
 	FreshStart    bool   // an empty Redis is a new one
 	FailExhausted bool   // waiters do not wait for the reset
-	Breaker       int    // identifies in a period from which on a shard backs off; 0 for none
+	Backoff       int    // identifies in a period from which on a shard backs off; 0 for none
 	Replicas      int    // that must acknowledge a grant
 	CannotAsk     string // why this pod's client cannot ask replicas; empty if it can
 
@@ -68,10 +68,10 @@ type Pod struct {
 	warned  int  // the budget warning given last, in percent
 
 	// The waiters.
-	lobby   []*Waiter // those that came before the first contact
-	lines   []*line   // by bucket
-	resting []*Waiter // those whose shard identifies too often
-	permits []*Permit // those that are renewed
+	lobby      []*Waiter // those that came before the first contact
+	lines      []*line   // by bucket
+	backingOff []*Waiter // those whose shard identifies too often
+	permits    []*Permit // those that are renewed
 
 	beat   beat
 	server acquaintance
@@ -155,7 +155,7 @@ func (p *Pod) keeping() bool {
 	if p.closed {
 		return false
 	}
-	return len(p.lobby) > 0 || len(p.permits) > 0 || len(p.resting) > 0 ||
+	return len(p.lobby) > 0 || len(p.permits) > 0 || len(p.backingOff) > 0 ||
 		slices.ContainsFunc(p.lines, func(l *line) bool { return len(l.waiters) > 0 })
 }
 

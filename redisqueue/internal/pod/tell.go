@@ -65,11 +65,11 @@ func (p *Pod) blockSaid(key string, b *gatewayqueue.BlockedError, say func()) {
 	}
 }
 
-// tellRest tells that a shard backs off.
-func (p *Pod) tellRest(w *Waiter, bucket int, d time.Duration) {
-	p.observe(gatewayqueue.Event{Kind: gatewayqueue.EventResting, ShardID: w.Shard, Bucket: bucket, Elapsed: d})
-	p.blockSaid(string(gatewayqueue.ReasonRest), restBlocks(w.Shard, d), func() {
-		p.warn("a shard identifies too often: it has to rest first", "shard", w.Shard, "rest", d)
+// tellBackoff tells that a shard backs off.
+func (p *Pod) tellBackoff(w *Waiter, bucket int, d time.Duration) {
+	p.observe(gatewayqueue.Event{Kind: gatewayqueue.EventBackoff, ShardID: w.Shard, Bucket: bucket, Elapsed: d})
+	p.blockSaid(string(gatewayqueue.ReasonBackoff), backoffBlocks(w.Shard, d), func() {
+		p.warn("a shard identifies too often: it backs off before the next", "shard", w.Shard, "for", d)
 	})
 }
 
@@ -113,7 +113,7 @@ func (p *Pod) waitsLongest() (longest *Waiter, since time.Time) {
 		}
 	}
 	older(p.lobby)
-	older(p.resting)
+	older(p.backingOff)
 	for _, l := range p.lines {
 		older(l.waiters)
 	}

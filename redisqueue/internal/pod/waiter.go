@@ -12,15 +12,15 @@ import (
 type stage int
 
 const (
-	inLobby  stage = iota // the limits are not known yet
-	unsent                // in a line; no call has told Redis of its place
-	sent                  // a call with its place was sent: Redis may know it
-	placed                // Redis knows its place
-	claiming              // a claim for it is on its way
-	resting               // outside every line, because its shard identifies too often
-	granted               // it has a grant, which it has not taken
-	taken                 // it has taken its grant
-	gone                  // it was refused, or has left
+	inLobby    stage = iota // the limits are not known yet
+	unsent                  // in a line; no call has told Redis of its place
+	sent                    // a call with its place was sent: Redis may know it
+	placed                  // Redis knows its place
+	claiming                // a claim for it is on its way
+	backingOff              // outside every line, because its shard identifies too often
+	granted                 // it has a grant, which it has not taken
+	taken                   // it has taken its grant
+	gone                    // it was refused, or has left
 )
 
 // Waiter is one caller of Wait or Acquire.
@@ -37,8 +37,8 @@ type Waiter struct {
 	stage       stage
 	ticket      string
 	calls       int           // on their way with its ticket; it is given up once this is 0
-	line        *line         // nil in the lobby, and while it rests
-	rest        *timer        // while it rests
+	line        *line         // nil in the lobby, and while it backs off
+	backoff     *timer        // while it backs off
 	extraMargin time.Duration // what a window needs on top because replies were slow; it has paid then
 	grant       Grant
 }
@@ -118,9 +118,9 @@ func (p *Pod) drop(w *Waiter) {
 	switch {
 	case w.stage == inLobby:
 		p.lobby = remove(p.lobby, w)
-	case w.stage == resting:
-		p.stop(w.rest)
-		p.resting = remove(p.resting, w)
+	case w.stage == backingOff:
+		p.stop(w.backoff)
+		p.backingOff = remove(p.backingOff, w)
 	case w.line != nil:
 		w.line.waiters = remove(w.line.waiters, w)
 	}
@@ -160,7 +160,7 @@ func (p *Pod) refuse(w *Waiter, err error) {
 
 // place makes a waiter's place known to its caller, once.
 func (p *Pod) place(w *Waiter) {
-	if w.TellsOf && w.waits() && w.stage != resting && w.Arrival != 0 { // a shard that rests has lost its place
+	if w.TellsOf && w.waits() && w.stage != backingOff && w.Arrival != 0 { // a shard that backs off has lost its place
 		w.TellsOf = false
 		p.do(Placed{w, time.UnixMilli(w.Arrival)})
 	}

@@ -37,10 +37,10 @@ func holdBlocks(d time.Duration, why string) *gatewayqueue.BlockedError {
 	return &gatewayqueue.BlockedError{Reason: gatewayqueue.ReasonHold, Wait: d, Text: words.Hold + ": " + why}
 }
 
-// restBlocks is the rest of a shard as a reason.
-func restBlocks(shard int, d time.Duration) *gatewayqueue.BlockedError {
+// backoffBlocks is the backoff of a shard as a reason.
+func backoffBlocks(shard int, d time.Duration) *gatewayqueue.BlockedError {
 	return &gatewayqueue.BlockedError{
-		Reason: gatewayqueue.ReasonRest, Wait: max(0, d), Text: fmt.Sprintf("shard %d rests: it has identified too often", shard),
+		Reason: gatewayqueue.ReasonBackoff, Wait: max(0, d), Text: fmt.Sprintf("shard %d backs off: it has identified too often", shard),
 	}
 }
 
@@ -59,8 +59,8 @@ func (p *Pod) why(w *Waiter) *gatewayqueue.BlockedError {
 		return standsStill()
 	case p.paused.is != nil:
 		return p.paused.is.Blocks(now)
-	case w.stage == resting:
-		return restBlocks(w.Shard, w.rest.at.Sub(now))
+	case w.stage == backingOff:
+		return backoffBlocks(w.Shard, w.backoff.at.Sub(now))
 	case w.line != nil && w.line.exhausted:
 		return p.budgetBlocks(max(0, w.line.ask.Sub(now)))
 	case p.hold.until.After(now):

@@ -83,7 +83,7 @@ func (d *differ) request() wire.Request {
 		c := wire.Claim{
 			Place: wire.Place{Ticket: d.ticket(), Arrival: d.arrival()}, PodLease: 3 * time.Second, Known: d.known(), Permit: d.flip(),
 			Closes: window + 250*time.Millisecond, Usable: 250 * time.Millisecond, Step: window + 250*time.Millisecond,
-			Reserve: d.rand.IntN(4), Asks: d.rand.IntN(10) == 0, Notice: d.rand.IntN(50) == 0, Breaker: 4 * d.rand.IntN(2),
+			Reserve: d.rand.IntN(4), Asks: d.rand.IntN(10) == 0, Notice: d.rand.IntN(50) == 0, Backoff: 4 * d.rand.IntN(2),
 			Own: wire.Agreed{Window: window, Grace: 5 * time.Second, PodLease: 3 * time.Second},
 		}
 		shard, pod, _, _ := wire.ParseTicket(c.Ticket)

@@ -34,7 +34,7 @@ func TestModel_DoesWhatServersDo(t *testing.T) {
 		}
 		t.Logf("%d calls, %d not compared; %d texts not the same to the millisecond; replies: %v", calls, d.stalled, d.near, d.codes)
 		for _, code := range []string{
-			"granted", "wait", "paused", "exhausted", "tired", "resync", "gone", "identified", "late", "renewed", "left", "ok", "seeded", "changed",
+			"granted", "wait", "paused", "exhausted", "backoff", "resync", "gone", "identified", "late", "renewed", "left", "ok", "seeded", "changed",
 			"stale",
 		} {
 			require.Contains(t, d.codes, code, "no call was answered so")

@@ -206,7 +206,7 @@ func evict(w *world, h hit) {
 		w.redis.master.Delete(fmt.Sprint(prefix, "slot:", h.random.IntN(w.plan.buckets)))
 		return
 	}
-	names := []string{"opens", "remaining", "limits", "pods", "spent", "rests", "holds", "out", "queue:0", "queue:1", "slot:0", "slot:1"}
+	names := []string{"opens", "remaining", "limits", "pods", "spent", "backoffs", "holds", "out", "queue:0", "queue:1", "slot:0", "slot:1"}
 	for range 1 + h.random.IntN(2) {
 		name := names[h.random.IntN(len(names))]
 		w.tell("%s is deleted", name)

@@ -85,7 +85,7 @@ func queueKey(bucket int) string { return prefix + "queue:" + strconv.Itoa(bucke
 func (w *world) judgeEnd() {
 	for _, p := range w.all {
 		for _, c := range p.callers {
-			if !p.dead && !c.over() && c.permit == nil && !c.since.After(w.quietAt) && !w.usedUp && !w.resting {
+			if !p.dead && !c.over() && c.permit == nil && !c.since.After(w.quietAt) && !w.usedUp && !w.backingOff {
 				w.broken(ruleWaiting, "shard %d of %s still waits, %v after the last fault", c.Shard, p.name, w.plan.calm())
 			}
 		}

@@ -21,7 +21,7 @@ type plan struct {
 	resetAfter           time.Duration // of the first period; 0 if none has begun
 	source               bool          // pods ask Discord
 	counted              time.Duration // after which an IDENTIFY is in Discord's figures
-	breaker              int
+	backoff              int
 	failExhausted        bool
 
 	// Redis.
@@ -86,7 +86,7 @@ func newPlan(seed uint64) *plan {
 		p.replicas = 1
 	}
 	if maybe(8) {
-		p.breaker = 1 + r.IntN(3)
+		p.backoff = 1 + r.IntN(3)
 	}
 	if p.source {
 		p.counted = some(900 * time.Millisecond)

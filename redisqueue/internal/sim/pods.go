@@ -44,7 +44,7 @@ func newPod(w *world, n int) *simPod {
 			Window: gatewayqueue.IdentifyDelay, Margin: gatewayqueue.GrantMargin, PermitMargin: gatewayqueue.IdentifiedMargin,
 			PermitLease: 2 * gatewayqueue.IdentifyDelay, PodLease: 3 * time.Second,
 		},
-		Name: name, App: "sim", Keys: keys, Limit: w.plan.limit(), LimitAt: begin, Refresh: 20 * time.Second, Breaker: w.plan.breaker,
+		Name: name, App: "sim", Keys: keys, Limit: w.plan.limit(), LimitAt: begin, Refresh: 20 * time.Second, Backoff: w.plan.backoff,
 		Replicas: w.plan.replicas, FailExhausted: w.plan.failExhausted,
 		Reserve: pod.Reserve{Units: -1, Floor: func() int { return 0 }},
 		Random:  decides.Float64,
@@ -145,8 +145,8 @@ func (p *simPod) observe(e gatewayqueue.Event) {
 	switch e.Kind {
 	case gatewayqueue.EventExpired:
 		w.reach(PermitExpired)
-	case gatewayqueue.EventResting:
-		w.resting = true
+	case gatewayqueue.EventBackoff:
+		w.backingOff = true
 	case gatewayqueue.EventBlocked:
 		var b *gatewayqueue.BlockedError
 		if errors.As(e.Err, &b) && (b.Reason == gatewayqueue.ReasonBudget || b.Reason == gatewayqueue.ReasonLimits) {

@@ -47,7 +47,7 @@ const (
 
 // replies are points, too: what scripts have answered.
 var replies = []Point{
-	"claim: granted", "claim: wait", "claim: paused", "claim: exhausted", "claim: tired", "claim: resync", "claim: gone",
+	"claim: granted", "claim: wait", "claim: paused", "claim: exhausted", "claim: backoff", "claim: resync", "claim: gone",
 	"identified: identified", "identified: late", "identified: gone", "renew: gone",
 	"sync: ok", "sync: seeded", "sync: changed", "sync: ask", "sync: over", "sync: stale", "sync: busy", "sync: buckets",
 }

@@ -39,20 +39,20 @@ func (a *agenda) Pop() any {
 
 // world is everything in a run.
 type world struct {
-	plan    *plan
-	mutant  *Mutant // nil for none
-	telling bool
-	now     time.Time
-	next    agenda
-	planned int
-	redis   *redisServer
-	discord *discord
-	pods    []*simPod // by their number in the plan: those that live now, or lived last
-	all     []*simPod
-	quietAt time.Time // from when on nothing fails any more
-	usedUp  bool      // a pod was told so after that
-	resting bool      // a shard was told to rest
-	verdict Verdict
+	plan       *plan
+	mutant     *Mutant // nil for none
+	telling    bool
+	now        time.Time
+	next       agenda
+	planned    int
+	redis      *redisServer
+	discord    *discord
+	pods       []*simPod // by their number in the plan: those that live now, or lived last
+	all        []*simPod
+	quietAt    time.Time // from when on nothing fails any more
+	usedUp     bool      // a pod was told so after that
+	backingOff bool      // a shard was told to back off
+	verdict    Verdict
 }
 
 var (

@@ -23,7 +23,7 @@ type Claim struct {
 	UntilWanted   time.Duration // for how long the pod wants no grant
 	Step          time.Duration // least time between two grants
 	Reserve       int
-	Breaker       int
+	Backoff       int
 	Asks          bool   // a limit source can be asked when a period is over
 	Next          string // the pod's next ticket in this line
 	Others        []Place
@@ -44,7 +44,7 @@ func (c Claim) Encode(keys Keys) Call {
 		"known_epoch": c.Known.Epoch, "known_seq": c.Known.Seq, "known_buckets": c.Known.MaxConcurrency, "known_total": c.Known.Total,
 		"permit": c.Permit, "closes": c.Closes, "usable": c.Usable, "until_wanted": c.UntilWanted, "step": c.Step,
 		"reserve": c.Reserve, "period": gatewayqueue.LimitPeriod, "paid_ttl": PaidTTL,
-		"next_ticket": c.Next, "breaker": c.Breaker, "asks": c.Asks, "notice": c.Notice,
+		"next_ticket": c.Next, "backoff": c.Backoff, "asks": c.Asks, "notice": c.Notice,
 		"own_window": c.Own.Window, "own_grace": c.Own.Grace, "own_pod_lease": c.Own.PodLease, "own_replicas": c.Own.Replicas,
 	}
 	var others []any

@@ -110,14 +110,14 @@ func (s Status) decodeSpent(r *reply, status *gatewayqueue.Status) {
 			status.Spent[id] = count
 		}
 	}
-	for shard, end := range r.at("rests").list().pairs() {
+	for shard, end := range r.at("backoffs").list().pairs() {
 		id, err1 := strconv.Atoi(shard)
 		at, err2 := strconv.ParseInt(end, 10, 64)
 		if err1 == nil && err2 == nil && at > status.Time.UnixMilli() && status.Spent[id] > 0 {
-			if status.Resting == nil {
-				status.Resting = make(map[int]time.Time)
+			if status.Backoffs == nil {
+				status.Backoffs = make(map[int]time.Time)
 			}
-			status.Resting[id] = time.UnixMilli(at)
+			status.Backoffs[id] = time.UnixMilli(at)
 		}
 	}
 	if status.SpentBy > statusSpenders {

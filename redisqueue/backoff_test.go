@@ -18,7 +18,7 @@ import (
 func TestAShardThatCrashesOverAndOverRestsEverLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := virtualRedis(t)
-		queue, err := redisqueue.New(virtualClient(t, server), redisqueue.WithFreshStart(), redisqueue.WithBreaker(3))
+		queue, err := redisqueue.New(virtualClient(t, server), redisqueue.WithFreshStart(), redisqueue.WithBackoff(3))
 		require.NoError(t, err)
 		defer queue.Close()
 		var took []time.Duration
@@ -39,12 +39,12 @@ func TestAShardThatCrashesOverAndOverRestsEverLonger(t *testing.T) {
 		err = queue.Wait(ctx, 7)
 		var known *gatewayqueue.DeadlineError
 		require.ErrorAs(t, err, &known, "the rest is known to be longer")
-		assert.Equal(t, 42*time.Second-5250*time.Millisecond, known.Wait, "it has rested while the other one waited")
+		assert.Equal(t, 42*time.Second-5250*time.Millisecond, known.Wait, "its backoff went on while the other one waited")
 		assert.Less(t, time.Since(start), time.Second)
 
 		ctx, leave := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, leave)
-		require.ErrorIs(t, queue.Wait(ctx, 7), context.Canceled, "who rests can leave")
+		require.ErrorIs(t, queue.Wait(ctx, 7), context.Canceled, "a caller that backs off can leave")
 		done := make(chan error)
 		go func() { done <- queue.Wait(t.Context(), 7) }()
 		time.Sleep(time.Second)
@@ -59,7 +59,7 @@ func TestTheLogWarnsOfABudgetThatRunsOut(t *testing.T) {
 	within(t, func(t *testing.T, _ *miniredis.Miniredis, client *redis.Client) {
 		log := newLogbook()
 		limit := gatewayqueue.SessionStartLimit{Total: 20, Remaining: 12, ResetAfter: time.Hour, MaxConcurrency: 1}
-		queue := open(t, client, redisqueue.WithLimit(limit), redisqueue.WithFreshStart(), redisqueue.WithReserve(0), redisqueue.WithBreaker(0), log.option())
+		queue := open(t, client, redisqueue.WithLimit(limit), redisqueue.WithFreshStart(), redisqueue.WithReserve(0), redisqueue.WithBackoff(0), log.option())
 		for shard := range 12 {
 			require.NoError(t, queue.Wait(t.Context(), shard))
 		}
