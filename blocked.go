@@ -21,7 +21,7 @@ const (
 	ReasonBudget  Reason = "budget"       // no unit is left before the reset
 	ReasonLimits  Reason = "limits"       // the limits in force allow no grant at all
 	ReasonSource  Reason = "limit source" // the limits are not known, and the limit source does not say
-	ReasonStore   Reason = "store"        // Redis is away, or no queue can run on it
+	ReasonStore   Reason = "store"        // Redis is away, takes no writes, or holds what cannot be used
 	ReasonBackoff Reason = "backoff"      // the shard identifies too often
 	ReasonPaused  Reason = "paused"       // an operator has paused the grants
 )
@@ -77,6 +77,7 @@ func (e *BlockedError) Attrs() []any {
 func (s Status) Blocked() (reasons []*BlockedError) {
 	add := func(e BlockedError) { reasons = append(reasons, &e) }
 	switch b := s.Budget; {
+	case b.Unknown && s.Store.Error != "": // said below
 	case b.Unknown && s.Source.Error != "":
 		e := BlockedError{Reason: ReasonSource, Text: "the limits are not known, and the limit source fails: " + s.Source.Error}
 		if s.Source.After.After(s.Time) {
@@ -93,6 +94,9 @@ func (s Status) Blocked() (reasons []*BlockedError) {
 			e.Wait = b.Reset.Sub(s.Time)
 		}
 		add(e)
+	}
+	if s.Store.Error != "" {
+		add(BlockedError{Reason: ReasonStore, Text: s.Store.Error, Cure: s.Store.Cure})
 	}
 	if s.Pause != nil {
 		reasons = append(reasons, s.Pause.Blocks(s.Time))

@@ -40,6 +40,9 @@ type Status struct {
 	// Source is what is wrong with the source of the limits, such as Discord; its
 	// zero value where nothing is.
 	Source SourceStatus `json:"source,omitzero"`
+	// Store is what is wrong with Redis, as far as it answers; its zero value where
+	// nothing is, and of a queue in memory.
+	Store StoreStatus `json:"store,omitzero"`
 	// Storm is whether Discord refuses sessions in numbers, as far as proxies have told;
 	// nil where they have told nothing. A queue's own Status leaves it out: servers and
 	// the program ask for it (Sights of package redisqueue) and add it.
@@ -68,6 +71,14 @@ type BudgetStatus struct {
 type SourceStatus struct {
 	Error string    `json:"error,omitempty"`
 	After time.Time `json:"ask_after,omitzero"` // nobody asks it before; zero where it has not said so
+}
+
+// StoreStatus is why grants are refused by what Redis holds, by its values, or since it
+// takes no writes: of all shards, or of those of a bucket. Budget.Unknown is set too
+// where the limits cannot be used.
+type StoreStatus struct {
+	Error string `json:"error,omitempty"` // names the key, its value and what that may be
+	Cure  string `json:"cure,omitempty"`  // what to do about it, such as a command of redis-cli
 }
 
 // BucketStatus is one bucket: its slot, and the line in front of it.

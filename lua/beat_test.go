@@ -168,31 +168,69 @@ func TestBeat(t *testing.T) {
 	})
 }
 
-func TestStatusReadsAllAndWritesNothing(t *testing.T) {
-	status := script{
+// The usual call of status, and a queue with something of everything.
+var (
+	status = script{
 		Script: lua.Status, bare: true,
 		each:  func(args) []string { return []string{"0", "1"} },
 		args:  "places=1 listed=2",
 		state: state{},
 	}
-	full := state{
+	filled = state{
 		"limits": "epoch=e", "remaining": "7", "spent": "4=2 ttl=60000", "pods": "a=10", "opens": "0=77",
 		"slot:1": "00001@a#1 permit", "queue:1": "00003@a#3=5 00005@a#4=6",
 	}
+)
+
+func TestStatusReadsAllAndWritesNothing(t *testing.T) {
 	status.run(t, []contract{
 		{name: "NothingAtAll", reply: "@0 limits=[] remaining= ttl=-2 shards=0 spent=[] backoffs=[] pods=[] opens=[] bucket=[,-2,0] each=[,-2,0]"},
 		{
-			name: "AFullQueue", seed: full,
+			name: "AFullQueue", seed: filled,
 			reply: "@0 limits=[epoch,e] remaining=7 ttl=-1 shards=1 spent=[4,2] backoffs=[] pods=[a,10] opens=[0,77] bucket=[,-2,0] each=[00001@a#1,permit,-1,2,00003@a#3,5]",
 		},
 		{
-			name: "OnlyTheLengthOfLines", seed: full, call: args{"places": "0"},
+			name: "OnlyTheLengthOfLines", seed: filled, call: args{"places": "0"},
 			reply: "@0 bucket=[,-2,0] each=[00001@a#1,permit,-1,2]",
 		},
 		{
-			name: "OfMoreShardsOnlyThoseThatBackOff", seed: with(full, state{"spent": "4=2 5=30 6=1", "backoffs": "5=99"}),
+			name: "OfMoreShardsOnlyThoseThatBackOff", seed: with(filled, state{"spent": "4=2 5=30 6=1", "backoffs": "5=99"}),
 			reply: "@0 shards=3 spent=[5,30] backoffs=[5,99]",
 		},
-		{name: "SlotOfAWrongType", seed: state{"slot:0": "!list"}, reply: "WRONGTYPE"},
 	})
+}
+
+func TestStatusTellsWhatClaimsAreRefusedFor(t *testing.T) {
+	whole := with(filled, state{"limits": "epoch=e seq=1 total=9 max_concurrency=2 closed_until=0"})
+	contracts := []contract{
+		{name: "NothingIsRefused", seed: whole, reply: "@0 refused=[,,,] writes="},
+		{name: "NoLimits", seed: state{"limits": "total=x"}, reply: "@0 refused=[,,,] writes="},
+	}
+	for key, kind := range map[string]string{
+		"limits": "string", "remaining": "list", "spent": "string", "pods": "string", "opens": "string", "rests": "string", "holds": "string",
+		"out": "string", "slot:0": "list", "queue:1": "string",
+	} {
+		contracts = append(contracts, contract{
+			name: key + "OfAWrongType", seed: with(whole, state{key: "!" + kind}),
+			reply: "@0 refused=[" + prefix + key + ",,,WRONGTYPE,Operation,against,a,key,holding,the,wrong,kind,of,value]",
+		})
+	}
+	for _, c := range []struct{ key, field, value string }{
+		{"limits", "max_concurrency", "0"}, {"limits", "seq", "x"}, {"limits", "reset_at", "-1"}, {"limits", "period", "x"},
+		{"remaining", "", "1.5"}, {"spent", "4", "x"}, {"opens", "1", "inf"},
+	} {
+		seed := state{"limits": "epoch=e seq=1 total=9 max_concurrency=2 closed_until=0"}
+		switch {
+		case c.key == "limits":
+			seed["limits"] = strings.Replace(seed["limits"]+" ", " "+c.field+"=", " old=", 1) + c.field + "=" + c.value
+		case c.field == "":
+			seed[c.key] = c.value
+		default:
+			seed[c.key] = c.field + "=" + c.value
+		}
+		contracts = append(contracts, contract{
+			name: c.key + c.field + c.value, seed: seed, reply: "@0 refused=[" + prefix + c.key + "," + c.field + "," + c.value + ",]",
+		})
+	}
+	status.run(t, contracts)
 }

@@ -47,7 +47,7 @@
 --   server is who it is (lib/server.lua), or 'edited' where closed_until was missing, 'evicted' where `opens` was: if it
 --   may have lost grants, or a hold, this call has closed every bucket;
 --   window, grace and replicas are those in force, the most of all pods
--- Error BADVALUE <key>: a value was edited to something that cannot be used.
+-- Error BADVALUE <key> <field>: a value was edited to something that cannot be used.
 
 -- include lib/values.lua
 -- include lib/limits.lua
@@ -69,7 +69,7 @@ local function reply(code, wait)
   return {code, now, string.format('%.3f', math.max(wait, 1)), ahead, left, limits.epoch and limits.seq or 0, head, back,
     math.max(math.floor(shut), 0), limits.epoch and limits.reset_at or 0, server.word, all.window, all.grace, all.replicas}
 end
-if limits.epoch and not limits.sane then return redis.error_reply('BADVALUE ' .. limits_key) end
+if limits.epoch and limits.bad then return redis.error_reply('BADVALUE ' .. limits_key .. ' ' .. limits.bad) end
 if not limits.epoch then return reply('resync', 0) end
 server, all = check_server(limits, notice), agree_all(limits)
 if server.lost or all.window_grew then
@@ -85,12 +85,12 @@ local over, was_paid = is_over(limits), redis.call('GET', paid_key)
 if not up_to_date(limits) or not (stored_left or over) or asks_first(limits, asks) then return reply('resync', 0) end
 left = over and next_left(limits) or whole(stored_left)
 local spent = whole(redis.call('HGET', spent_key, shard) or '0')
-if not (left and spent) then return redis.error_reply('BADVALUE ' .. (left and spent_key or remaining_key)) end
+if not (left and spent) then return redis.error_reply('BADVALUE ' .. (left and spent_key .. ' ' .. shard or remaining_key)) end
 if settled(was_paid) then return reply('gone', 0) end
 local entry = out_of(ticket) .. (permit and '' or '/wait')
 local units, paid = left > reserve, paid_in_force(limits, was_paid, entry)
 local slot = read_bucket(slot_key, bucket, step)
-if not slot then return redis.error_reply('BADVALUE ' .. opens_key) end
+if not slot then return redis.error_reply('BADVALUE ' .. opens_key .. ' ' .. bucket) end
 if limits.granted and slot.unseen then -- it is the bucket's first grant, or both witnesses of its last are gone
   -- include lib/unseen.lua
   slot.opens = opens_by_out(bucket, limits.max_concurrency, step) or redis.call('HLEN', opens_key) > 0 and 0

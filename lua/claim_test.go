@@ -538,11 +538,11 @@ func TestClaimRefusesWhatItCannotUseAndWritesNothing(t *testing.T) {
 		{name: "RemainingOneAndAHalf", seed: state{"remaining": "1.5 ttl=60000"}, reply: "BADVALUE remaining"},
 		{name: "RemainingInHexadecimal", seed: state{"remaining": "0x10 ttl=60000"}, reply: "BADVALUE remaining"},
 		{name: "RemainingTooLarge", seed: state{"remaining": "99999999999999999999 ttl=60000"}, reply: "BADVALUE remaining"},
-		{name: "OpensABC", seed: state{"opens": "0=abc"}, reply: "BADVALUE opens"},
-		{name: "OpensInMicroseconds", seed: state{"opens": "0=1795526652741000"}, reply: "BADVALUE opens"},
-		{name: "OpensInfinite", seed: state{"opens": "0=inf"}, reply: "BADVALUE opens"},
-		{name: "ClosedUntilInMicroseconds", seed: limits("closed_until=1795526652741000"), reply: "BADVALUE limits"},
-		{name: "SpentABC", seed: state{"spent": "1=abc"}, reply: "BADVALUE spent"},
+		{name: "OpensABC", seed: state{"opens": "0=abc"}, reply: "BADVALUE opens 0"},
+		{name: "OpensInMicroseconds", seed: state{"opens": "0=1795526652741000"}, reply: "BADVALUE opens 0"},
+		{name: "OpensInfinite", seed: state{"opens": "0=inf"}, reply: "BADVALUE opens 0"},
+		{name: "ClosedUntilInMicroseconds", seed: limits("closed_until=1795526652741000"), reply: "BADVALUE limits closed_until"},
+		{name: "SpentABC", seed: state{"spent": "1=abc"}, reply: "BADVALUE spent 1"},
 		{name: "LimitsOfAWrongType", seed: state{"limits": "!string"}, reply: "WRONGTYPE"},
 		{name: "RemainingOfAWrongType", seed: state{"remaining": "!list"}, reply: "WRONGTYPE"},
 		{name: "SlotOfAWrongType", seed: state{"slot:0": "!list"}, reply: "WRONGTYPE"},
@@ -554,9 +554,11 @@ func TestClaimRefusesWhatItCannotUseAndWritesNothing(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"seq=abc", "seq=", "seq=1.5", "seq=99999999999999999999", "max_concurrency=0", "max_concurrency=-1", "max_concurrency=x",
-		"total=abc", "total=-1", "total=1.5", "reset_at=x", "reset_at=99999999999999999999", "closed_until=soon",
+		"total=abc", "total=-1", "total=1.5", "reset_at=x", "reset_at=-1", "reset_at=99999999999999999999", "closed_until=soon",
+		"period=x",
 	} {
-		contracts = append(contracts, contract{name: "Limits" + bad, seed: limits(bad), reply: "BADVALUE limits"})
+		field, _ := cut(bad)
+		contracts = append(contracts, contract{name: "Limits" + bad, seed: limits(bad), reply: "BADVALUE limits " + field})
 	}
 	claim.run(t, contracts)
 }

@@ -449,7 +449,7 @@ func (w world) checkReply(names []string, want string, raw any, err error) {
 		text := err.Error()
 		require.Contains(w.t, text, words[0], "want %q", want)
 		if len(words) > 1 {
-			require.True(w.t, strings.HasSuffix(text, prefix+words[1]), "the error is %q: want %q", text, want)
+			require.True(w.t, strings.HasSuffix(text, prefix+strings.Join(words[1:], " ")), "the error is %q: want %q", text, want)
 		}
 		return
 	}

@@ -27,7 +27,7 @@
 --   stale    the figures were asked for before the period began: they are asked for again
 --   busy     another pod is asking, or none may for now; try again in a moment
 --   buckets  the pod knows another number of buckets: call again with the slots and queues of this one
--- Error BADVALUE <key>: a value was edited to something that cannot be used; update repairs it.
+-- Error BADVALUE <key> <field>: a value was edited to something that cannot be used; update repairs it.
 
 -- include lib/values.lua
 -- include lib/limits.lua
@@ -43,11 +43,11 @@
 -- 1. What is there. It was lost where something is missing or cannot be used, or is older than what the pod has seen.
 local limits, stored_left = read_limits(), redis.call('GET', remaining_key)
 local left, server = whole(stored_left), check_server(limits, false)
-if limits.epoch and not limits.sane and not update then return redis.error_reply('BADVALUE ' .. limits_key) end
-if stored_left and not left and not update then return redis.error_reply('BADVALUE ' .. remaining_key) end
-local over = limits.sane and is_over(limits)
-local older = limits.sane and limits.epoch == known_epoch and limits.seq < known_seq
-local lost = not limits.epoch or not limits.sane or not (left or over) or older
+if limits.epoch and limits.bad and not update then return redis.error_reply('BADVALUE ' .. limits_key .. ' ' .. limits.bad) end
+local over = not limits.bad and is_over(limits)
+if stored_left and not (left or over or update) then return redis.error_reply('BADVALUE ' .. remaining_key) end
+local older = not limits.bad and limits.epoch == known_epoch and limits.seq < known_seq
+local lost = not limits.epoch or limits.bad or not (left or over) or older
 local other_state = lost or limits.epoch ~= known_epoch -- than the pod knows
 local stored_reset = limits.reset_at
 lost_hold = math.max(lost_hold, agreed(limits.window) + agreed(limits.grace))
@@ -78,14 +78,14 @@ local theirs = given and read_figures(new_total, new_left, new_reset_after, aske
 -- 3. What is to be in force.
 local code, another, our_left = 'ok', false, left -- another period
 if lost then
-  if limits.sane and not older and not update and not asked then -- nobody knows better than the limits that are there
+  if not limits.bad and not older and not update and not asked then -- nobody knows better than the limits that are there
     new_buckets, new_total = limits.max_concurrency, limits.total
   end
   code, limits.epoch, limits.seq = 'seeded', new_epoch, math.max(limits.seq or 0, known_seq)
   local new = fresh and is_new()
   if new and server.word ~= 'new' then redis.call('HSET', limits_key, 'fresh_until', now + lost_hold) end
-  limits.closed_until = math.max(limits.sane and limits.closed_until or 0, new and 0 or now + lost_hold)
-  local total = limits.sane and math.min(limits.total, new_total) or new_total
+  limits.closed_until = math.max(not limits.bad and limits.closed_until or 0, new and 0 or now + lost_hold)
+  local total = not limits.bad and math.min(limits.total, new_total) or new_total
   left, limits.reset_at, another = by_witnesses(limits, left, total, theirs, period)
 elseif update then
   code, limits.seq, our_left = 'changed', limits.seq + 1, left + math.max(new_total - limits.total, 0)
@@ -100,6 +100,7 @@ end
 
 -- 4. It is put in force.
 if server.lost and not lost then distrust(limits, server, lost_hold) end
+if not whole(limits.period) then redis.call('HDEL', limits_key, 'period') end
 if lost or update then
   if not lost and limits.max_concurrency ~= new_buckets then rebucket(limits, math.max(least_hold, agreed(limits.pod_lease)), lost_hold) end
   limits.total, limits.max_concurrency, left = new_total, new_buckets, math.min(left, new_total)

@@ -361,7 +361,7 @@ func TestSyncRefusesWhatItCannotUse(t *testing.T) {
 			}
 			words = append(words, f+"="+v)
 		}
-		contracts = append(contracts, contract{name: "Limits" + bad, seed: state{"limits": strings.Join(words, " ")}, reply: "BADVALUE limits"})
+		contracts = append(contracts, contract{name: "Limits" + bad, seed: state{"limits": strings.Join(words, " ")}, reply: "BADVALUE limits " + field})
 	}
 	sync.run(t, contracts)
 }

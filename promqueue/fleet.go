@@ -13,7 +13,7 @@ import (
 type fleet struct {
 	up, waiting, closed, hold, permits, pods, buckets       *prometheus.Desc
 	remaining, limit, unknown, reset, spent, spentByOneMost *prometheus.Desc
-	backoffs, paused                                        *prometheus.Desc
+	backoffs, paused, refused                               *prometheus.Desc
 }
 
 func newFleet(labels prometheus.Labels) fleet {
@@ -34,15 +34,16 @@ func newFleet(labels prometheus.Labels) fleet {
 		unknown:        desc("budget_unknown", "Whether it is unknown what is left of the budget; nothing is granted then."),
 		reset:          desc("budget_reset_timestamp_seconds", "When the budget is full again, on the queue's clock. Missing while no period has begun."),
 		spent:          desc("budget_spent", "Identifies of all shards in this period."),
-		spentByOneMost: desc("shard_spent_max", "Identifies in this period of the shard that has spent most: a shard in a crash loop. Missing where more than 1,024 shards have identified and none backs off."),
-		backoffs:       desc("shards_in_backoff", "Shards that have identified so often in this period that they are not granted for now."),
+		spentByOneMost: desc("shard_spent_max", "Identifies in this period of the shard that has spent most: a shard in a crash loop. Missing where more than 1,024 shards have identified and none backoffs."),
+		refused:        desc("store_refuses", "Whether grants are refused by what Redis holds, or since it takes no writes; Status names the key."),
+		backoffs:       desc("shards_resting", "Shards that have identified so often in this period that they are not granted for now."),
 	}
 }
 
 func (f fleet) describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		f.up, f.waiting, f.closed, f.hold, f.permits, f.pods, f.buckets,
-		f.remaining, f.limit, f.unknown, f.reset, f.spent, f.spentByOneMost, f.backoffs, f.paused,
+		f.remaining, f.limit, f.unknown, f.reset, f.spent, f.spentByOneMost, f.backoffs, f.paused, f.refused,
 	} {
 		to <- d
 	}
@@ -95,6 +96,7 @@ func (f fleet) collect(to chan<- prometheus.Metric, s gatewayqueue.Status, err e
 		gauge(f.spentByOneMost, float64(most))
 	}
 	gauge(f.backoffs, float64(len(s.Backoffs)))
+	gauge(f.refused, yes(s.Store.Error != ""))
 }
 
 func yes(b bool) float64 {

@@ -3,6 +3,8 @@ package redisqueue_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,7 +63,7 @@ func TestValuesEditedToNonsenseAreNamed(t *testing.T) {
 		{"remaining", "", "abc"}, {"remaining", "", "1.5"}, {"remaining", "", ""},
 		{"limits", "max_concurrency", "0"}, {"limits", "max_concurrency", "-1"}, {"limits", "max_concurrency", "1.5"},
 		{"limits", "max_concurrency", "99999"}, {"limits", "max_concurrency", "many"}, {"limits", "total", "abc"},
-		{"limits", "total", "-1"}, {"limits", "seq", "x"}, {"limits", "reset_at", "tomorrow"}, {"limits", "closed_until", "x"},
+		{"limits", "total", "-1"}, {"limits", "seq", "x"}, {"limits", "reset_at", "tomorrow"}, {"limits", "period", "x"}, {"limits", "closed_until", "x"},
 		{"spent", "1", "x"}, {"opens", "0", "x"},
 	} {
 		t.Run(c.key+" "+c.field+" "+c.value, func(t *testing.T) {
@@ -75,15 +77,17 @@ func TestValuesEditedToNonsenseAreNamed(t *testing.T) {
 					server.HSet(at+c.key, c.field, c.value)
 				}
 				newcomer := open(t, client, fresh(1)...)
-				if c.key == "remaining" && c.value != "" {
-					_, err := q.Status(t.Context())
-					require.ErrorIs(t, err, redisqueue.ErrBadValue)
-					require.ErrorContains(t, err, at+c.key+": correct it with redis-cli")
-				}
+				named := strings.TrimSuffix(at+c.key+" "+c.field, " ")
+				s, err := q.Status(t.Context())
+				require.NoError(t, err)
+				require.Contains(t, s.Store.Error, fmt.Sprintf("%s is %q, which cannot be used: want ", named, c.value))
+				require.Contains(t, s.Store.Cure, "'"+at+c.key+"'")
+				require.Equal(t, gatewayqueue.ReasonStore, s.Blocked()[0].Reason)
 				for _, q := range []gatewayqueue.Queue{q, newcomer} {
 					err := q.Wait(t.Context(), 1)
 					require.ErrorIs(t, err, redisqueue.ErrBadValue)
-					require.ErrorContains(t, err, at+c.key+": correct it with redis-cli")
+					require.ErrorContains(t, err, named+": want ")
+					require.ErrorContains(t, err, ": correct it with redis-cli")
 				}
 				if c.key == "limits" || c.key == "remaining" {
 					require.NoError(t, q.Update(t.Context(), full(1)), "Update repairs it")

@@ -21,9 +21,9 @@ import (
 // [ErrNeverGrants], [ErrLimitMismatch], [ErrBadValue], the limit source's error
 // where Redis has no limits yet and the source gave none when it was last
 // asked, that no replicas acknowledge ([WithReplicas]), or Redis's own with
-// advice, such as that the server is a replica. It
-// sends one short call that reads one key, whatever the size of the fleet, and
-// blocks until that is answered or ctx ends.
+// advice, such as that the server is a replica, or that a key holds another type. It
+// sends one short call, whatever the size of the fleet, and looks at what all buckets
+// share: what is wrong with one of them is left to Status. It blocks until that is answered or ctx ends.
 func (q *RedisQueue) Ready(ctx context.Context) error {
 	known := q.shell.facts()
 	if known.Closed {

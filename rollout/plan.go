@@ -89,7 +89,8 @@ type Period struct {
 }
 
 // NewPlan says whether a roll-out may be done, by a snapshot of its queue, and what becomes of it.
-// In doubt it may not: while the limits are unknown ([gatewayqueue.ReasonSource]), in a storm, as far
+// In doubt it may not: while the limits are unknown ([gatewayqueue.ReasonSource]), while Redis grants
+// nothing by what it holds ([gatewayqueue.ReasonStore]), in a storm, as far
 // as the snapshot knows of it, and while grants are paused or held. It may not if one
 // of the shards would have to wait for a reset of the budget ([gatewayqueue.ReasonBudget]), or would
 // spend what is kept for crashes.
@@ -197,7 +198,7 @@ func closedBy(s gatewayqueue.Status) (c closing) {
 	c.until = s.Time.Add(s.Hold)
 	for _, e := range s.Blocked() {
 		switch e.Reason {
-		case gatewayqueue.ReasonSource, gatewayqueue.ReasonLimits:
+		case gatewayqueue.ReasonSource, gatewayqueue.ReasonLimits, gatewayqueue.ReasonStore:
 			c.unknown = e
 		case gatewayqueue.ReasonPaused:
 			c.paused, c.forever, c.pausedUntil = e, e.Wait == 0, s.Time.Add(e.Wait)

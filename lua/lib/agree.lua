@@ -4,7 +4,7 @@
 -- just grown.
 local function agree(limits, field, own)
   local value, heard = string.match(limits[field] or '', '^(%d+)@(%d+)$')
-  value, heard = (value or 0) + 0, (heard or 0) + 0
+  value, heard = agreed(value), (heard or 0) + 0
   local most = heard + 300000 > now and math.max(value, own) or own
   if most ~= value or own == value and heard + 60000 <= now then
     redis.call('HSET', limits_key, field, most .. '@' .. now)

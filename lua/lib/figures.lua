@@ -36,8 +36,8 @@ end
 -- by_witnesses returns the same where state was lost: the least of what all witnesses say. These are the figures, what is
 -- there of `remaining`, and the total less the sum of `spent`.
 local function by_witnesses(limits, left, total, theirs, period)
-  local reset, spent = limits.sane and limits.reset_at or 0, redis.call('HGETALL', spent_key)
-  if limits.sane and is_over(limits) then left, spent, reset = nil, {}, 0 end
+  local reset, spent = not limits.bad and limits.reset_at or 0, redis.call('HGETALL', spent_key)
+  if not limits.bad and is_over(limits) then left, spent, reset = nil, {}, 0 end
   if left then reset = math.max(reset, expiry(remaining_key)) end
   if #spent > 0 then reset = math.max(reset, expiry(spent_key)) end
   for i = 2, #spent, 2 do total = math.max(total - (whole(spent[i]) or 0), 0) end

@@ -51,7 +51,8 @@ Exit codes:
                 the limits could not be asked for; the Redis is a replica
   2   CRITICAL  next to no budget is left, or none; the first in line has waited for
                 very long; a hold of more than a minute; the limits are unknown, or
-                allow nothing; Redis, or the server, does not answer
+                allow nothing; Redis holds what the queue cannot use, or
+                takes no writes; Redis, or the server, does not answer
   3   UNKNOWN   a flag or setting is refused; there is no such queue yet; the password
                 or token is wrong
 

@@ -32,12 +32,13 @@ func (s state) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // after a start or a loss of state, is 10 s.
 const longestHold = time.Minute
 
-// What can be wrong, in the words of --ignore. Of the first three nothing is ignored:
+// What can be wrong, in the words of --ignore. Of the first four nothing is ignored:
 // they have limits of their own, or nothing is granted at all.
 const (
 	whatBudget  = "budget"
 	whatOldest  = "oldest"
 	whatLimits  = "limits"
+	whatStore   = "store"
 	whatHold    = "hold"
 	whatPaused  = "paused"
 	whatStorm   = "storm"
@@ -65,13 +66,15 @@ type figures struct {
 	Backoffs  int     `json:"backoffs"`       // shards
 	Refused   int     `json:"refused"`        // sessions in the last minute, as far as proxies tell
 	unbounded bool    // there is no budget to be counted
+	unknown   bool    // nor is it known what is left of it
 }
 
 func figuresOf(s look.Snapshot) figures {
 	f := figures{
 		Budget: s.Budget.Remaining, Total: s.Budget.Total, Waiting: s.Waiting(), Oldest: oldest(s.Status).Seconds(), Hold: s.Hold.Seconds(),
-		Backoffs: len(s.Backoffs), unbounded: s.Budget.MaxConcurrency == 0,
+		Backoffs: len(s.Backoffs), unbounded: s.Budget.MaxConcurrency == 0 && !s.Budget.Unknown,
 	}
+	f.unknown = s.Budget.Unknown
 	if s.Storm != nil {
 		f.Refused = s.Storm.Refused
 	}
@@ -101,6 +104,8 @@ func (c *config) judge(s look.Snapshot) (found []problem) {
 		switch b.Reason {
 		case gatewayqueue.ReasonSource, gatewayqueue.ReasonLimits:
 			add(whatLimits, stateCritical, "nothing is granted: %s", text)
+		case gatewayqueue.ReasonStore:
+			add(whatStore, stateCritical, "Redis refuses grants: %s%s", text, inBrackets(b.Cure))
 		case gatewayqueue.ReasonBudget:
 			exhausted = true
 			add(whatBudget, stateCritical, "%s%s", text, inTime(b.Wait))
@@ -143,6 +148,14 @@ func (c *config) judge(s look.Snapshot) (found []problem) {
 	return found
 }
 
+// inBrackets is what to do, if anything.
+func inBrackets(cure string) string {
+	if cure == "" {
+		return ""
+	}
+	return " (" + cure + ")"
+}
+
 // inTime says when something ends, if that is known.
 func inTime(d time.Duration) string {
 	if d <= 0 {
@@ -171,7 +184,7 @@ func text(f figures, found []problem) string {
 		}
 	}
 	switch {
-	case said[whatLimits], said[whatBudget]:
+	case said[whatLimits], said[whatBudget], f.unknown:
 	case f.unbounded:
 		parts = append(parts, "no limit")
 	default:
@@ -189,7 +202,7 @@ func text(f figures, found []problem) string {
 // with ranges that are good.
 func (c *config) perfdata(f figures) string {
 	parts := []string{}
-	if !f.unbounded {
+	if !f.unbounded && !f.unknown {
 		parts = append(parts, fmt.Sprintf("budget=%d;%d:;%d:;0;%d", f.Budget, c.WarnBudget.Of(f.Total), c.CriticalBudget.Of(f.Total), f.Total))
 	}
 	return strings.Join(append(parts,

@@ -113,7 +113,7 @@ func (a *All) Look(ctx context.Context) ([]Queue, error) {
 		one := Queue{App: app}
 		one.Status, one.Err = a.queues[app].Status(ctx)
 		if one.Err != nil {
-			one.Err = a.redis.ExplainValue(ctx, one.Err)
+			one.Err = a.redis.Explain(one.Err)
 			if ctx.Err() != nil {
 				return nil, one.Err
 			}

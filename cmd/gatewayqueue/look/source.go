@@ -107,9 +107,12 @@ func (f *Flags) openRedis(ctx context.Context) (Source, error) {
 		Look: func(ctx context.Context) (Snapshot, error) {
 			s, err := queue.Status(ctx)
 			if err != nil {
-				return Snapshot{}, redis.ExplainValue(ctx, err)
+				return Snapshot{}, redis.Explain(err)
 			}
 			shot := Snapshot{Status: s, Replica: redis.IsReplica(ctx, client), From: redis.String()}
+			if shot.Store = redis.Located(s.Store); shot.Replica { // it takes no writes, of course
+				shot.Store = gatewayqueue.StoreStatus{}
+			}
 			// It is kept for people: a user who may not read it sees the rest.
 			if sights, storm, err := queue.Sights(ctx); err == nil && !shot.Replica && (len(sights) > 0 || storm != gatewayqueue.Storm{}) {
 				shot.Sights, shot.Storm = sights, &storm
@@ -119,7 +122,7 @@ func (f *Flags) openRedis(ctx context.Context) (Source, error) {
 		Close: func() error { return errors.Join(queue.Close(), client.Close(), redis.Close()) },
 		History: func(ctx context.Context) ([]gatewayqueue.Minute, error) {
 			minutes, err := queue.History(ctx)
-			return minutes, redis.ExplainValue(ctx, err)
+			return minutes, redis.Explain(err)
 		},
 		From: redis.String(),
 	}, nil

@@ -22,6 +22,8 @@ const noReset = "no period has begun"
 func BudgetRow(s gatewayqueue.Status, usual bool) Row {
 	b := s.Budget
 	switch {
+	case b.Unknown && s.Store.Error != "":
+		return Row{Label: "budget", Fields: []Field{{Text: "not known: see Redis", Style: Bad}}}
 	case b.Unknown && s.Epoch == "" && s.Source.Error == "":
 		return Row{Label: "budget", Fields: []Field{{Text: "no limits yet, so nothing is granted: is the bot's token right? Its log says what Discord answers", Style: Bad}}}
 	case b.Unknown && s.Epoch == "":
@@ -71,7 +73,7 @@ func LineRow(s gatewayqueue.Status) Row {
 		if atRest(s) {
 			row.Fields = append(row.Fields, Field{Text: "every bucket is open: the queue is at rest", Style: Dim, Rank: 2})
 		}
-	case s.Budget.Unknown || s.Budget.Never != "" || s.Pause != nil:
+	case s.Budget.Unknown || s.Budget.Never != "" || s.Store.Error != "" || s.Pause != nil:
 		row.Fields = []Field{{Text: fmt.Sprintf("%d in line", n)}}
 	case left < n:
 		row.Fields = Short(left, n, s.Budget.Reset, s.Time)
@@ -83,7 +85,7 @@ func LineRow(s gatewayqueue.Status) Row {
 }
 
 func atRest(s gatewayqueue.Status) bool {
-	return !s.Budget.Unknown && len(s.Buckets) > 0 && s.Hold == 0 &&
+	return !s.Budget.Unknown && s.Store.Error == "" && len(s.Buckets) > 0 && s.Hold == 0 &&
 		!slices.ContainsFunc(s.Buckets, func(b gatewayqueue.BucketStatus) bool { return b.Closed > 0 || b.Waiting > 0 })
 }
 
@@ -125,9 +127,16 @@ func PodsRow(s gatewayqueue.Status, none string) Row {
 	return row
 }
 
-// Trouble are rows about what keeps a queue from granting, one for each: a hold,
+// Trouble are rows about what keeps a queue from granting, one for each: Redis, a hold,
 // shards that back off, the source of the limits.
 func Trouble(s gatewayqueue.Status) (rows []Row) {
+	if s.Store.Error != "" {
+		row := Row{Label: "Redis", Fields: []Field{{Text: "grants are refused: " + s.Store.Error, Style: Bad}}}
+		if s.Store.Cure != "" {
+			row.Fields = append(row.Fields, Field{Text: "type " + s.Store.Cure})
+		}
+		rows = append(rows, row)
+	}
 	if s.Pause != nil {
 		rows = append(rows, pauseRow(*s.Pause, s.Time))
 	}

@@ -55,8 +55,8 @@ for shards that crash: see --crash-reserve.
 Exit codes:
   0     yes
   1     no: the first line says why
-  3     unknown, which is no yes: the limits are not known, the queue does not answer
-        or is not there yet, or a flag or setting is refused
+  3     unknown, which is no yes: the limits are not known, Redis holds what
+        cannot be used, the queue does not answer or is not there yet, or a flag or setting is refused
 
 Every flag is also an environment variable: --crash-reserve is
 GATEWAYQUEUE_CRASH_RESERVE.`,
@@ -150,7 +150,7 @@ func (c *config) run(parent context.Context, out io.Writer) error {
 	switch {
 	case l.plan.OK:
 		return nil
-	case l.plan.Reason == gatewayqueue.ReasonSource:
+	case unknown(l.plan):
 		return cli.Verdict(exitUnknown, nil)
 	}
 	return cli.Verdict(exitNo, nil)
@@ -181,6 +181,12 @@ func (c *config) print(out io.Writer, p rollout.Plan, now time.Time) error {
 	return err
 }
 
+// unknown says that there is no plan: nothing is known of the limits, or Redis holds
+// what no grant can be made of.
+func unknown(p gatewayqueue.Plan) bool {
+	return p.Reason == gatewayqueue.ReasonSource || p.Reason == gatewayqueue.ReasonStore
+}
+
 // lines are a plan for people: first the answer, then what it is made of.
 func lines(p rollout.Plan, now time.Time) (all []string) {
 	add := func(label, format string, args ...any) {
@@ -190,7 +196,7 @@ func lines(p rollout.Plan, now time.Time) (all []string) {
 	switch {
 	case p.OK:
 		all = append(all, fmt.Sprintf("yes: %s up in %s, %d of %d units left", shards, picture.Seconds(p.Takes), p.Left, p.Total))
-	case p.Reason == gatewayqueue.ReasonSource:
+	case unknown(p):
 		return []string{"unknown: " + p.Why}
 	default:
 		all = append(all, "no: "+p.Why)

@@ -136,8 +136,8 @@ func Explain(err error, k Keys) error {
 	case errors.Is(err, ErrUnexpectedReply):
 		return err // it says what it is of
 	case t.About == AboutValue:
-		_, key, _ := strings.Cut(err.Error(), t.Text)
-		return fmt.Errorf("%w: %s: correct it with redis-cli (docs/keys.md), or call Update to write new limits", ErrBadValue, strings.TrimSpace(key))
+		_, rest, _ := strings.Cut(err.Error(), t.Text)
+		return fmt.Errorf("%w: %s: correct it with redis-cli (docs/keys.md), or call Update to write new limits", ErrBadValue, badValue(rest))
 	case t.About == AboutType:
 		return fmt.Errorf("redisqueue: a key under %s holds another type; is the application ID used by something else? %w", k.prefix, err)
 	case t.Cure != "":

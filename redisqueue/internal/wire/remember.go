@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue/lua"
@@ -40,7 +38,8 @@ func (m Remember) Decode(_ Keys, raw any) (Remembered, error) {
 	return Remembered{value, time.Duration(left) * time.Millisecond}, r.done()
 }
 
-// Ready asks whether the server runs scripts and takes writes, and for its limits.
+// Ready asks whether the server runs scripts and takes writes, whether claims are refused
+// for what it holds, and for its limits.
 type Ready struct{}
 
 // Encode encodes the call.
@@ -49,19 +48,14 @@ func (Ready) Encode(keys Keys) Call {
 }
 
 // Decode decodes the answer. The epoch is empty where Redis has no limits.
-func (Ready) Decode(keys Keys, raw any) (View, error) {
+func (Ready) Decode(_ Keys, raw any) (View, error) {
 	r := newReply(raw).named(readyScript)
 	v := View{Epoch: r.at("epoch").text()}
 	total, buckets := r.at("total").text(), r.at("max_concurrency").text()
 	if err := r.done(); err != nil || v.Epoch == "" {
 		return View{}, err
 	}
-	var err1, err2 error
-	v.Total, err1 = strconv.Atoi(total)
-	v.MaxConcurrency, err2 = strconv.Atoi(buckets)
-	if err1 != nil || err2 != nil || v.Total < 0 || v.MaxConcurrency < 1 || v.MaxConcurrency > MaxConcurrency {
-		return View{}, fmt.Errorf("BADVALUE %s", keys.Limits())
-	}
+	v.Total, v.MaxConcurrency = int(wholeOr(total, 0)), int(wholeOr(buckets, 0)) // the script has looked
 	return v, nil
 }
 

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -45,17 +44,7 @@ func (s Status) Decode(keys Keys, raw any) (gatewayqueue.Status, error) {
 	r := newReply(raw).named(statusScript)
 	now := r.at("now").int64()
 	limits := r.at("limits").list().pairs()
-	number := func(key, text string, missing int64) int64 {
-		if text == "" {
-			return missing
-		}
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil && r.err == nil {
-			r.err = fmt.Errorf("BADVALUE %s", key)
-		}
-		return n
-	}
-	limit := func(field string) int64 { return number(keys.Limits(), limits[field], 0) }
+	limit := func(field string) int64 { return wholeOr(limits[field], 0) }
 	status := gatewayqueue.Status{
 		App: s.App, Time: time.UnixMilli(now), Epoch: limits["epoch"], Seq: limit("seq"), Hold: until(limit("closed_until"), now),
 	}
@@ -69,13 +58,18 @@ func (s Status) Decode(keys Keys, raw any) (gatewayqueue.Status, error) {
 			status.Source.After = time.UnixMilli(after)
 		}
 	}
-	left, reset := number(keys.Remaining(), r.at("remaining").text(), -1), limit("reset_at")
+	var err error
+	if status.Store, err = keys.store(r.at("refused").list(), r.at("writes").text()); err != nil {
+		return status, err
+	}
+	left, known := wholeText(r.at("remaining").text())
+	reset := limit("reset_at")
 	status.Budget = gatewayqueue.BudgetStatus{
 		Total: int(limit("total")), Remaining: int(max(left, 0)), MaxConcurrency: int(limit("max_concurrency")),
-		Unknown: status.Epoch == "" || left < 0 && (reset == 0 || reset > now),
+		Unknown: status.Epoch == "" || !known && (reset == 0 || reset > now),
 	}
-	if mc := status.Budget.MaxConcurrency; mc < 0 || mc > MaxConcurrency {
-		return status, fmt.Errorf("BADVALUE %s", keys.Limits())
+	if b := &status.Budget; b.MaxConcurrency < 1 || b.MaxConcurrency > MaxConcurrency || b.Total < 0 { // Store says so
+		b.MaxConcurrency, b.Total, b.Unknown = 0, max(b.Total, 0), true
 	}
 	switch {
 	case reset > now:
@@ -172,6 +166,23 @@ func (c census) bucket(b int, r *reply, opens string, hold time.Duration) gatewa
 		status.Shards = nil
 	}
 	return status
+}
+
+// wholeText reads a number as lua/lib/values.lua does.
+func wholeText(text string) (n int64, ok bool) {
+	if len(text) > 15 || strings.HasPrefix(text, "+") {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil
+}
+
+// wholeOr is such a number, or what it is taken for where it is none.
+func wholeOr(text string, otherwise int64) int64 {
+	if n, ok := wholeText(text); ok {
+		return n
+	}
+	return otherwise
 }
 
 // until is the time from now to then, both in ms; 0 if it has passed.
