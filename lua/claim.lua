@@ -88,7 +88,7 @@ local spent = whole(redis.call('HGET', spent_key, shard) or '0')
 if not (left and spent) then return redis.error_reply('BADVALUE ' .. (left and spent_key .. ' ' .. shard or remaining_key)) end
 if settled(was_paid) then return reply('gone', 0) end
 local entry = out_of(ticket) .. (permit and '' or '/wait')
-local units, paid = left > reserve, paid_in_force(limits, was_paid, entry)
+local units, paid = math.min(left, limits.total) > reserve, paid_in_force(limits, was_paid, entry)
 local slot = read_bucket(slot_key, bucket, step)
 if not slot then return redis.error_reply('BADVALUE ' .. opens_key .. ' ' .. bucket) end
 if limits.granted and slot.unseen then -- it is the bucket's first grant, or both witnesses of its last are gone

@@ -38,7 +38,7 @@ func (q *RedisQueue) Status(ctx context.Context) (gatewayqueue.Status, error) {
 // fill adds what this pod knows: its margin, and what it keeps of the budget.
 func (q *RedisQueue) fill(status *gatewayqueue.Status) {
 	status.Step = cmp.Or(status.Step, q.config.Window) + q.config.Margin
-	if status.Epoch == "" {
+	if status.Epoch == "" || status.Budget.MaxConcurrency == 0 { // there are no limits, or none that can be used
 		return
 	}
 	in := wire.View{Total: status.Budget.Total, MaxConcurrency: status.Budget.MaxConcurrency}

@@ -201,11 +201,11 @@ var returns = []trouble{
 		make:   user("~other:*", "+@all"),
 		client: func(o *redis.Options) { o.Username, o.Password = "bot", "x" },
 	},
-	{name: "WRONGTYPE", says: "holds another type; is the application ID used by something else?", make: func(t *testing.T, _ *redistest.Server, admin *redis.Client) func() {
+	{name: "WRONGTYPE", some: true, says: "holds another type; is the application ID used by something else?", make: func(t *testing.T, _ *redistest.Server, admin *redis.Client) func() {
 		require.NoError(t, admin.Set(t.Context(), at+"limits", "x", 0).Err())
 		return nil
 	}},
-	{name: "BADVALUE", some: true, says: at + "limits: correct it with redis-cli", make: func(t *testing.T, _ *redistest.Server, admin *redis.Client) func() {
+	{name: "BADVALUE", some: true, says: at + "limits seq: want a whole number of at most 15 digits: correct it with redis-cli", make: func(t *testing.T, _ *redistest.Server, admin *redis.Client) func() {
 		require.NoError(t, admin.HSet(t.Context(), at+"limits", "epoch", "e", "seq", "x").Err())
 		return nil
 	}},

@@ -45,7 +45,7 @@ func edits() (all []edit) {
 	}
 	add(granted, "", "PING", "HSET limits window banana", "HSET limits window 99999999999999999999@99999999999999", "HSET limits grace 99999999999999999999@99999999999999",
 		"HSET limits slack x", "HSET limits since x", "HSET limits first x", "HSET limits counted x", "HSET limits granted x", "HSET limits refresh_at x",
-		"HSET limits ask_at x", "HSET limits ask_after x", "HSET limits reset_at 0", "SET remaining 5000", "HSET opens 9 x", "HSET opens 1 -1", "HSET spent someone x",
+		"HSET limits ask_at x", "HSET limits ask_after x", "HSET limits reset_at 0", "HSET limits reset_at 999999999999999", "HSET limits paused_at 999999999999999", "SET remaining 5000", "HSET opens 9 x", "HSET opens 1 -1", "HSET spent someone x",
 		"ZADD pods inf x", "ZADD out inf x", "ZADD holds inf x", "ZADD queue:0 inf x", "HSET rests 1 x", "SET slot:9 x")
 	add(granted, "", wrongTypes("history", "audit", "sights", "storm")...) // they keep what was, and nobody asks them before a grant
 	for _, key := range []string{"limits", "spent", "pods", "opens", "holds", "out", "queue:1"} {
@@ -126,7 +126,11 @@ func (e edit) look(t *testing.T, s *served, url, app string) {
 	served := run(t, "check", "--url", s.URL)
 	_, metrics := s.get("/metrics")
 	state := page(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	wait := time.Minute
+	if e.becomes == refused {
+		wait = 3 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()
 	got := call(ctx, s.URL, http.MethodGet, "/?shard=1", "")
 	assert.Equal(t, e.becomes != refused, got.code == 200, "the caller: %d %s", got.code, got.text)

@@ -112,6 +112,7 @@ func (a *All) Look(ctx context.Context) ([]Queue, error) {
 	for _, app := range a.apps {
 		one := Queue{App: app}
 		one.Status, one.Err = a.queues[app].Status(ctx)
+		one.Store = a.redis.Located(one.Store)
 		if one.Err != nil {
 			one.Err = a.redis.Explain(one.Err)
 			if ctx.Err() != nil {

@@ -47,7 +47,7 @@ func (f *Flags) OpenOrders(ctx context.Context, isNew bool) (Orders, error) {
 	}
 	return Orders{
 		Pauser: queue, Statuser: queue, Name: "queue " + f.App + " in Redis at " + redis.String(),
-		Explain: func(err error) error { return redis.ExplainValue(ctx, err, queue) },
+		Explain: func(err error) error { return redis.ExplainValue(ctx, err, f.App) },
 		Close:   func() error { return errors.Join(queue.Close(), client.Close(), redis.Close()) },
 	}, nil
 }

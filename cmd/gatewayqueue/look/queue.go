@@ -38,6 +38,8 @@ func (q Queue) State() string {
 			words = append(words, q.Pause.String())
 		case gatewayqueue.ReasonHold:
 			words = append(words, "held for "+picture.Seconds(b.Wait))
+		case gatewayqueue.ReasonStore:
+			words = append(words, "no grants: "+q.Store.Error)
 		case gatewayqueue.ReasonBackoff: // of single shards
 		default:
 			words = append(words, "no grants: "+string(b.Reason))

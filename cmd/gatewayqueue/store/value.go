@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -13,13 +14,21 @@ import (
 )
 
 // ExplainValue is Explain, and where Redis holds what the queue cannot use it says
-// which key and value that is, and what to type.
-func (s *Store) ExplainValue(ctx context.Context, err error, queue gatewayqueue.Statuser) error {
+// which key and value that is, and what to type. The queue that the error is of may be
+// closed by then.
+func (s *Store) ExplainValue(ctx context.Context, err error, app string) error {
 	if err == nil || !errors.Is(err, redisqueue.ErrBadValue) && !strings.Contains(err.Error(), "WRONGTYPE") {
 		return s.Explain(err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	client := s.Impatient()
+	defer client.Close() // It only looked.
+	queue, failed := redisqueue.New(client, redisqueue.WithApp(app), redisqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	if failed != nil {
+		return s.Explain(err)
+	}
+	defer queue.Close() // As above.
 	status, failed := queue.Status(ctx)
 	if failed != nil || status.Store.Error == "" {
 		return s.Explain(err)

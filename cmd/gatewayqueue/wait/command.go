@@ -283,7 +283,7 @@ func (c *config) openRedis(ctx context.Context) (opened, error) {
 	if err != nil {
 		return opened{}, errors.Join(err, redis.Close())
 	}
-	return opened{queue: q, explain: func(err error) error { return redis.ExplainValue(ctx, err, q) }}, nil
+	return opened{queue: q, explain: func(err error) error { return redis.ExplainValue(ctx, err, c.App) }}, nil
 }
 
 func (c *config) options() []httpqueue.ClientOption {

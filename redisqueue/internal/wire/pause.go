@@ -89,10 +89,10 @@ func pauseOf(limits map[string]string, now int64) *gatewayqueue.PauseStatus {
 	}
 	p := &gatewayqueue.PauseStatus{Who: limits["paused_by"], Why: limits["paused_why"]}
 	if err == nil && until < endless {
-		p.Until = time.UnixMilli(until)
+		p.Until = momentOf(until)
 	}
 	if at, err := strconv.ParseInt(limits["paused_at"], 10, 64); err == nil {
-		p.Since = time.UnixMilli(at)
+		p.Since = momentOf(at)
 	}
 	return p
 }

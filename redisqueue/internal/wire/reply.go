@@ -167,5 +167,5 @@ func (r *reply) score() int64 {
 	if err != nil && r.err == nil {
 		r.err = fmt.Errorf("%w: a score that is no number", ErrUnexpectedReply)
 	}
-	return int64(f)
+	return int64(min(max(f, -endless), endless)) // inf, written by hand, is no int64
 }

@@ -55,7 +55,7 @@ func (s Status) Decode(keys Keys, raw any) (gatewayqueue.Status, error) {
 	}
 	if status.Source.Error = limits["source_error"]; status.Source.Error != "" {
 		if after := limit("ask_after"); after > now {
-			status.Source.After = time.UnixMilli(after)
+			status.Source.After = momentOf(after)
 		}
 	}
 	var err error
@@ -68,19 +68,20 @@ func (s Status) Decode(keys Keys, raw any) (gatewayqueue.Status, error) {
 		Total: int(limit("total")), Remaining: int(max(left, 0)), MaxConcurrency: int(limit("max_concurrency")),
 		Unknown: status.Epoch == "" || !known && (reset == 0 || reset > now),
 	}
-	if b := &status.Budget; b.MaxConcurrency < 1 || b.MaxConcurrency > MaxConcurrency || b.Total < 0 { // Store says so
+	_, totalKnown := wholeText(limits["total"])
+	if b := &status.Budget; b.MaxConcurrency < 1 || b.MaxConcurrency > MaxConcurrency || b.Total < 0 || !totalKnown { // Store says so
 		b.MaxConcurrency, b.Total, b.Unknown = 0, max(b.Total, 0), true
 	}
 	switch {
 	case reset > now:
-		status.Budget.Reset = time.UnixMilli(reset)
+		status.Budget.Reset = momentOf(reset)
 	case reset > 0: // the period is over, and the next begins with its first grant
 		status.Budget.Remaining = status.Budget.Total
 	}
 	s.decodeSpent(r, &status)
 	for pods := r.at("pods").list(); len(pods.values) > 0 && pods.err == nil; {
 		pod, lease := pods.text(), pods.score()
-		status.Pods = append(status.Pods, gatewayqueue.PodStatus{Pod: pod, Lease: time.UnixMilli(lease)})
+		status.Pods = append(status.Pods, gatewayqueue.PodStatus{Pod: pod, Lease: momentOf(lease)})
 	}
 	line := census{now: status.Time, pods: make(map[string]*gatewayqueue.PodStatus, len(status.Pods))}
 	for i := range status.Pods {
@@ -111,7 +112,7 @@ func (s Status) decodeSpent(r *reply, status *gatewayqueue.Status) {
 			if status.Backoffs == nil {
 				status.Backoffs = make(map[int]time.Time)
 			}
-			status.Backoffs[id] = time.UnixMilli(at)
+			status.Backoffs[id] = momentOf(at)
 		}
 	}
 	if status.SpentBy > statusSpenders {
@@ -143,7 +144,7 @@ func (c census) bucket(b int, r *reply, opens string, hold time.Duration) gatewa
 	status.Closed = max(status.Closed, until(int64(at), c.now.UnixMilli()), hold)
 	seen := make(map[string]bool)
 	for ; len(r.values) > 0 && r.err == nil; looked++ {
-		ticket, arrival := r.text(), time.UnixMilli(r.score())
+		ticket, arrival := r.text(), momentOf(r.score())
 		shard, pod := OwnerOf(ticket)
 		owner := c.pods[pod]
 		if owner == nil || owner.Lease.Before(c.now) {
@@ -184,6 +185,10 @@ func wholeOr(text string, otherwise int64) int64 {
 	}
 	return otherwise
 }
+
+// momentOf is a time in ms since 1970 that may have been edited by hand: one of the
+// years 1970 to 9999, which can be written as JSON.
+func momentOf(n int64) time.Time { return time.UnixMilli(min(max(n, 0), endless)) }
 
 // until is the time from now to then, both in ms; 0 if it has passed.
 func until(then, now int64) time.Duration {
