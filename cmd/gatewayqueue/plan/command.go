@@ -183,7 +183,7 @@ func (c *config) print(out io.Writer, p rollout.Plan, now time.Time) error {
 
 // unknown says that there is no plan: nothing is known of the limits, or Redis holds
 // what no grant can be made of.
-func unknown(p gatewayqueue.Plan) bool {
+func unknown(p rollout.Plan) bool {
 	return p.Reason == gatewayqueue.ReasonSource || p.Reason == gatewayqueue.ReasonStore
 }
 
