@@ -34,7 +34,7 @@ var hashes = map[string]string{
 	"sync":       "58f023469676334a3d3410106b004f464b0f597e",
 	"status":     "a88e6a64744175c09bbd1f7f86b1f4cb6923e7ef",
 	"remember":   "cfc09db2470bc4bd524ff2def308411b2a4e582c",
-	"ready":      "d2671c85462244a2815f74022bab9ad01c97f4b4",
+	"ready":      "d07f2e2d6731071058bb8ed04d0ee94112284601",
 	"sight":      "33713587ac00d2d00eea7518272d82d3a0defcb8",
 	"record":     "aece8804b7b5af60f23ff0d99047fbeea9ae4c6c",
 	"history":    "a14a8592288d063cb54f1ec5acb83436ebcb8cc1",
