@@ -207,7 +207,7 @@ func TestStatusTellsWhatClaimsAreRefusedFor(t *testing.T) {
 		{name: "NoLimits", seed: state{"limits": "total=x"}, reply: "@0 refused=[,,,] writes="},
 	}
 	for key, kind := range map[string]string{
-		"limits": "string", "remaining": "list", "spent": "string", "pods": "string", "opens": "string", "rests": "string", "holds": "string",
+		"limits": "string", "remaining": "list", "spent": "string", "pods": "string", "opens": "string", "backoffs": "string", "holds": "string",
 		"out": "string", "slot:0": "list", "queue:1": "string",
 	} {
 		contracts = append(contracts, contract{

@@ -1,6 +1,6 @@
 -- ready: could this server grant? It looks whether claims are refused, asks whether it may write, and changes nothing.
 --
--- KEYS  limits remaining spent pods opens rests holds out
+-- KEYS  limits remaining spent pods opens backoffs holds out
 -- ARGV
 -- Reply  epoch total max_concurrency   '' for what is missing
 -- Error BADVALUE <key> <field>, as claim has it; or of a key of another type; or of a server that refuses writes

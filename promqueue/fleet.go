@@ -34,9 +34,9 @@ func newFleet(labels prometheus.Labels) fleet {
 		unknown:        desc("budget_unknown", "Whether it is unknown what is left of the budget; nothing is granted then."),
 		reset:          desc("budget_reset_timestamp_seconds", "When the budget is full again, on the queue's clock. Missing while no period has begun."),
 		spent:          desc("budget_spent", "Identifies of all shards in this period."),
-		spentByOneMost: desc("shard_spent_max", "Identifies in this period of the shard that has spent most: a shard in a crash loop. Missing where more than 1,024 shards have identified and none backoffs."),
+		spentByOneMost: desc("shard_spent_max", "Identifies in this period of the shard that has spent most: a shard in a crash loop. Missing where more than 1,024 shards have identified and none backs off."),
 		refused:        desc("store_refuses", "Whether grants are refused by what Redis holds, or since it takes no writes; Status names the key."),
-		backoffs:       desc("shards_resting", "Shards that have identified so often in this period that they are not granted for now."),
+		backoffs:       desc("shards_in_backoff", "Shards that have identified so often in this period that they are not granted for now."),
 	}
 }
 

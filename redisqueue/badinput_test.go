@@ -233,7 +233,7 @@ func TestARedisThatIsAwayIsNoError(t *testing.T) {
 		hook.set(nil)
 		require.NoError(t, answered(t, waiter, 8*time.Second))
 		synctest.Wait() // the log comes after the grant
-		require.Equal(t, 1, log.said("Redis does not answer"), log.all())
+		require.Equal(t, 1, log.said("Redis is unavailable"), log.all())
 		require.Equal(t, 1, log.said("Redis answers again"), log.all())
 
 		time.Sleep(time.Minute)
@@ -243,7 +243,7 @@ func TestARedisThatIsAwayIsNoError(t *testing.T) {
 		hook.set(nil)
 		require.NoError(t, answered(t, waiter, 8*time.Second))
 		synctest.Wait() // the log comes after the grant
-		require.Equal(t, 2, log.said("Redis does not answer"), log.all())
+		require.Equal(t, 2, log.said("Redis is unavailable"), log.all())
 		require.Equal(t, 2, log.said("Redis answers again"), log.all())
 	})
 }

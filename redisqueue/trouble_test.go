@@ -167,7 +167,7 @@ func (row trouble) waits(t *testing.T, b redistest.Binary) {
 	waitsOn(t, first, 0)
 	waitsOn(t, second, 0)
 	if row.name != "MaxClients" { // whose connections come and go
-		require.Eventually(t, func() bool { return log.said("Redis does not answer") == 1 }, time.Minute, time.Millisecond, "%v", log.all())
+		require.Eventually(t, func() bool { return log.said("Redis is unavailable") == 1 }, time.Minute, time.Millisecond, "%v", log.all())
 	}
 	undo()
 	require.NoError(t, answered(t, first, time.Minute))
@@ -176,7 +176,7 @@ func (row trouble) waits(t *testing.T, b redistest.Binary) {
 		return
 	}
 	require.Eventually(t, func() bool { return log.said("Redis answers again") == 1 }, time.Minute, time.Millisecond, "%v", log.all())
-	require.Equal(t, 1, log.said("Redis does not answer"), log.all())
+	require.Equal(t, 1, log.said("Redis is unavailable"), log.all())
 }
 
 // Those that are returned: waiting would not help.

@@ -23,10 +23,9 @@ import (
 type become int
 
 const (
-	granted become = iota // at once: whoever looks says that all is well
+	granted become = iota // at once: every reader says that all is well
 	refused               // with an error, or it waits for somebody to do something
-	heals                 // it waits for a while: until it does, whoever looks says that something is wrong
-	odd                   // it is granted, but some other caller would be refused
+	heals                 // it waits for a while: until it does, every reader says that something is wrong
 )
 
 // edit is a change by hand: a command of redis-cli whose key lacks its prefix.
@@ -46,14 +45,13 @@ func edits() (all []edit) {
 	add(granted, "", "PING", "HSET limits window banana", "HSET limits window 99999999999999999999@99999999999999", "HSET limits grace 99999999999999999999@99999999999999",
 		"HSET limits slack x", "HSET limits since x", "HSET limits first x", "HSET limits counted x", "HSET limits granted x", "HSET limits refresh_at x",
 		"HSET limits ask_at x", "HSET limits ask_after x", "HSET limits reset_at 0", "HSET limits reset_at 999999999999999", "HSET limits paused_at 999999999999999", "SET remaining 5000", "HSET opens 9 x", "HSET opens 1 -1", "HSET spent someone x",
-		"ZADD pods inf x", "ZADD out inf x", "ZADD holds inf x", "ZADD queue:0 inf x", "HSET rests 1 x", "SET slot:9 x")
+		"ZADD pods inf x", "ZADD out inf x", "ZADD holds inf x", "ZADD queue:0 inf x", "HSET backoffs 1 x", "SET slot:9 x")
 	add(granted, "", wrongTypes("history", "audit", "sights", "storm")...) // they keep what was, and nobody asks them before a grant
-	for _, key := range []string{"limits", "spent", "pods", "opens", "holds", "out", "queue:1"} {
+	for _, key := range []string{"limits", "spent", "pods", "opens", "holds", "out", "queue:1", "backoffs"} {
 		add(refused, `Redis refuses grants: identify:\{\w+\}:`+key+` holds another type than the queue's: .*DEL 'identify:\{\w+\}:`+key+`'`, wrongTypes(key)...)
 	}
 	add(refused, "remaining holds another type", "DEL remaining; LPUSH remaining x")
 	add(refused, "slot:1 holds another type", "DEL slot:1; LPUSH slot:1 x")
-	add(odd, "rests holds another type", wrongTypes("rests")...)
 	for field, values := range map[string]string{
 		"seq": "x '' 1.5 99999999999999999", "total": "x '' -1 1.5 99999999999999999", "max_concurrency": "x '' 0 -1 +2 2.0 4097 99999999999999999",
 		"reset_at": "x '' -1 99999999999999999", "closed_until": "x '' 99999999999999999", "period": "x '' 99999999999999999",
@@ -209,7 +207,7 @@ func TestTruth_ServersThatTakeNoWrites(t *testing.T) {
 			assert.Contains(t, metrics, "\ngatewayqueue_store_refuses 1\n")
 			got = run(t, "check", "--redis", url)
 			assert.NotZero(t, got.code, got.out)
-			if args[0] == "REPLICAOF" { // whoever looks at a replica knows that it is none of the pods'
+			if args[0] == "REPLICAOF" { // a reader knows that the pods use another server
 				assert.Equal(t, 1, got.code, got.out)
 				assert.Contains(t, got.out, "this Redis is a replica")
 			}

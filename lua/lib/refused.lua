@@ -17,7 +17,7 @@ end
 local function look_at_all()
   seen(spent_key, redis.pcall('HLEN', spent_key))
   seen(opens_key, redis.pcall('HLEN', opens_key))
-  seen(rests_key, redis.pcall('HLEN', rests_key))
+  seen(backoffs_key, redis.pcall('HLEN', backoffs_key))
   seen(holds_key, redis.pcall('ZCARD', holds_key))
   seen(pods_key, redis.pcall('ZCARD', pods_key))
   seen(out_key, redis.pcall('ZCARD', out_key))

@@ -59,10 +59,10 @@ var Mutants = []Mutant{
 	{Name: "a permit of old limits is renewed in its bucket only", Old: "limits.max_concurrency ~= granted_buckets and limits.hold_known then close_all", New: "false then close_all"},
 
 	// The budget.
-	{Name: "there is no reserve", Old: "local units, paid = left > reserve,", New: "local units, paid = left > 0,"},
+	{Name: "there is no reserve", Old: "local units, paid = math.min(left, limits.total) > reserve,", New: "local units, paid = left > 0,"},
 	{Name: "spent is no witness", Old: "for i = 2, #spent, 2 do total = math.max", New: "for i = 2, 0, 2 do total = math.max"},
 	{Name: "a pod's memory does not count", Old: "if known_left and known_reset > now", New: "if false and known_reset > now"},
-	{Name: "nothing is left for nobody", Old: "local units, paid = left > reserve,", New: "local units, paid = true,", Quick: true},
+	{Name: "nothing is left for nobody", Old: "local units, paid = math.min(left, limits.total) > reserve,", New: "local units, paid = true,", Quick: true},
 
 	// The line.
 	{Name: "the slot is for the first who asks", Old: "granted = able and head == ticket", New: "granted = able", Quick: true},

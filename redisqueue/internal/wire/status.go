@@ -178,7 +178,7 @@ func wholeText(text string) (n int64, ok bool) {
 	return n, err == nil
 }
 
-// wholeOr is such a number, or what it is taken for where it is none.
+// wholeOr is such a number, or what it is taken for where it is no number.
 func wholeOr(text string, otherwise int64) int64 {
 	if n, ok := wholeText(text); ok {
 		return n
