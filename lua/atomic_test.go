@@ -36,7 +36,7 @@ func wholeCalls() []wholeCall {
 	paused := state{"limits": "epoch=e seq=5 paused_until=" + endless + " paused_at=@0 paused_by=alice paused_why=maintenance"}
 	line := state{"queue:0": "00001@a#1=@-10 00003@a#2=@-9", "pods": "a=@3000"}
 	return []wholeCall{
-		{"a grant", claim, line, args{"others": "@-9 00003@a#2", "breaker": "1", "until_wanted": "0"}},
+		{"a grant", claim, line, args{"others": "@-9 00003@a#2", "backoff": "1", "until_wanted": "0"}},
 		{"a grant of a period's first", claim, state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=0"}, nil},
 		{"a grant after a period", claim, state{"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@-5", "spent": "1=1", "backoffs": "1=@-1"}, nil},
 		{"a grant under a backoff", claim, with(line, state{"spent": "1=3 ttl=60000", "backoffs": "1=@-1"}), args{"backoff": "2"}},
