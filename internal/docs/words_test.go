@@ -91,3 +91,26 @@ func TestWords_PatternsFind(t *testing.T) {
 		assert.False(t, finds(good), good)
 	}
 }
+
+// The table of words in docs/design.md is in order, and each word is one of the code's.
+func TestWords_OfTheTableAreTheCodes(t *testing.T) {
+	section, _, _ := strings.Cut(read(t, "docs/design.md"), "\n## Rules that always hold")
+	var words []string
+	for _, row := range regexp.MustCompile(`(?m)^\| ([a-z]+) \| .`).FindAllStringSubmatch(section, -1) {
+		if row[1] != "word" {
+			words = append(words, row[1])
+		}
+	}
+	require.Greater(t, len(words), 30)
+	assert.True(t, slices.IsSorted(words), words)
+	assert.Equal(t, words, slices.Compact(slices.Clone(words)))
+	var code strings.Builder
+	for _, file := range tracked(t) {
+		if ext := path.Ext(file); (ext == ".go" || ext == ".lua") && !strings.HasSuffix(file, "_test.go") {
+			code.WriteString(read(t, file))
+		}
+	}
+	for _, word := range words {
+		assert.Regexp(t, `(?i)\b`+word, code.String(), word)
+	}
+}
