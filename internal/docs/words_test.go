@@ -26,6 +26,7 @@ var banned = []ban{
 	{"hoever", `\b[Ww]hoever\b`, "a clause without a noun", "a client that, any pod that, anyone who"},
 	{"ind", `\b[Mm]inds? not\b`, "not the order of words in English", "ignores, does not heed"},
 	{"should", `\bas it should\b`, "does not say how", "properly, normal, or what is wrong"},
+	{"", `(?i)\b(tired|resting|breaker)s?\b`, "another word for one concept", "backoff, backs off"},
 	{"Who", `(?:^|(?://|#|--|\*) |[.:;|] )Who [^?.;|]*(?:[.;|]|\n\n|\z)`, "a clause without a noun, unless it is a question", "a cancelled waiter leaves at once"},
 }
 
@@ -83,7 +84,7 @@ func TestWords_PatternsFind(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"5 s at the most", "// 5 s at the\n// most", "#anew(", "_anew(", "It mends itself.", "a key that is none", "-- a key that is\n  -- none",
-		"whoever asks", "it minds not", "all is as it should be", "// Who waits is told.", "| Who stood first | x |", "# It ends. Who has\n# left is told.",
+		"whoever asks", "it minds not", "a tired shard", "two resting shards", "no Breaker", "all is as it should be", "// Who waits is told.", "| Who stood first | x |", "# It ends. Who has\n# left is told.",
 	} {
 		assert.True(t, finds(bad), bad)
 	}
