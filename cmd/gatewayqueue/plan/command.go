@@ -56,7 +56,8 @@ Exit codes:
   0     yes
   1     no: the first line says why
   3     unknown, which is no yes: the limits are not known, Redis holds what
-        cannot be used, the queue does not answer or is not there yet, or a flag or setting is refused
+        cannot be used, the queue does not answer or is not there yet, or a flag or
+        setting is refused
 
 Every flag is also an environment variable: --crash-reserve is
 GATEWAYQUEUE_CRASH_RESERVE.`,

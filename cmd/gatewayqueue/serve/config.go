@@ -65,7 +65,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Int(flags, &c.Remaining, "remaining", 0, 10_000_000, "without a bot token: how many are left today\n(default: all)")
 	cli.Duration(flags, &c.Refresh, "refresh", time.Second, 24*time.Hour, "how often Discord is asked for the limits")
 	cli.Duration(flags, &c.Margin, "margin", gatewayqueue.IdentifiedMargin, time.Minute, "added to the 5 s after a grant on the legacy\nroute, for what may pass until IDENTIFY; 1s for clients in\nscripting languages on busy machines, 1500ms for\nthose that dial then; permits of /v1 need none")
-	c.DefineQueue(flags, ". For clients that name no shard, which all\ncount as shard 0")
+	c.DefineQueue(flags, ".\nClients that name no shard all count as shard 0")
 	cli.Int(flags, &c.MaxWaiters, "max-waiters", 1, 1_000_000, "requests that may wait at a time")
 	flags.BoolVar(&c.Applications, "applications", false, "with --redis: the page lists all queues of that\nRedis, and shows each; the user needs +scan")
 	flags.BoolVar(&c.NoLegacy, "no-legacy", false, "serve /v1 only, not gateway-queue's route")
