@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
@@ -129,7 +130,7 @@ func (c *config) say(out io.Writer, a answer) error {
 	if c.JSON {
 		err = json.NewEncoder(out).Encode(a)
 	} else {
-		line := fmt.Sprintf("GATEWAYQUEUE %v - %s", a.State, strings.NewReplacer("|", "/", "\n", " ").Replace(a.Text))
+		line := fmt.Sprintf("GATEWAYQUEUE %v - %s", a.State, printable.Text(strings.NewReplacer("|", "/", "\n", " ").Replace(a.Text)))
 		if a.perfdata != "" {
 			line += " | " + a.perfdata
 		}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 )
 
 // Exit codes. A command that is ended by a signal exits with 128 + its number,
@@ -49,7 +51,7 @@ var packages = regexp.MustCompile(`(^|[:;(] ?)(?:(?:redisqueue|gatewayqueue|http
 // OneLine is the text of an error, also of one that joins several, in words of a
 // user of the program.
 func OneLine(err error) string {
-	return packages.ReplaceAllString(strings.ReplaceAll(err.Error(), "\n", "; "), "$1")
+	return printable.Text(packages.ReplaceAllString(strings.ReplaceAll(err.Error(), "\n", "; "), "$1"))
 }
 
 // ExitCode is what the program exits with after err.

@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gatewayqueue/gatewayqueue/rollout"
 	"github.com/spf13/pflag"
+
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 // rangeError says what a flag would have accepted.

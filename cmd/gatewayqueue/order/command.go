@@ -19,6 +19,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 )
 
 // answerWithin is how long a Redis or a server may take.
@@ -167,7 +168,7 @@ func (c *config) run(ctx context.Context, out io.Writer, pause bool) (err error)
 	if pause && status.App != "" && status.Epoch == "" {
 		text += "; there is no such queue yet"
 	}
-	_, err = fmt.Fprintln(out, text)
+	_, err = fmt.Fprintln(out, printable.Text(text))
 	return err
 }
 
@@ -226,7 +227,8 @@ func list(out io.Writer, audit []gatewayqueue.AuditEntry, asJSON bool) error {
 		if e.For > 0 {
 			what += " for " + cli.Short(e.For)
 		}
-		if _, err := fmt.Fprintf(out, "%s  %s by %s: %s\n", e.Time.Local().Format(time.DateTime), what, e.Who, e.Why); err != nil {
+		line := fmt.Sprintf("%s  %s by %s: %s", e.Time.Local().Format(time.DateTime), what, e.Who, e.Why)
+		if _, err := fmt.Fprintln(out, printable.Text(line)); err != nil {
 			return err
 		}
 	}

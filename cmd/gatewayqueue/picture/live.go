@@ -10,6 +10,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/term"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 )
 
 // frameEvery is how often a live picture is drawn again. Only what changed is
@@ -120,7 +122,7 @@ func (m *live) View() tea.View {
 	var lines []string
 	lines, m.view = Draw(m.screen, m.view, m.width, m.height)
 	for i, line := range lines {
-		lines[i] = clip(line, m.width)
+		lines[i] = clip(printable.Styled(line), m.width)
 	}
 	view := tea.NewView(strings.Join(lines, "\n"))
 	view.AltScreen = true

@@ -10,6 +10,8 @@ import (
 
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 )
 
 // Styles of text, in the terminal's own sixteen colours, so that they fit its
@@ -94,7 +96,9 @@ func Names(names []string, most int) string {
 
 // Fprintln prints styled text, with the colours that out can show: none where
 // it is no terminal, or NO_COLOR is set.
-func Fprintln(out io.Writer, text string) (int, error) { return lipgloss.Fprintln(out, text) }
+func Fprintln(out io.Writer, text string) (int, error) {
+	return lipgloss.Fprintln(out, printable.Styled(text))
+}
 
 // Wrapped breaks a text between words, to the width of a terminal. Elsewhere its
 // lines stay as they are.

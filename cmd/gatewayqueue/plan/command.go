@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
@@ -178,8 +178,12 @@ func (c *config) print(out io.Writer, p rollout.Plan, now time.Time) error {
 		to.SetIndent("", "  ")
 		return to.Encode(p)
 	}
-	_, err := fmt.Fprintln(out, strings.Join(lines(p, now), "\n"))
-	return err
+	for _, line := range lines(p, now) {
+		if _, err := fmt.Fprintln(out, printable.Text(line)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unknown says that there is no plan: nothing is known of the limits, or Redis holds

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/remote"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/httpqueue"
@@ -213,7 +214,7 @@ func environment(shard int) []string {
 // note says something on standard error.
 func (c *config) note(format string, args ...any) {
 	if !c.Quiet {
-		fmt.Fprintf(os.Stderr, "gatewayqueue wait: "+format+"\n", args...)
+		fmt.Fprintln(os.Stderr, printable.Text(fmt.Sprintf("gatewayqueue wait: "+format, args...)))
 	}
 }
 
