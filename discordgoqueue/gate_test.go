@@ -166,8 +166,10 @@ func TestAGateLearnsFromTheFirstResume(t *testing.T) {
 // What discordgo does on op 9: it identifies again, on the open connection, at
 // once, and as often as it is refused.
 func TestIdentifyOnAnOpenConnectionIsHeldForItsTurn(t *testing.T) {
+	t.Parallel()
+	const window = 3 * time.Second // a heartbeat is due in each third or so, also on a machine that stands still for a while
 	queue := newQueue(t, memqueue.WithWindow(window))
-	srv := gatewaytest.NewServer(gatewaytest.WithWindow(window), gatewaytest.WithHeartbeat(window/3),
+	srv := gatewaytest.NewServer(gatewaytest.WithWindow(window), gatewaytest.WithHeartbeat(window*2/5),
 		gatewaytest.WithFailure(gatewaytest.RefuseIdentify, func(_, n int) bool { return n == 2 || n == 3 }))
 	defer srv.Close()
 	gate := discordgoqueue.New(queue, 5, discordgoqueue.WithHeartbeat(window/6))

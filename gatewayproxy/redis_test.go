@@ -31,7 +31,7 @@ func TestRedisAway_WhileHeld(t *testing.T) {
 				redisqueue.WithLogger(slog.New(slog.DiscardHandler)))
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = queue.Close() })
-			s := newStage(t, settings{queues: gatewayproxy.One(queue), discord: []gatewaytest.Option{gatewaytest.WithWindow(window), gatewaytest.WithHeartbeat(1500 * time.Millisecond)}})
+			s := newStage(t, settings{queues: gatewayproxy.One(queue), discord: []gatewaytest.Option{gatewaytest.WithWindow(window), gatewaytest.WithHeartbeat(3 * time.Second)}})
 			first := s.raw(s.url, wire{})
 			first.wantText("heartbeat_interval")
 			first.send(identify(0, 3, ""))
@@ -52,7 +52,7 @@ func TestRedisAway_WhileHeld(t *testing.T) {
 			resumed.wantText("heartbeat_interval")
 			resumed.send(resume(id, 1))
 			resumed.wantText("RESUMED") // nothing of Redis is needed for it
-			for until := time.Now().Add(3500 * time.Millisecond); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
+			for until := time.Now().Add(7 * time.Second); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
 				beating.send(`{"op":1,"d":null}`)
 				beating.wantText(`"op":11`)
 				resumed.send(`{"op":1,"d":1}`)

@@ -82,6 +82,8 @@ func TestABrowserSeesTheQueueMove(t *testing.T) {
 		switch lines.Text() {
 		case "ready":
 			fleet.start()
+		case "looked at":
+			fleet.thin()
 		case "queue away":
 			watched.away.Store(true)
 		case "queue back":

@@ -9,17 +9,26 @@ import (
 )
 
 // fleet is 42 shards: most only wait, every fifth dials under a permit, and one
-// dial fails.
+// dial fails. A crowd of 96 more waits behind them until they are told to leave, so that
+// there are lines for as long as a slow machine looks at them.
 type fleet struct {
 	t     *testing.T
 	queue gatewayqueue.PermitQueue
+	crowd context.Context
+	thin  context.CancelFunc
 }
 
-func newFleet(t *testing.T, queue gatewayqueue.PermitQueue) *fleet { return &fleet{t, queue} }
+func newFleet(t *testing.T, queue gatewayqueue.PermitQueue) *fleet {
+	crowd, thin := context.WithCancel(t.Context())
+	return &fleet{t, queue, crowd, thin}
+}
 
 func (f *fleet) start() {
 	for shard := range 42 {
 		go f.bringUp(f.t.Context(), shard)
+	}
+	for shard := 42; shard < 138; shard++ {
+		go func() { _ = f.queue.Wait(f.crowd, shard) }() // It ends with the crowd.
 	}
 }
 

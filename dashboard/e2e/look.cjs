@@ -52,6 +52,7 @@ async function look(browser) {
   await page.waitForSelector('.bucket.permit', { state: 'attached', ...patience });
   await heights(page);
   await panels(page, shoot);
+  await tell('looked at'); // the crowd leaves
   await page.locator('#deploy-shards').fill('20000');
   await page.locator('#deploy-shards').press('Enter');
   await page.waitForFunction(() => /^no: 20000 shards are more than a whole budget/.test(document.querySelector('#deploy-text').textContent), null, patience);
