@@ -64,7 +64,7 @@ func TestPlan_IsThatOfTheQueuesStatus(t *testing.T) {
 		assert.Equal(t, want.why, plan.Reason, path)
 	}
 	again := ask[rollout.Plan](t, handler, "/v1/plan?shards=900&crash_reserve=0")
-	assert.WithinDuration(t, time.Now().Add(4*time.Hour), again.Next, time.Minute, "after the reset")
+	assert.WithinDuration(t, time.Now().Add(4*time.Hour), again.Next, 10*time.Minute, "about the reset: most of them fit into what is left before it")
 }
 
 func TestStorm_IsInStatusAndForbidsADeploy(t *testing.T) {

@@ -38,5 +38,5 @@ func ExampleNewPlan() {
 	}
 	// Output:
 	// yes: 47.25s and 290 left
-	// no: only 150 would be left of the 250 that are kept for crashes - next in 4h0m0s
+	// no: only 150 would be left of the 250 that are kept for crashes - next in 3h59m0s
 }

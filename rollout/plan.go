@@ -5,7 +5,6 @@ package rollout
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue"
@@ -76,8 +75,9 @@ type Plan struct {
 	Reserve      int `json:"reserve"`       // that the queue never grants
 	CrashReserve int `json:"crash_reserve"` // that was to be left besides
 
-	// Next is the first moment after At from which it may be done; zero where it may be
-	// done at At, or no such moment is known.
+	// Next is the first moment after At from which it may be done, to the millisecond; zero
+	// where it may be done at At, or no such moment is known. It may be right before a
+	// reset, if the budget lasts until then and the next one for the rest.
 	Next time.Time `json:"next,omitzero"`
 }
 
@@ -110,15 +110,9 @@ func NewPlan(s gatewayqueue.Status, r Request) (Plan, error) {
 	if r.At.Before(s.Time) {
 		r.At = s.Time
 	}
-	p := planAt(s, r)
-	if p.OK {
-		return p, nil
-	}
-	for _, at := range chances(s, p) {
-		if r.At = at; planAt(s, r).OK {
-			p.Next = at
-			break
-		}
+	p, _ := planAt(s, r)
+	if !p.OK {
+		p.Next = next(s, r)
 	}
 	return p, nil
 }
@@ -131,8 +125,9 @@ func crashReserve(s gatewayqueue.Status, r Request) int {
 	return min(max(r.Shards, s.SpentBy), s.Budget.Total/4)
 }
 
-// planAt is the plan of a request whose At has not passed, without Next.
-func planAt(s gatewayqueue.Status, r Request) Plan {
+// planAt is the plan of a request whose At has not passed, without Next, and how it was
+// simulated; nil where there was no need to.
+func planAt(s gatewayqueue.Status, r Request) (Plan, *simulation) {
 	p := Plan{
 		Shards: r.Shards, Ahead: s.Waiting(), At: r.At, Cost: r.Shards, Periods: []Period{},
 		Total: s.Budget.Total, Left: s.Budget.Remaining, Lowest: s.Budget.Remaining, Reserve: s.Budget.Reserve, CrashReserve: crashReserve(s, r),
@@ -146,10 +141,10 @@ func planAt(s gatewayqueue.Status, r Request) Plan {
 	switch {
 	case unlimited(s):
 		p.OK, p.Up, p.Cost = true, p.At, 0
-		return p
+		return p, nil
 	case closed.unknown != nil:
 		no(closed.unknown.Reason, closed.unknown.Text)
-		return p
+		return p, nil
 	case closed.paused != nil && (closed.forever || closed.pausedUntil.After(p.At)):
 		no(closed.paused.Reason, closed.paused.Text)
 	case s.Storm != nil && !s.Storm.Since.IsZero():
@@ -158,14 +153,14 @@ func planAt(s gatewayqueue.Status, r Request) Plan {
 		no(gatewayqueue.ReasonHold, words.Hold)
 	}
 	if closed.forever {
-		return p
+		return p, nil
 	}
 	out := newSimulation(s, r, closed.until)
 	out.run()
 	out.fill(&p)
 	kept := p.Reserve + p.CrashReserve
 	switch {
-	case p.Shards > p.Total-p.Reserve:
+	case out.stalled > 0 && p.Shards > p.Total-p.Reserve:
 		no(gatewayqueue.ReasonBudget, fmt.Sprintf("%d shards are more than a whole budget: %d units, of which %d are never granted", p.Shards, p.Total, p.Reserve))
 	case out.stalled > 0:
 		no(gatewayqueue.ReasonBudget, fmt.Sprintf("the budget is too small: %d of %d shards would wait until its reset", out.stalled, p.Shards))
@@ -177,7 +172,7 @@ func planAt(s gatewayqueue.Status, r Request) Plan {
 		no(ReasonTime, fmt.Sprintf("it takes %v, which is longer than %v", p.Takes.Round(time.Second), r.Within))
 	}
 	p.OK = p.Reason == ""
-	return p
+	return p, out
 }
 
 // unlimited says that the queue grants to everybody at once, and counts nothing.
@@ -206,21 +201,4 @@ func closedBy(s gatewayqueue.Status) (c closing) {
 		}
 	}
 	return c
-}
-
-// chances are moments after At at which something is over that may have been in the
-// way: a hold, a pause, a period of the budget, the lines.
-func chances(s gatewayqueue.Status, p Plan) (at []time.Time) {
-	closed := closedBy(s)
-	if unlimited(s) || closed.unknown != nil || closed.forever {
-		return nil
-	}
-	waiting := newSimulation(s, Request{At: p.At}, closed.until)
-	waiting.run()
-	at = slices.Concat(waiting.ends, []time.Time{closed.until, waiting.last})
-	if reset := waiting.reset; !reset.IsZero() {
-		at = append(at, reset)
-	}
-	slices.SortFunc(at, time.Time.Compare)
-	return slices.DeleteFunc(at, func(t time.Time) bool { return !t.After(p.At) })
 }

@@ -116,7 +116,17 @@ func TestPlan_OfASnapshot(t *testing.T) {
 			want: Plan{
 				Reason: gatewayqueue.ReasonBudget, Why: "995 shards are more than a whole budget: 1000 units, of which 10 are never granted",
 				Up: reset.Add(4 * 5 * time.Second), Left: 995, Lowest: 10,
-				Periods: []Period{{reset, 990, 10}, {reset.Add(24 * time.Hour), 5, 995}},
+				Periods: []Period{{reset, 990, 10}, {reset.Add(24 * time.Hour), 5, 995}}, Next: reset.Add(-740 * 5 * time.Second),
+			},
+		},
+		"more than a whole budget, of which enough comes before the reset and enough after it": {
+			of: atNoon(1, 40, func(s *gatewayqueue.Status) {
+				s.Budget.Total, s.Budget.Reserve, s.Budget.Reset = 40, 0, in(time.Minute)
+			}),
+			request: Request{Shards: 41, CrashReserve: none},
+			want: Plan{
+				OK: true, Up: in(200 * time.Second), Left: 11, Lowest: 11,
+				Periods: []Period{{in(time.Minute), 12, 28}, {in(24*time.Hour + time.Minute), 29, 11}},
 			},
 		},
 		"period ends during the roll-out": {
@@ -133,7 +143,7 @@ func TestPlan_OfASnapshot(t *testing.T) {
 			want: Plan{
 				Reason: ReasonCrashReserve, Why: "only 93 would be left of the 100 that are kept for crashes",
 				Up: in(495 * time.Second), Left: 912, Lowest: 103,
-				Periods: []Period{{in(time.Minute), 12, 103}, {in(24*time.Hour + time.Minute), 88, 912}}, Next: in(time.Minute),
+				Periods: []Period{{in(time.Minute), 12, 103}, {in(24*time.Hour + time.Minute), 88, 912}}, Next: in(35 * time.Second), // the rest of it comes after the reset
 			},
 		},
 		"after the reset": {
@@ -144,14 +154,14 @@ func TestPlan_OfASnapshot(t *testing.T) {
 			of: atNoon(16, 600, func(s *gatewayqueue.Status) { s.SpentBy = 400 }), request: Request{Shards: 400},
 			want: Plan{
 				Reason: ReasonCrashReserve, Why: "only 190 would be left of the 250 that are kept for crashes", CrashReserve: 250,
-				Up: in(120 * time.Second), Left: 200, Periods: []Period{{reset, 400, 200}}, Next: reset,
+				Up: in(120 * time.Second), Left: 200, Periods: []Period{{reset, 400, 200}}, Next: reset.Add(-21 * 5 * time.Second),
 			},
 		},
 		"some shards of a fleet, whose crash reserve is the fleet's": {
 			of: atNoon(16, 300, func(s *gatewayqueue.Status) { s.SpentBy = 200 }), request: Request{Shards: 100},
 			want: Plan{
 				Reason: ReasonCrashReserve, Why: "only 190 would be left of the 200 that are kept for crashes", CrashReserve: 200,
-				Up: in(30 * time.Second), Left: 200, Periods: []Period{{reset, 100, 200}}, Next: reset,
+				Up: in(30 * time.Second), Left: 200, Periods: []Period{{reset, 100, 200}}, Next: reset.Add(-5 * 5 * time.Second),
 			},
 		},
 		"crash reserve of nothing": {
@@ -162,14 +172,14 @@ func TestPlan_OfASnapshot(t *testing.T) {
 			of: atNoon(16, 900, nil), request: Request{Shards: 400, CrashReserve: &Amount{Percent: 50}},
 			want: Plan{
 				Reason: ReasonCrashReserve, Why: "only 490 would be left of the 500 that are kept for crashes", CrashReserve: 500,
-				Up: in(120 * time.Second), Left: 500, Periods: []Period{{reset, 400, 500}}, Next: reset,
+				Up: in(120 * time.Second), Left: 500, Periods: []Period{{reset, 400, 500}}, Next: reset.Add(-24 * 5 * time.Second),
 			},
 		},
 		"crash reserve that no budget has": {
 			of: atNoon(16, 900, nil), request: Request{Shards: 400, CrashReserve: &Amount{Units: 700}},
 			want: Plan{
 				Reason: ReasonCrashReserve, Why: "even of a full budget of 1000, 400 shards leave less than the 700 that are kept for crashes", CrashReserve: 700,
-				Up: in(120 * time.Second), Left: 500, Periods: []Period{{reset, 400, 500}},
+				Up: in(120 * time.Second), Left: 500, Periods: []Period{{reset, 400, 500}}, Next: reset.Add(-11 * 5 * time.Second),
 			},
 		},
 		"held for 10 s": {
@@ -180,7 +190,7 @@ func TestPlan_OfASnapshot(t *testing.T) {
 			of: atNoon(1, 874, func(s *gatewayqueue.Status) { s.Hold = time.Hour }), request: Request{Shards: 2},
 			want: Plan{
 				Reason: gatewayqueue.ReasonHold, Why: "every bucket is held closed", Up: in(time.Hour + 5*time.Second), Left: 872,
-				Periods: []Period{{reset, 2, 872}}, Next: in(time.Hour),
+				Periods: []Period{{reset, 2, 872}}, Next: in(59 * time.Minute), // a minute of a hold keeps nobody from a roll-out
 			},
 		},
 		"after a hold": {
@@ -257,7 +267,7 @@ func TestPlan_OfASnapshot(t *testing.T) {
 			request: Request{Shards: 1, Within: 20 * time.Second},
 			want: Plan{
 				Reason: ReasonTime, Why: "it takes 50s, which is longer than 20s", Ahead: 10, Up: in(50 * time.Second), Left: 863,
-				Periods: []Period{{reset, 1, 863}}, Next: in(45 * time.Second),
+				Periods: []Period{{reset, 1, 863}}, Next: in(30 * time.Second),
 			},
 		},
 		"a line that uses up the next period": {

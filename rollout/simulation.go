@@ -26,14 +26,15 @@ type simulation struct {
 	ends           []time.Time // of periods that are over
 	dry            bool        // somebody waits for the reset
 
-	at      time.Time // when the shards come
-	coming  int       // of them that are not granted yet
-	stalled int       // of them that had to wait for a reset
-	last    time.Time // the last grant of all
-	up      time.Time // the last grant of theirs
-	after   int       // left after it
-	lowest  int       // left after any of them
-	spent   []Period
+	at           time.Time // when the shards come
+	coming       int       // of them that are not granted yet
+	stalled      int       // of them that had to wait for a reset
+	stalledUntil time.Time // the first of these resets
+	last         time.Time // the last grant of all
+	up           time.Time // the last grant of theirs
+	after        int       // left after it
+	lowest       int       // left after any of them
+	spent        []Period
 }
 
 // lane is a bucket with its line: first those that wait already, then those that come.
@@ -120,8 +121,8 @@ func (o *simulation) run() {
 
 // refill ends a period that is over. The next begins with a grant.
 func (o *simulation) refill() {
-	if o.dry && o.reset.After(o.at) {
-		o.stalled = max(o.stalled, o.coming)
+	if o.dry && o.reset.After(o.at) && o.coming > 0 && o.stalled == 0 {
+		o.stalled, o.stalledUntil = o.coming, o.reset
 	}
 	o.ends, o.left, o.reset, o.dry = append(o.ends, o.reset), o.total, time.Time{}, false
 }
