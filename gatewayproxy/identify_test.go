@@ -295,10 +295,10 @@ func TestIdentify_HeartbeatsAreSentForASilentBotAndNoneBeforeREADY(t *testing.T)
 			s, g, q := behind(t)
 			bot := s.raw(s.url, w)
 			discord := g.accepts()
-			greeting, ack := []byte(`{"t":null,"s":null,"op":10,"d":{"heartbeat_interval":1000}}`), []byte(`{"t":null,"s":null,"op":11,"d":null}`)
+			greeting, ack := []byte(`{"t":null,"s":null,"op":10,"d":{"heartbeat_interval":3000}}`), []byte(`{"t":null,"s":null,"op":11,"d":null}`)
 			kind := byte(0x81)
 			if w.etf() {
-				greeting, kind = sentTerm(t, 10, etf.Map{{Key: "heartbeat_interval", Value: 1000}}, ""), 0x82
+				greeting, kind = sentTerm(t, 10, etf.Map{{Key: "heartbeat_interval", Value: 3000}}, ""), 0x82
 				ack = sentTerm(t, 11, nil, "")
 			}
 			discord.put(discord.frame(kind, greeting))
@@ -321,7 +321,7 @@ func TestIdentify_HeartbeatsAreSentForASilentBotAndNoneBeforeREADY(t *testing.T)
 				}
 				discord.put(discord.frame(kind, ack))
 			}
-			discord.nothing(1500 * time.Millisecond)
+			discord.nothing(4500 * time.Millisecond)
 		})
 	}
 }
