@@ -88,7 +88,7 @@ func (s Status) Blocked() (reasons []*BlockedError) {
 		add(BlockedError{Reason: ReasonSource, Text: "the limits are not known: nobody has waited yet, or the limit source has not answered"})
 	case b.Never != "":
 		add(BlockedError{Reason: ReasonLimits, Text: strings.TrimPrefix(strings.TrimPrefix(b.Never, "gatewayqueue: "), "redisqueue: "), Cure: words.CureLimits})
-	case b.MaxConcurrency > 0 && b.Remaining <= b.Reserve:
+	case b.MaxConcurrency > 0 && b.Grantable() == 0:
 		e := BlockedError{Reason: ReasonBudget, Text: words.Budget}
 		if b.Reset.After(s.Time) {
 			e.Wait = b.Reset.Sub(s.Time)

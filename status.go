@@ -66,6 +66,10 @@ type BudgetStatus struct {
 	Never string `json:"never,omitempty"`
 }
 
+// Grantable is how many of the units that are left can be granted: those beyond the
+// reserve.
+func (b BudgetStatus) Grantable() int { return max(0, b.Remaining-b.Reserve) }
+
 // SourceStatus is how the source of the limits has failed, when it was last
 // asked by any pod.
 type SourceStatus struct {

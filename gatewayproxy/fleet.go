@@ -174,7 +174,7 @@ func (b *bot) outlook(ctx context.Context) []any {
 	}
 	waiting, through := s.Waiting(), s.Drained(gatewayqueue.IdentifyDelay+gatewayqueue.IdentifiedMargin, nil)
 	attrs := []any{"waiting", waiting, "through_in", through.Round(time.Second), "left", s.Budget.Remaining, "reserve", s.Budget.Reserve}
-	if short := waiting - max(0, s.Budget.Remaining-s.Budget.Reserve); short > 0 && s.Budget.MaxConcurrency > 0 {
+	if short := waiting - s.Budget.Grantable(); short > 0 && s.Budget.MaxConcurrency > 0 {
 		attrs = append(attrs, "wait_for_the_reset", short, "reset", s.Budget.Reset)
 	}
 	return attrs

@@ -120,7 +120,7 @@ func (a *attempt) where() string {
 	for {
 		frame, more := frames.Next()
 		switch file := path.Base(frame.File); {
-		case file == "world.go" || file == "attempt.go":
+		case file == "world.go" || file == "call.go" || file == "attempt.go":
 		case strings.HasPrefix(frame.Function, "github.com/gatewayqueue/") || !more:
 			return fmt.Sprintf("%s:%d", file, frame.Line)
 		}

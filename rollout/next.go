@@ -49,7 +49,7 @@ func next(s gatewayqueue.Status, r Request) time.Time {
 }
 
 // between is the first moment after At and before to from which the roll-out may be done,
-// where the period of the budget ends at the given moment; zero if there is none.
+// where the period of the budget ends at the given moment; else zero.
 func between(s gatewayqueue.Status, r Request, to, ends time.Time) time.Time {
 	from := r.At
 	after := func(ms int) time.Time { return from.Add(time.Duration(ms) * time.Millisecond) }

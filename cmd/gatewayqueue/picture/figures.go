@@ -33,7 +33,7 @@ func BudgetRow(s gatewayqueue.Status, usual bool) Row {
 	case b.Never != "":
 		return Row{Label: "budget", Fields: []Field{{Text: bare(b.Never), Style: Bad}}}
 	}
-	short := s.Waiting() > Grantable(s)
+	short := s.Waiting() > s.Budget.Grantable()
 	bar := NewBar(0)
 	if b.Total > 0 {
 		bar = NewBar(float64(b.Remaining) / float64(b.Total))
@@ -65,7 +65,7 @@ func Short(left, wanted int, reset, now time.Time) []Field {
 
 // LineRow says how many wait, and when the last of them will have its turn.
 func LineRow(s gatewayqueue.Status) Row {
-	n, left := s.Waiting(), Grantable(s)
+	n, left := s.Waiting(), s.Budget.Grantable()
 	row := Row{Label: "waiting"}
 	switch {
 	case n == 0:

@@ -58,10 +58,6 @@ func Ended(s gatewayqueue.Status) map[string]time.Duration {
 	return dead
 }
 
-// Grantable is how many of the units that are left can be granted: those beyond
-// the reserve.
-func Grantable(s gatewayqueue.Status) int { return max(0, s.Budget.Remaining-s.Budget.Reserve) }
-
 // due is for how long a bucket is closed whose window was over since the last look,
 // and in front of which somebody stands: who has it now is not known yet.
 const due = time.Nanosecond
