@@ -31,7 +31,7 @@ var hashes = map[string]string{
 	"renew":      "0eefc21beffbdf00b6ab7ff692434412d79b1dfa",
 	"abandon":    "47fa169bde2309382c4fceefd6f30c52ec568cf4",
 	"beat":       "052245816d104086454d5646b7e67884ccbec85b",
-	"sync":       "814894972e8c53b22571d3b90dbd78f346eaacf3",
+	"sync":       "621ee577621a98ebe969b64c2ea9bd63bd5622f3",
 	"status":     "022b4a91c227c456ebf96e69a39917bf256ab9e0",
 	"remember":   "cfc09db2470bc4bd524ff2def308411b2a4e582c",
 	"ready":      "f5a8be3529fb62df60ef8e1f3bbc5c8cb7767a29",

@@ -96,7 +96,7 @@ func TestSyncNoticesThatTheServerIsAnother(t *testing.T) {
 		{
 			name: "AnotherProcessAndNewLimits", on: "told", seed: as(elsewhere), call: knows(args{"update": "1", "buckets": "2", "new_buckets": "2"}),
 			reply: "changed server=process closed_until=@5250",
-			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000"},
+			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000 updates=n"},
 		},
 		{name: "SomethingIsLeftOfWhatWasThere", seed: with(nothing, state{"opens": "0=@4000"}), call: args{"fresh": "1"}, reply: "seeded closed_until=@5250",
 			after: state{

@@ -7,7 +7,7 @@
 --   known_seq (n)
 --   known_left (n?)       remaining, '' if none
 --   known_reset (ms)
---   new_epoch             to use if state was lost
+--   new_epoch             to use if state was lost; the name of an update by hand, each time it is sent
 --   lost_hold (ms)        how long every bucket then stays closed, if pods agreed on no more
 --   least_hold (ms)       the same at least, for new limits
 --   refresh_in (ms)       when to ask the limit source next, from now
@@ -39,6 +39,7 @@
 -- include lib/turn.lua
 -- include lib/figures.lua
 -- include lib/seed.lua
+-- include lib/updates.lua
 
 -- 1. What is there. It was lost where something is missing or cannot be used, or is older than what the pod has seen.
 local limits, stored_left = read_limits(), redis.call('GET', remaining_key)
@@ -56,7 +57,13 @@ local function reply(code, word)
   return {code, now, limits.epoch, limits.seq, limits.max_concurrency, limits.total, left, limits.reset_at, limits.closed_until, word}
 end
 
-if lost and limits.epoch == new_epoch then return {'busy', now, '', 0, 0, 0, 0, 0, 0, ''} end -- a late copy of what seeded it
+local by_hand, updates, again = update and new_total and not asked, '', limits.epoch == new_epoch
+if by_hand and not again then updates, again = read_updates(new_epoch) end
+if lost and again then return {'busy', now, '', 0, 0, 0, 0, 0, 0, ''} end -- a late copy of what seeded it
+if by_hand and again then -- a late copy of it
+  if server.lost then distrust(limits, server, lost_hold) end
+  return reply('ok', server.word)
+end
 
 -- 2. Are there figures, and are they any good? `out`, which says what they do not contain, reaches back for 25 s.
 local given = new_total and (not asked or asked > now - 25000)
@@ -118,6 +125,7 @@ if code ~= 'ok' then
     'total', limits.total, 'reset_at', limits.reset_at, 'closed_until', math.ceil(limits.closed_until),
     'run_id', server.run, 'master_replid', server.replid)
   if lost or update then redis.call('HSET', limits_key, 'refresh_at', now + refresh_in) end
+  if by_hand then note_update(new_epoch, updates) end
   redis.call('HDEL', limits_key, 'ask_at', 'source_error')
   redis.call('SET', remaining_key, left)
   if limits.reset_at > now then

@@ -265,7 +265,7 @@ func TestSyncUpdates(t *testing.T) {
 			name: "BelievesDiscordThatThePeriodEndsSooner", call: update(args{"new_left": "4", "new_reset_after": "30000"}),
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@86400000 closed_until=0", "remaining": "7 ttl=86400000"},
 			reply: "changed remaining=4 reset_at=@30000",
-			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@30000 closed_until=0 refresh_at=@600000 period=1", "remaining": "4 ttl=30000"},
+			after: state{"limits": "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@30000 closed_until=0 refresh_at=@600000 period=1 updates=n", "remaining": "4 ttl=30000"},
 		},
 		{
 			name: "BelievesDiscordThatItHasBegunTheNext", call: update(args{"new_left": "4", "new_reset_after": "86400000", "asked": "@0"}),
@@ -277,7 +277,7 @@ func TestSyncUpdates(t *testing.T) {
 			seed: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@-1 closed_until=0", "remaining": "0"},
 			call: update(args{"new_left": "9", "new_reset_after": "50000"}), reply: "changed remaining=9 reset_at=@50000",
 			after: state{
-				"limits":    "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@50000 closed_until=0 refresh_at=@600000 period=1 since=@-1",
+				"limits":    "epoch=e seq=6 max_concurrency=2 total=10 reset_at=@50000 closed_until=0 refresh_at=@600000 period=1 since=@-1 updates=n",
 				"remaining": "9 ttl=50000",
 			},
 		},
@@ -294,7 +294,7 @@ func TestSyncUpdates(t *testing.T) {
 			reply: "buckets max_concurrency=2",
 		},
 		{
-			name: "NeedsNoneToKeepIt", call: update(args{"buckets": "1"}), reply: "changed", after: state{"limits": limits("")},
+			name: "NeedsNoneToKeepIt", call: update(args{"buckets": "1"}), reply: "changed", after: state{"limits": limits(" updates=n")},
 		},
 		{
 			name: "ClosesAllUntilTheOldWindowsAreOver",
@@ -304,20 +304,20 @@ func TestSyncUpdates(t *testing.T) {
 			},
 			call: update(args{"new_buckets": "3"}), reply: "changed max_concurrency=3 closed_until=@20000",
 			after: state{
-				"limits":  "epoch=e seq=6 max_concurrency=3 total=10 reset_at=@60000 closed_until=@20000 refresh_at=@600000 period=1",
+				"limits":  "epoch=e seq=6 max_concurrency=3 total=10 reset_at=@60000 closed_until=@20000 refresh_at=@600000 period=1 updates=n",
 				"queue:0": "", "queue:1": "",
 			},
 		},
 		{
 			name: "ClosesAllForAMoment", // until the pods have told their places
 			call: update(args{"new_buckets": "1"}), reply: "changed closed_until=@3000",
-			after: state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 closed_until=@3000 refresh_at=@600000 period=1"},
+			after: state{"limits": "epoch=e seq=6 max_concurrency=1 total=10 reset_at=@60000 closed_until=@3000 refresh_at=@600000 period=1 updates=n"},
 		},
 		{
 			name: "SeedsWhereThereIsNothing", seed: nothing, call: args{"update": "1", "new_left": "4", "new_reset_after": "9000"},
 			reply: "seeded epoch=n remaining=4 reset_at=@9000",
 			after: state{
-				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=@9000 closed_until=@5250 refresh_at=@600000",
+				"limits":    "epoch=n seq=0 max_concurrency=1 total=10 reset_at=@9000 closed_until=@5250 refresh_at=@600000 updates=n",
 				"remaining": "4 ttl=9000",
 			},
 		},
@@ -326,7 +326,7 @@ func TestSyncUpdates(t *testing.T) {
 			seed: state{"limits": "epoch=e seq=x max_concurrency=0 total=? reset_at=never", "remaining": "7 ttl=60000"},
 			call: update(nil), reply: "seeded epoch=n seq=5 max_concurrency=2 total=10 remaining=7",
 			after: state{
-				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
+				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000 updates=n",
 				"remaining": "7 ttl=60000",
 			},
 		},
@@ -334,9 +334,23 @@ func TestSyncUpdates(t *testing.T) {
 			name: "RepairsABudgetThatWasEdited", seed: state{"remaining": "abc ttl=60000"}, call: update(args{"known_left": "", "new_left": "10", "new_reset_after": "0"}),
 			reply: "seeded remaining=10",
 			after: state{
-				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000",
+				"limits":    "epoch=n seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=@5250 refresh_at=@600000 updates=n",
 				"remaining": "10 ttl=60000",
 			},
+		},
+		{
+			name: "NotByALateCopyOfAnUpdateByHand", call: update(args{"new_left": "9", "new_reset_after": "9000", "new_buckets": "1", "buckets": "1"}),
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 updates=n"},
+			reply: "ok epoch=e seq=5 remaining=7 max_concurrency=2 reset_at=@60000",
+		},
+		{
+			name: "NorByOneThatSeededTheStateWhichWasLost", call: update(args{"new_left": "9"}),
+			seed: state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 updates=n", "remaining": ""}, reply: "busy",
+		},
+		{
+			name: "AsOftenAsDiscordIsAsked", call: update(args{"new_left": "2", "asked": "@0"}), // what was granted since is not in its figures
+			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 updates=n"},
+			reply: "changed remaining=2", replyOnly: true,
 		},
 	})
 }

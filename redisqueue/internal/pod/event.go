@@ -112,7 +112,7 @@ func (e Late) apply(p *Pod)           { p.late(e.Waiter, e.After) }
 func (e Answered) apply(p *Pod)       { p.onTheWay--; e.To.then(e) }
 func (e SourceAnswered) apply(p *Pod) { p.sourceAnswered(e) }
 func (e Heard) apply(p *Pod)          { p.heard(e.Err) }
-func (e Update) apply(p *Pod)         { p.update(e.Op, &e.Limit, p.view.MaxConcurrency, 1) }
+func (e Update) apply(p *Pod)         { p.update(e.Op, &e.Limit, p.cfg.NewEpoch(), p.view.MaxConcurrency, 1) }
 func (e Settle) apply(p *Pod)         { p.settle(e) }
 func (e Announce) apply(p *Pod)       { p.announce(e.Op, e.Permit) }
 func (e Renew) apply(p *Pod)          { p.renewOnce(e.Op, e.Permit) }

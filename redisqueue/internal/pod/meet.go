@@ -15,7 +15,10 @@ var ErrLimitMismatch = errors.New("redisqueue: max_concurrency differs from the 
 
 // sync sends a sync; what every one says alike is filled in here.
 func (p *Pod) sync(s wire.Sync, then func(r wire.SyncReply, err error)) {
-	s.NewEpoch, s.LostHold, s.LeastHold, s.Refresh = p.cfg.NewEpoch(), p.longestHold(), p.cfg.PodLease, p.cfg.Refresh
+	if s.NewEpoch == "" {
+		s.NewEpoch = p.cfg.NewEpoch()
+	}
+	s.LostHold, s.LeastHold, s.Refresh = p.longestHold(), p.cfg.PodLease, p.cfg.Refresh
 	s.MayAsk, s.Fresh = p.mayAsk(), p.cfg.FreshStart && s.Known.Epoch == ""
 	send(p, Calls, s, func(a answer[wire.SyncReply]) { then(a.reply, a.err) })
 }
@@ -137,8 +140,9 @@ func (p *Pod) guess(known wire.View) gatewayqueue.SessionStartLimit {
 	return l
 }
 
-// update changes the limits for every pod; n counts the tries.
-func (p *Pod) update(op *Op, limit *wire.Report, buckets, n int) {
+// update changes the limits for every pod, once under a name that none had before; n
+// counts the tries.
+func (p *Pod) update(op *Op, limit *wire.Report, name string, buckets, n int) {
 	switch {
 	case op.over:
 		return
@@ -146,11 +150,11 @@ func (p *Pod) update(op *Op, limit *wire.Report, buckets, n int) {
 		p.done(op, errors.Join(gatewayqueue.ErrClosed, p.health.last(p)))
 		return
 	}
-	p.sync(wire.Sync{Update: true, Known: p.view, Buckets: buckets, Limit: limit}, func(r wire.SyncReply, err error) {
+	p.sync(wire.Sync{Update: true, NewEpoch: name, Known: p.view, Buckets: buckets, Limit: limit}, func(r wire.SyncReply, err error) {
 		p.heard(err)
 		switch {
 		case err == nil && r.Code == "buckets":
-			p.update(op, limit, r.View.MaxConcurrency, n)
+			p.update(op, limit, name, r.View.MaxConcurrency, n)
 		case err == nil && r.NotYet():
 			p.done(op, nil) // they are asked for again
 		case err == nil:
@@ -162,7 +166,7 @@ func (p *Pod) update(op *Op, limit *wire.Report, buckets, n int) {
 		case wire.ClassOf(err) == wire.Returned:
 			p.done(op, p.explained(err))
 		default:
-			p.after(p.backoff(err, n), func() { p.update(op, limit, buckets, n+1) })
+			p.after(p.backoff(err, n), func() { p.update(op, limit, name, buckets, n+1) })
 		}
 	})
 }

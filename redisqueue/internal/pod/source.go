@@ -65,6 +65,6 @@ func (p *Pod) refresh(now int64) {
 			if err != nil && !p.closed {
 				p.warn("could not refresh the limits: those in force stay", "error", err)
 			}
-		}}, limit, p.view.MaxConcurrency, 1)
+		}}, limit, p.cfg.NewEpoch(), p.view.MaxConcurrency, 1)
 	})
 }

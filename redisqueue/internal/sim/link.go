@@ -39,9 +39,6 @@ func (p *simPod) travel(s pod.Send) {
 	}
 	there, back, draw := some(r, p.slow()), some(r, p.slow()), r.Float64()
 	copied, when := r.Float64() < w.plan.twice, some(r, w.plan.late)
-	if sync, is := s.Request.(wire.Sync); is && sync.Update && sync.Limit.Asked == 0 {
-		copied = false // figures by hand are as of when they are executed, see docs/reliability.md
-	}
 	timeout := time.Second + some(r, 2*time.Second)
 	cut := w.now.Before(p.cutOff)
 	if draw < w.plan.lose/2 || cut && draw < 0.5 {
@@ -63,6 +60,9 @@ func (p *simPod) travel(s pod.Send) {
 			w.in(when, func() {
 				if !w.now.Before(w.redis.away) {
 					w.reach(LateCopyRan)
+					if sync, is := s.Request.(wire.Sync); is && sync.Update && sync.Limit.Asked == 0 {
+						w.reach(LateUpdateRan)
+					}
 					_, _ = w.execute(p, s)
 				}
 			})

@@ -64,6 +64,8 @@ var Mutants = []Mutant{
 	{Name: "a pod's memory does not count", Old: "if known_left and known_reset > now", New: "if false and known_reset > now"},
 	{Name: "nothing is left for nobody", Old: "local units, paid = math.min(left, limits.total) > reserve,", New: "local units, paid = true,", Quick: true},
 
+	{Name: "an update by hand counts each time it comes", Old: "if by_hand and again then", New: "if false then"},
+
 	// The line.
 	{Name: "the slot is for the first who asks", Old: "granted = able and head == ticket", New: "granted = able", Quick: true},
 	{Name: "the dead keep their places", Old: "return leases[pod] >= now", New: "return true", Quick: true},

@@ -6,6 +6,7 @@ type Point string
 // The points.
 const (
 	LateCopyRan     Point = "a late copy of a call was executed"
+	LateUpdateRan   Point = "a late copy of an update by hand was executed"
 	CallLost        Point = "a call was lost"
 	ReplyLost       Point = "a call was executed and its reply lost"
 	PodDied         Point = "a pod died with waiters"
@@ -54,7 +55,7 @@ var replies = []Point{
 
 // Points are all of them.
 var Points = append([]Point{
-	LateCopyRan, CallLost, ReplyLost, PodDied, PodDiedPermit, PodClosed, PodReplaced, PodStalled, PodSuspended, GuestPaused, ClockStepped, CutOff,
+	LateCopyRan, LateUpdateRan, CallLost, ReplyLost, PodDied, PodDiedPermit, PodClosed, PodReplaced, PodStalled, PodSuspended, GuestPaused, ClockStepped, CutOff,
 	StateLost, LostWithPermit, ServerAway, FailedOver, GrantsLost, FailedBack, ClockAhead, ClockBehind, TwoMasters, Unacknowledged, Blind,
 	Evicted, BudgetLost, ScriptsForgot, GrantLate, LeftClaiming, LeftGranted, Outlasted, BudgetUsedUp, PeriodBegan, Rebucketed, RebucketPermit,
 	SourceFailed, GrantsPaused, PermitExpired, AnnouncedTooLat,

@@ -24,7 +24,7 @@ type Report struct {
 type Sync struct {
 	Update    bool // the limits are to be changed; else to be learned, and seeded if need be
 	Known     View
-	NewEpoch  string
+	NewEpoch  string        // to use if state was lost; the name of an update by hand, the same each time it is sent
 	LostHold  time.Duration // for how long every bucket is closed if state was lost
 	LeastHold time.Duration
 	Refresh   time.Duration
