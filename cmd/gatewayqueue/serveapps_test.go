@@ -43,5 +43,26 @@ func TestServe_ShowsOtherQueuesOnlyIfItIsTold(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, code)
 	assert.Contains(t, first(s.URL+"/dashboard/events"), `"app":"5678","link":"/dashboard/app/5678"`)
 	assert.Contains(t, first(s.URL+"/dashboard/app/5678/events"), `"app":"5678"`)
-	assert.Contains(t, first(s.URL+"/dashboard/app/none/events"), "no queue of this application is known here")
+	assert.Contains(t, first(s.URL+"/dashboard/app/none/events"), "Redis has no queue of this application")
+}
+
+// Behind a balancer the page of an application comes from any server, also from one that
+// has listed nothing so far, and as soon as there is a queue.
+func TestServe_OpensThePageOfAnotherQueueDirectly(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	queueOf(t, server, "1234", 0)
+	s := serve(t, nil, "--redis", "redis://"+server.Addr, "--app", "1234", "--applications")
+	for _, path := range []string{"/dashboard/app/5678", "/dashboard/app/*", "/dashboard/app/", "/dashboard/app/56%7D78"} {
+		code, text := s.get(path)
+		assert.Equal(t, http.StatusNotFound, code, "%s: %s", path, text)
+	}
+	queueOf(t, server, "5678", 1)
+	for _, path := range []string{"/dashboard/app/5678", "/dashboard/app/5678/"} {
+		code, text := s.get(path)
+		assert.Equal(t, http.StatusOK, code, "%s: %s", path, text)
+	}
+	require.NoError(t, server.Client(t).Set(t.Context(), "identify:{broken}:limits", "x", 0).Err())
+	code, text := s.get("/dashboard/app/broken") // the page says what is wrong
+	assert.Equal(t, http.StatusOK, code, text)
 }

@@ -134,6 +134,9 @@ func Choice(flags *pflag.FlagSet, to *string, name string, words []string, usage
 // name is what redisqueue allows for applications and pods.
 var name = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
+// IsName says that an application or a pod may have that name.
+func IsName(s string) bool { return name.MatchString(s) }
+
 // App defines the application ID. *to holds its default.
 func App(flags *pflag.FlagSet, to *string, usage string) { Name(flags, to, "app", "ID", usage) }
 

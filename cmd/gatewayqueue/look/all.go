@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/redisqueue"
 )
@@ -76,26 +77,36 @@ func (a *All) scan(ctx context.Context) error {
 	}
 	a.apps, a.More, a.scanned = apps[:min(len(apps), mostQueues)], max(0, len(apps)-mostQueues), time.Now()
 	for _, app := range a.apps {
-		if a.queues[app] != nil {
-			continue
-		}
-		queue, err := redisqueue.New(a.client, redisqueue.WithApp(app), redisqueue.WithLogger(slog.New(slog.DiscardHandler)))
-		if err == nil { // else it is no application's name
-			a.queues[app] = queue
-		}
+		a.open(app)
 	}
 	a.apps = slices.DeleteFunc(a.apps, func(app string) bool { return a.queues[app] == nil })
 	return nil
 }
 
-// Queue is that of an application that the last look has shown; nil for any other.
-func (a *All) Queue(app string) *redisqueue.RedisQueue {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !slices.Contains(a.apps, app) {
-		return nil
+// open makes the queue of an application, unless its name is none. The caller holds mu.
+func (a *All) open(app string) *redisqueue.RedisQueue {
+	if a.queues[app] == nil {
+		queue, err := redisqueue.New(a.client, redisqueue.WithApp(app), redisqueue.WithLogger(slog.New(slog.DiscardHandler)))
+		if err != nil {
+			return nil
+		}
+		a.queues[app] = queue
 	}
 	return a.queues[app]
+}
+
+// Queue is that of an application; nil where Redis has none of that name. It asks Redis,
+// whatever Look has shown: another server may have listed it.
+func (a *All) Queue(ctx context.Context, app string) (*redisqueue.RedisQueue, error) {
+	if !cli.IsName(app) {
+		return nil, nil
+	}
+	if exists, err := a.redis.HasQueue(ctx, app); err != nil || !exists {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open(app), nil
 }
 
 // Look takes a snapshot of each queue, one after the other: they are not of one

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
@@ -26,6 +27,7 @@ type apps struct {
 
 	mu     sync.Mutex
 	boards map[string]*dashboard.Dashboard // by application
+	closed bool
 }
 
 func newApps(url string, options ...dashboard.Option) (*apps, error) {
@@ -56,24 +58,47 @@ func (a *apps) list(ctx context.Context) ([]dashboard.Application, error) {
 	return list, nil
 }
 
+// foundWithin is how long Redis may take to say whether it has a queue.
+const foundWithin = 3 * time.Second
+
 func (a *apps) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, appPath), "/")
+	board, err := a.board(r.Context(), name)
+	switch {
+	case err != nil:
+		http.Error(w, "it is not known whether there is such a queue: "+cli.OneLine(err), http.StatusServiceUnavailable)
+	case board == nil:
+		http.Error(w, "Redis has no queue of this application: /dashboard lists those that it has", http.StatusNotFound)
+	default:
+		board.ServeHTTP(w, r)
+	}
+}
+
+// board is the page of an application; nil for none.
+func (a *apps) board(ctx context.Context, name string) (*dashboard.Dashboard, error) {
 	a.mu.Lock()
 	board := a.boards[name]
-	if board == nil {
-		if queue := a.all.Queue(name); queue != nil { // one that a page has listed
-			board = dashboard.New(queue, slices.Concat(a.options, []dashboard.Option{
-				dashboard.WithSights(queue.Sights), dashboard.WithHistory(queue.History), dashboard.WithOrders(queue, ""),
-			})...)
-			a.boards[name] = board
+	a.mu.Unlock()
+	if board != nil {
+		return board, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, foundWithin)
+	defer cancel()
+	queue, err := a.all.Queue(ctx, name)
+	if err != nil || queue == nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.boards[name] == nil {
+		a.boards[name] = dashboard.New(queue, slices.Concat(a.options, []dashboard.Option{
+			dashboard.WithSights(queue.Sights), dashboard.WithHistory(queue.History), dashboard.WithOrders(queue, ""),
+		})...)
+		if a.closed {
+			_ = a.boards[name].Close() // It never fails.
 		}
 	}
-	a.mu.Unlock()
-	if board == nil {
-		http.Error(w, "no queue of this application is known here: /dashboard lists them", http.StatusNotFound)
-		return
-	}
-	board.ServeHTTP(w, r)
+	return a.boards[name], nil
 }
 
 // Close ends the pages, and the connections.
@@ -86,6 +111,7 @@ func (a *apps) Close() error {
 func (a *apps) closeBoards() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.closed = true
 	for _, board := range a.boards {
 		_ = board.Close() // It never fails.
 	}
