@@ -23,6 +23,9 @@ type Orders struct {
 	Name    string            // for people: the application, and where it is
 	Explain func(error) error // words an error for the person at the terminal
 	Close   func() error
+
+	server bool   // it is behind one
+	from   string // its address, without secrets
 }
 
 // OpenOrders finds the queue. isNew says that the application, which is named, need not
@@ -64,6 +67,18 @@ func (f *Flags) ordersOfServer() (Orders, error) {
 	}
 	return Orders{
 		Pauser: client, Statuser: client, Name: "the queue of the server at " + remote.Shown(f.URL),
-		Explain: explain, Close: client.Close,
+		Explain: explain, Close: client.Close, server: true, from: remote.Shown(f.URL),
 	}, nil
+}
+
+// Missing is an error if the application of a server has no queue yet.
+func (o Orders) Missing(ctx context.Context) error {
+	if !o.server {
+		return nil // it was looked for in Redis at first
+	}
+	status, err := o.Status(ctx)
+	if err == nil && isNone(status) {
+		return noneBehind(status, o.from)
+	}
+	return err
 }

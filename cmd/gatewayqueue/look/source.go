@@ -69,25 +69,43 @@ func (f *Flags) openServer() (Source, error) {
 		return Source{}, cli.Usage("%v", remote.Explain(err, f.URL, f.auth != ""))
 	}
 	from := remote.Shown(f.URL)
+	look := func(ctx context.Context) (Snapshot, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerWithin)
+		defer cancel()
+		s, err := client.Status(ctx)
+		switch {
+		case err != nil:
+			return Snapshot{}, remote.Explain(err, f.URL, f.auth != "")
+		case isNone(s):
+			return Snapshot{}, noneBehind(s, from)
+		}
+		return Snapshot{Status: s, From: from, Server: true}, nil
+	}
 	return Source{
-		Look: func(ctx context.Context) (Snapshot, error) {
-			ctx, cancel := context.WithTimeout(ctx, answerWithin)
-			defer cancel()
-			s, err := client.Status(ctx)
-			if err != nil {
-				return Snapshot{}, remote.Explain(err, f.URL, f.auth != "")
-			}
-			return Snapshot{Status: s, From: from, Server: true}, nil
-		},
-		Close: client.Close,
+		Look: look, Close: client.Close, From: from,
 		History: func(ctx context.Context) ([]gatewayqueue.Minute, error) {
 			ctx, cancel := context.WithTimeout(ctx, answerWithin)
 			defer cancel()
 			minutes, err := client.History(ctx)
+			if none := new(NoQueueError); err == nil && len(minutes) == 0 {
+				if _, err := look(ctx); errors.As(err, &none) {
+					return nil, none
+				}
+			}
 			return minutes, remote.Explain(err, f.URL, f.auth != "")
 		},
-		From: from,
 	}, nil
+}
+
+// isNone says that there is no queue in Redis yet: nothing of limits, of a limit source
+// or of a pause. One that has lost a part of its state is one.
+func isNone(s gatewayqueue.Status) bool {
+	return s.App != "" && s.Epoch == "" && s.Seq == 0 && s.Budget.MaxConcurrency == 0 && s.Budget.Total == 0 &&
+		s.Source.Error == "" && s.Pause == nil && s.Store.Error == ""
+}
+
+func noneBehind(s gatewayqueue.Status, from string) error {
+	return noQueue("application %s of the server at %s has no queue yet: it is there from the first Wait of a shard", s.App, from)
 }
 
 func (f *Flags) openRedis(ctx context.Context) (Source, error) {
@@ -106,8 +124,11 @@ func (f *Flags) openRedis(ctx context.Context) (Source, error) {
 	return Source{
 		Look: func(ctx context.Context) (Snapshot, error) {
 			s, err := queue.Status(ctx)
-			if err != nil {
+			switch {
+			case err != nil:
 				return Snapshot{}, redis.Explain(err)
+			case isNone(s):
+				return Snapshot{}, noQueue("application %s has no queue in Redis at %s: it is there from the first Wait of a pod", f.App, redis)
 			}
 			shot := Snapshot{Status: s, Replica: redis.IsReplica(ctx, client), From: redis.String()}
 			if shot.Store = redis.Located(s.Store); shot.Replica { // it takes no writes, of course

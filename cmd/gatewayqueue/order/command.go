@@ -76,7 +76,8 @@ func Resume() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume",
 		Short: "Let a paused queue grant again",
-		Long: `Let a paused queue grant again: its lines go on where they stood, within 2 s.
+		Long: `Let a paused queue grant again: its lines go on where they stood, within 1.5 s
+(half a pod's lease).
 Through a server (--url) it takes the server's token.
 
 Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
@@ -208,6 +209,9 @@ Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 		}
 		defer func() { err = errors.Join(err, queue.Close()) }()
 		audit, err := queue.Audit(ctx)
+		if err == nil && len(audit) == 0 {
+			err = queue.Missing(ctx)
+		}
 		if err != nil {
 			return queue.Explain(err)
 		}
