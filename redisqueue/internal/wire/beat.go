@@ -82,9 +82,11 @@ func (b Beat) Decode(_ Keys, raw any) (BeatReply, error) {
 		Reset: r.at("reset").int64(), Refresh: r.at("refresh").int() == 1, Lapse: r.at("lapse").optionalSpan(),
 		More: r.at("more").int() == 1, Died: r.at("died").optional(), Held: r.at("hold").optional(),
 	}
-	reply.Pause = pauseOf(map[string]string{
-		"paused_until": r.at("paused").text(), "paused_by": r.at("paused_by").text(), "paused_why": r.at("paused_why").text(),
-	}, reply.Now)
+	if paused := r.at("paused").text(); paused != "" {
+		reply.Pause = pauseOf(map[string]string{
+			"paused_until": paused, "paused_by": r.at("paused_by").text(), "paused_why": r.at("paused_why").text(),
+		}, reply.Now)
+	}
 	if reply.Code == "resync" {
 		return reply, r.done()
 	}

@@ -77,18 +77,19 @@ func (Audit) Decode(_ Keys, raw any) (audit []gatewayqueue.AuditEntry, err error
 	return audit, r.done()
 }
 
-// pauseOf is the pause that the fields of limits tell of, or nil.
+// pauseOf is the pause that the fields of limits tell of, or nil. What is no number pauses
+// until somebody resumes, as the scripts have it.
 func pauseOf(limits map[string]string, now int64) *gatewayqueue.PauseStatus {
-	text := limits["paused_until"]
-	if text == "" {
+	text, set := limits["paused_until"]
+	if !set {
 		return nil
 	}
-	until, err := strconv.ParseInt(text, 10, 64)
-	if err == nil && until <= now {
+	until, known := wholeText(text)
+	if known && until <= now {
 		return nil
 	}
 	p := &gatewayqueue.PauseStatus{Who: limits["paused_by"], Why: limits["paused_why"]}
-	if err == nil && until < endless {
+	if known && until < endless {
 		p.Until = momentOf(until)
 	}
 	if at, err := strconv.ParseInt(limits["paused_at"], 10, 64); err == nil {
