@@ -4,7 +4,9 @@ package dashboard
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/gatewayqueue/gatewayqueue/rollout"
@@ -12,7 +14,18 @@ import (
 
 // plan answers who views the page: /plan?shards=N. It asks the queue nothing.
 func (b *Dashboard) plan(w http.ResponseWriter, r *http.Request) {
-	shards, err := strconv.Atoi(r.URL.Query().Get("shards"))
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		http.Error(w, "the query is malformed: want shards=400", http.StatusBadRequest)
+		return
+	}
+	for name, values := range query {
+		if name != "shards" || len(values) > 1 { // a reserve, say, that would not be kept
+			http.Error(w, fmt.Sprintf("there is no parameter %.40q, or more than one: want shards alone; /v1/plan takes more", name), http.StatusBadRequest)
+			return
+		}
+	}
+	shards, err := strconv.Atoi(query.Get("shards"))
 	if err != nil {
 		http.Error(w, "shards is missing, or no number", http.StatusBadRequest)
 		return

@@ -40,7 +40,7 @@ func TestPlan_IsByTheLatestPicture(t *testing.T) {
 		assert.True(t, plan.OK)
 		assert.Equal(t, 690, plan.Left)
 		assert.Equal(t, 21*time.Second, plan.Takes)
-		for _, query := range []string{"", "?shards=x", "?shards=0", "?shards=-1"} {
+		for _, query := range []string{"", "?shards=x", "?shards=0", "?shards=-1", "?shards=1&crash_reserve=5", "?shards=1&shards=2", "?shards=1&at=%2B5h", "?shards=1;x"} {
 			assert.Equal(t, http.StatusBadRequest, ask(query).Code, query)
 		}
 	})

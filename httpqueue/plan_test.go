@@ -79,3 +79,30 @@ func TestStorm_IsInStatusAndForbidsADeploy(t *testing.T) {
 		assert.Equal(t, gatewayqueue.SightNews{Many: math.MaxInt32}, news, "a look tells nothing, and begins no storm")
 	}
 }
+
+// A parameter that nobody reads is a wish that is not granted: it is refused, with what is read.
+func TestEndpoints_ThatReadRefuseParametersTheyDoNotKnow(t *testing.T) {
+	handler, err := httpqueue.NewHandler(inMemory(t, full(1)))
+	require.NoError(t, err)
+	for path, want := range map[string]string{
+		"/v1/plan?shards=1&reserve=5": "there is no parameter \"reserve\": want shards, at, crash_reserve or within",
+		"/v1/status?app=1":            "there is no parameter \"app\": want none: this path takes no parameters",
+		"/v1/history?each=1m":         "there is no parameter \"each\": want none: this path takes no parameters",
+		"/v1/limits?app":              "there is no parameter \"app\": want none: this path takes no parameters",
+		"/v1/pause?most=5":            "there is no parameter \"most\": want none: this path takes no parameters",
+		"/v1/permits/x?shard=1":       "there is no parameter \"shard\": want none: this path takes no parameters",
+		"/v1/status?a=%zz":            "query is malformed: want none: this path takes no parameters",
+	} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		var problem struct{ Detail string }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &problem), path)
+		assert.Equal(t, http.StatusBadRequest, w.Code, path)
+		assert.Equal(t, want, problem.Detail, path)
+	}
+	for _, path := range []string{"/v1/openapi.json?v=1", "/v1/status?", "/v1/plan?shards=1"} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		assert.Equal(t, http.StatusOK, w.Code, path)
+	}
+}

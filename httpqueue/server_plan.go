@@ -86,7 +86,7 @@ func planRequest(query url.Values, now time.Time) (r rollout.Request, bad *probl
 				return r, invalid(name, strconv.Quote(value), "a time with its unit, such as 30m")
 			}
 		default:
-			return r, invalid(name, strconv.Quote(value), "shards, at, crash_reserve or within")
+			return r, unknownParameter(name, "shards, at, crash_reserve or within")
 		}
 		var wrong *gatewayqueue.InvalidError
 		if errors.As(err, &wrong) {

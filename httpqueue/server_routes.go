@@ -6,7 +6,11 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	_ "embed" // the API's description
+	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -31,6 +35,9 @@ type endpoint struct {
 	does   string // the same in docs/http.md
 }
 
+// planPath is the one path that is read with parameters.
+const planPath = "/v1/plan"
+
 // endpoints are all of /v1. openapi.json describes each, and docs/http.md lists it:
 // TestEndpoints compares them.
 var endpoints = []endpoint{
@@ -43,7 +50,7 @@ var endpoints = []endpoint{
 	{http.MethodDelete, "/v1/waits/{key}", bearer, (*Handler).deleteWait, "leaves the line"},
 	{http.MethodGet, "/v1/status", bearer, (*Handler).getStatus, "a snapshot of the queue"},
 	{http.MethodGet, "/v1/history", bearer, (*Handler).getHistory, "what was granted in each minute of the last 24 h"},
-	{http.MethodGet, "/v1/plan", bearer, (*Handler).getPlan, "whether a fleet of `shards` may be deployed"},
+	{http.MethodGet, planPath, bearer, (*Handler).getPlan, "whether a fleet of `shards` may be deployed"},
 	{http.MethodGet, "/v1/limits", bearer, (*Handler).getLimits, "Discord's `session_start_limit`, as the queue has it"},
 	{http.MethodPut, "/v1/limits", bearer, (*Handler).putLimits, "puts another one in force"},
 	{http.MethodGet, "/v1/pause", bearer, (*Handler).getPause, "whether grants are paused, by whom and why; the last 100 orders"},
@@ -113,7 +120,34 @@ func (h *Handler) apiCall(w http.ResponseWriter, r *http.Request) *problem {
 		// What stops a whole bot needs somebody who may, and a browser sends no token by itself.
 		return newProblem(http.StatusForbidden, "forbidden", "this server has no token, so it takes no orders: give it one (WithBearerToken; serve --auth-token-file)")
 	}
+	if p := asked.refuseQuery(r.URL.RawQuery); p != nil {
+		return p
+	}
 	return asked.call(h, w, r, id)
+}
+
+// refuseQuery refuses parameters of an endpoint that only reads and takes none: one that
+// is there asks for something that the answer would not be. Who fetches the description
+// may add what keeps caches away.
+func (e endpoint) refuseQuery(raw string) *problem {
+	if raw == "" || e.method != http.MethodGet || e.who == anyone || e.path == planPath {
+		return nil
+	}
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return invalid("query", "malformed", "none: this path takes no parameters")
+	}
+	if len(query) == 0 {
+		return nil
+	}
+	return unknownParameter(slices.Min(slices.Collect(maps.Keys(query))), "none: this path takes no parameters")
+}
+
+// unknownParameter refuses a parameter of the query.
+func unknownParameter(name, want string) *problem {
+	p := invalid(name, "unknown", want)
+	p.Detail = fmt.Sprintf("there is no parameter %.40q: want %s", name, want)
+	return p
 }
 
 func (h *Handler) getOpenAPI(w http.ResponseWriter, _ *http.Request, _ string) *problem {
