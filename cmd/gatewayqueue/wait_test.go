@@ -294,3 +294,28 @@ func TestWait_SaysInWordsOfAShellWhyItIsTooLate(t *testing.T) {
 	assert.Equal(t, 124, got.code)
 	assert.Contains(t, got.err, "not within 300ms: server at http://127.0.0.1:1: nothing listens there: start gatewayqueue serve, or correct --url")
 }
+
+// A wait with nothing but defaults agrees with servers that have nothing but defaults.
+func TestWait_ByDefaultChangesNothingForServers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client, url := server.Client(t), "redis://"+server.Addr
+	s := start(t, program, nil, "serve", "--port", "0", "--redis", url, "--app", "a", "--fresh-start", "--max-concurrency", "2")
+	code, text := s.get("/?shard=0")
+	require.Equal(t, 200, code, text)
+	agreed := func() (all []string) {
+		for _, field := range []string{"window", "grace", "pod_lease", "replicas"} {
+			value, _, _ := strings.Cut(client.HGet(t.Context(), "identify:{a}:limits", field).Val(), "@")
+			all = append(all, field+" "+value)
+		}
+		return all
+	}
+	before := agreed()
+	require.Contains(t, before, "window 5000")
+	got := run(t, "wait", "--shard", "1", "--redis", url, "--app", "a")
+	require.Zero(t, got.code, got.err)
+	assert.Equal(t, before, agreed())
+	code, text = s.get("/?shard=1")
+	require.Equal(t, 200, code, text)
+	assert.NotContains(t, s.Log(), "other pods")
+}

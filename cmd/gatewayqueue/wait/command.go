@@ -274,7 +274,7 @@ func (c *config) openRedis(ctx context.Context) (opened, error) {
 	margin := min(c.Margin+replyWithin+startWithin, time.Minute)
 	options := []redisqueue.Option{
 		redisqueue.WithApp(c.App), redisqueue.WithMargin(margin), redisqueue.WithMarginLeft(margin - replyWithin),
-		redisqueue.WithReplicas(c.Replicas),
+		redisqueue.WithPermitLease(leaseBeside(margin - replyWithin)), redisqueue.WithReplicas(c.Replicas),
 		redisqueue.WithLogger(slog.New(slog.DiscardHandler)), redisqueue.WithObserver(c.noteBlocked),
 	}
 	if c.token != "" {
@@ -285,6 +285,14 @@ func (c *config) openRedis(ctx context.Context) (opened, error) {
 		return opened{}, errors.Join(err, redis.Close())
 	}
 	return opened{queue: q, explain: func(err error) error { return redis.ExplainValue(ctx, err, c.App) }}, nil
+}
+
+// leaseBeside is the permit lease of a pod that leaves so much of the margin to its caller.
+// It waits for no permits, but how slow Redis may be goes by their lease, and with that how
+// long after a loss of state no pod may grant: by default no longer than other pods want.
+func leaseBeside(left time.Duration) time.Duration {
+	const window, slow = gatewayqueue.IdentifyDelay, 2 * time.Second // replies may be at least so slow
+	return window + gatewayqueue.IdentifiedMargin + max(window-left, slow)
 }
 
 func (c *config) options() []httpqueue.ClientOption {
