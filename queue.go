@@ -40,6 +40,7 @@ package gatewayqueue
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -62,6 +63,10 @@ const (
 	// IdentifiedMargin is added by default to a window that starts when the
 	// holder says that it has identified: only the network is left to jitter.
 	IdentifiedMargin = 50 * time.Millisecond
+
+	// MaxShard is the highest shard ID that servers and their clients take. Discord's
+	// largest bots have some thousands.
+	MaxShard = math.MaxInt32
 
 	// PermitBound is how long a permit can be held at most.
 	PermitBound = 2 * time.Minute

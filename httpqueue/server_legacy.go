@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,7 +24,6 @@ const legacyAnswer = `{"message": "You're free to connect now! :)"}`
 // Limits of the legacy route.
 const (
 	maxLegacyBody = 64 << 10         // bodies are read to hear the client hang up, and ignored
-	maxShard      = math.MaxInt32    // Discord's largest bots have some thousands
 	settleTimeout = 10 * time.Second // for the queue to hear of an answer; it tries on after it
 
 	// Before a connection is dropped that cannot be served: the original's
@@ -150,7 +148,7 @@ func legacyShard(query string) (shard int, ok bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(all[0], "+"), 10, 64)
-	if err != nil || n > maxShard {
+	if err != nil || n > gatewayqueue.MaxShard {
 		return 0, false
 	}
 	return int(n), true

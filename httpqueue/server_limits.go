@@ -116,8 +116,8 @@ func (h *Handler) postSandwich(w http.ResponseWriter, r *http.Request, _ string)
 	case bad != nil:
 	case body.Shard == nil:
 		bad = invalid("shard_id", "missing", "0 or more")
-	case *body.Shard < 0 || *body.Shard > maxShard:
-		bad = invalid("shard_id", *body.Shard, "0 to "+strconv.Itoa(maxShard))
+	case *body.Shard < 0 || *body.Shard > gatewayqueue.MaxShard:
+		bad = invalid("shard_id", *body.Shard, "0 to "+strconv.Itoa(gatewayqueue.MaxShard))
 	default:
 		err := h.answerOnce(w, r, *body.Shard, func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) })
 		if err == nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/gatewayqueue/gatewayqueue"
 )
 
-// longestName is how many bytes an operator's name has at most: behind it, the order
-// also says from where it came.
-const longestName = 50
+// MaxWho is how many bytes an operator's name has at most in an order through a server:
+// behind it, the order also says from where it came.
+const MaxWho = 50
 
 // pauses is what /v1/pause shows: the pause in force, and what was ordered before.
 type pauses struct {
@@ -85,8 +85,8 @@ func (h *Handler) order(w http.ResponseWriter, r *http.Request, give func(contex
 	}
 	order := gatewayqueue.Order{Who: body.Who, Why: body.Why}
 	switch {
-	case len(order.Who) > longestName:
-		return invalid("who", fmt.Sprintf("%d bytes long", len(order.Who)), fmt.Sprintf("at most %d bytes, or none", longestName))
+	case len(order.Who) > MaxWho:
+		return invalid("who", fmt.Sprintf("%d bytes long", len(order.Who)), fmt.Sprintf("at most %d bytes, or none", MaxWho))
 	case body.ForMS != nil && (*body.ForMS < 1 || *body.ForMS > 1<<43):
 		return invalid("for_ms", *body.ForMS, "milliseconds, 1000 to 31622400000 (366 days); left out, until somebody resumes")
 	case body.ForMS != nil:

@@ -102,8 +102,8 @@ func (h *Handler) readPollHere(w http.ResponseWriter, r *http.Request) (*poll, *
 	switch {
 	case body.Shard == nil:
 		return nil, invalid("shard", "missing", "0 or more")
-	case *body.Shard < 0 || *body.Shard > maxShard:
-		return nil, invalid("shard", *body.Shard, fmt.Sprintf("0 to %d", maxShard))
+	case *body.Shard < 0 || *body.Shard > gatewayqueue.MaxShard:
+		return nil, invalid("shard", *body.Shard, fmt.Sprintf("0 to %d", gatewayqueue.MaxShard))
 	case wait < 0 || wait > maxPoll.Milliseconds():
 		return nil, invalid("max_wait_ms", wait, fmt.Sprintf("0 to %d", maxPoll.Milliseconds()))
 	case body.Deadline != nil && (*body.Deadline <= 0 || *body.Deadline > 1<<40):

@@ -127,8 +127,8 @@ func (h *Handler) apiCall(w http.ResponseWriter, r *http.Request) *problem {
 }
 
 // refuseQuery refuses parameters of an endpoint that only reads and takes none: one that
-// is there asks for something that the answer would not be. Who fetches the description
-// may add what keeps caches away.
+// is there asks for something that the answer would not be. The description may be fetched
+// with what keeps caches away.
 func (e endpoint) refuseQuery(raw string) *problem {
 	if raw == "" || e.method != http.MethodGet || e.who == anyone || e.path == planPath {
 		return nil

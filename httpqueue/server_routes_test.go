@@ -15,6 +15,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/rollout"
 )
 
 // One table has the API: its description and docs/http.md have the same. (Where a server has no token the
@@ -69,6 +72,60 @@ func TestEndpoints_APathIsMatchedWhole(t *testing.T) {
 			got = append(got, e.method)
 		}
 		assert.Equal(t, want, strings.Join(got, " "), path)
+	}
+}
+
+// Bounds are the same for a server, its description, the page and the clients in other languages.
+func TestBounds_AreTheSameEverywhere(t *testing.T) {
+	var description any
+	require.NoError(t, json.Unmarshal(openAPI, &description))
+	found := map[string]int{}
+	look := func(name string, schema map[string]any) {
+		for _, bound := range []string{"maximum", "maxLength"} {
+			if value, ok := schema[bound].(float64); ok {
+				want, known := map[string]float64{
+					"shard": gatewayqueue.MaxShard, "shard_id": gatewayqueue.MaxShard, "shards": rollout.MaxShards,
+					"max_wait_ms": float64(maxPoll.Milliseconds()), "max_concurrency": gatewayqueue.MaxConcurrencyBound, "who": MaxWho,
+				}[name]
+				if assert.True(t, !known || want == value, "%s: %s %v", name, bound, value); known {
+					found[name]++
+				}
+			}
+		}
+	}
+	var walk func(any)
+	walk = func(value any) {
+		switch value := value.(type) {
+		case []any:
+			for _, v := range value {
+				walk(v)
+			}
+		case map[string]any:
+			if schema, ok := value["schema"].(map[string]any); ok {
+				name, _ := value["name"].(string)
+				look(name, schema)
+			}
+			for name, v := range value {
+				if schema, ok := v.(map[string]any); ok {
+					look(name, schema)
+				}
+				walk(v)
+			}
+		}
+	}
+	walk(description)
+	assert.Equal(t, map[string]int{"shard": 3, "shard_id": 1, "shards": 1, "max_wait_ms": 3, "max_concurrency": 1, "who": 2}, found)
+
+	for path, text := range map[string]string{
+		"../clients/js/lib/client.js":                           fmt.Sprintf("shard > %d)", gatewayqueue.MaxShard),
+		"../clients/js/lib/gate.js":                             fmt.Sprintf("shard <= %d;", gatewayqueue.MaxShard),
+		"../clients/python/src/gatewayqueue_discord/_client.py": fmt.Sprintf("want an integer, 0 to %d", gatewayqueue.MaxShard),
+		"../gatewayproxy/internal/payload/payload.go":           fmt.Sprintf("0 <= id < count <= %d", gatewayqueue.MaxShard),
+		"../dashboard/page/page.html":                           fmt.Sprintf(`id="order-who" type="text" maxlength="%d"`, MaxWho),
+	} {
+		file, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Contains(t, string(file), text, path)
 	}
 }
 

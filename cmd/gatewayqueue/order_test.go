@@ -188,3 +188,23 @@ func TestAnUnknownApplication_IsRefusedWithTheNamesOfOthers(t *testing.T) {
 	}
 	assert.Equal(t, keys, admin.DBSize(t.Context()).Val(), "nothing was written")
 }
+
+func TestAudit_SaysThatOlderOrdersAreNotKept(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	queueOf(t, server, "1234", 0)
+	at := []string{"--redis", "redis://" + server.Addr}
+	entry := func() {
+		const order = `{"time":"2026-01-03T13:01:58Z","what":"pause","who":"anna","why":"x"}`
+		require.NoError(t, server.Client(t).LPush(t.Context(), "identify:{1234}:audit", order).Err())
+	}
+	for range gatewayqueue.AuditKept - 1 {
+		entry()
+	}
+	assert.NotContains(t, run(t, append([]string{"audit"}, at...)...).out, "not kept")
+	entry()
+	got := run(t, append([]string{"audit"}, at...)...)
+	assert.Zero(t, got.code, got.err)
+	assert.True(t, strings.HasSuffix(got.out, "\norders before these 100 are not kept\n"), got.out)
+	assert.NotContains(t, run(t, append([]string{"audit", "--json"}, at...)...).out, "not kept")
+}

@@ -68,7 +68,7 @@ func TestBadCommandLinesAreOneLineAndExit2(t *testing.T) {
 		"proxy --pod a/b":                     `gatewayqueue proxy: --pod is "a/b": want 1 to 64 letters, digits, dots, dashes or underscores`,
 		"proxy now":                           `gatewayqueue proxy: argument "now" is not wanted: gatewayqueue proxy takes only flags`,
 		"wait":                                "gatewayqueue wait: --shard is missing: want the ID of the shard that is to identify",
-		"wait --shard -1":                     `gatewayqueue wait: --shard is "-1": want a whole number from 0 to 1073741824`,
+		"wait --shard -1":                     `gatewayqueue wait: --shard is "-1": want a whole number from 0 to 2147483647`,
 		"wait --shard 1 bot":                  `gatewayqueue wait: argument "bot" is not wanted: the command to run comes after --`,
 		"wait bot -- --shard 1":               `gatewayqueue wait: argument "bot" is not wanted: the command to run comes after --`,
 		"wait --shard 1 --replicas 1":         "gatewayqueue wait: --replicas needs --redis: a server has its own, serve --replicas",

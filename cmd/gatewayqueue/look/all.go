@@ -83,7 +83,7 @@ func (a *All) scan(ctx context.Context) error {
 	return nil
 }
 
-// open makes the queue of an application, unless its name is none. The caller holds mu.
+// open makes the queue of an application, unless its name is invalid: nil then. The caller holds mu.
 func (a *All) open(app string) *redisqueue.RedisQueue {
 	if a.queues[app] == nil {
 		queue, err := redisqueue.New(a.client, redisqueue.WithApp(app), redisqueue.WithLogger(slog.New(slog.DiscardHandler)))

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,13 +21,11 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
+	"github.com/gatewayqueue/gatewayqueue/httpqueue"
 )
 
 // answerWithin is how long a Redis or a server may take.
 const answerWithin = 10 * time.Second
-
-// most of --who: a server adds an address to it.
-const longestWho = 50
 
 // config is what the flags of an order say.
 type config struct {
@@ -104,7 +103,7 @@ func (c *config) define(cmd *cobra.Command) *pflag.FlagSet {
 		}
 	}
 	cli.Checked(flags, &c.order.Why, "why", "TEXT", "the reason, for people who find the queue paused; required", "1 to 300 bytes of text in one line", line(300))
-	cli.Checked(flags, &c.order.Who, "who", "NAME", "who orders it (default: this user and host)", fmt.Sprintf("1 to %d bytes of text in one line", longestWho), line(longestWho))
+	cli.Checked(flags, &c.order.Who, "who", "NAME", "who orders it (default: this user and host)", fmt.Sprintf("1 to %d bytes of text in one line", httpqueue.MaxWho), line(httpqueue.MaxWho))
 	flags.Lookup("who").DefValue = "" // said in words
 	c.Define(flags)
 	return flags
@@ -129,7 +128,7 @@ func whoami() string {
 	if host, err := os.Hostname(); err == nil {
 		name += "@" + host
 	}
-	if name = strings.Trim(name, "@"); len(name) > longestWho || (gatewayqueue.Order{Who: name, Why: "x"}).Validate() != nil {
+	if name = strings.Trim(name, "@"); len(name) > httpqueue.MaxWho || (gatewayqueue.Order{Who: name, Why: "x"}).Validate() != nil {
 		return "gatewayqueue"
 	}
 	return name
@@ -187,7 +186,7 @@ func Audit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "List who has paused and resumed a queue, and why",
-		Long: `List the last 100 orders to pause a queue and to resume it, the latest first: when,
+		Long: `List the last ` + strconv.Itoa(gatewayqueue.AuditKept) + ` orders to pause a queue and to resume it, the latest first: when,
 what, who and why. Times are of Redis's clock, shown in this machine's zone.
 
 Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
@@ -236,5 +235,9 @@ func list(out io.Writer, audit []gatewayqueue.AuditEntry, asJSON bool) error {
 			return err
 		}
 	}
-	return nil
+	if len(audit) < gatewayqueue.AuditKept {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "orders before these %d are not kept\n", gatewayqueue.AuditKept)
+	return err
 }

@@ -107,7 +107,7 @@ So does a process that was stopped (Ctrl-Z), once it goes on.`,
 
 func (c *config) define(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	cli.Int(flags, &c.Shard, "shard", 0, 1<<30, "shard ID that is to identify")
+	cli.Int(flags, &c.Shard, "shard", 0, gatewayqueue.MaxShard, "shard ID that is to identify")
 	cli.Text(flags, &c.URL, "url", "`URL` of a queue server (default:\nhttp://127.0.0.1:8080)")
 	flags.BoolVar(&c.Legacy, "legacy", false, "the server speaks only gateway-queue's route")
 	cli.Text(flags, &c.AuthFile, "auth-token-file", "`FILE` with the server's token (or the token in\n$GATEWAYQUEUE_AUTH_TOKEN)")
