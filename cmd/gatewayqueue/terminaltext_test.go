@@ -1,10 +1,12 @@
 package main_test
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,7 +22,7 @@ func TestTerminal_NothingFromRedisActsOnIt(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client, url := server.Client(t), "redis://"+server.Addr
-	const evil = "a\x1b[2Jb\rc\x7fd\u009be\u202ef\u2066g\u2028h\x9bi"
+	const evil = "a\x1b[2J\x1b[8mb\rc\x7fd\u009be\u202ef\u2066g\u2028h\x9bi\xff"
 	s := serve(t, nil, "--redis", url, "--app", "bot", "--fresh-start", "--max-concurrency", "2")
 	code, text := s.get("/?shard=0")
 	require.Equal(t, 200, code, text)
@@ -38,20 +40,39 @@ func TestTerminal_NothingFromRedisActsOnIt(t *testing.T) {
 	}
 	at := []string{"--redis", url, "--app", "bot"}
 	for _, line := range []string{
-		"check", "plan --shards 2", "status", "status --all", "history", "audit",
-		"wait --shard 1 --timeout 1s", "pause --why x", "resume --why x", "audit",
+		"check", "check --json", "plan --shards 2", "plan --shards 2 --json", "status", "status --json", "status --all", "status --all --json",
+		"history", "history --json", "audit", "audit --json", "wait --shard 1 --timeout 1s", "pause --why x", "resume --why x", "audit",
 	} {
 		args := append(strings.Fields(line), at...)
-		if line == "status --all" {
+		if strings.HasPrefix(line, "status --all") {
 			args = append(strings.Fields(line), "--redis", url)
 		}
-		got := run(t, args...)
-		assert.NotEmpty(t, got.out+got.err, line)
-		assert.Empty(t, acting.FindAllString(got.out+got.err, -1), "%s: %q %q", line, got.out, got.err)
+		harmless(t, line, run(t, args...))
+		if takes := strings.Fields(line)[0]; takes != "pause" && takes != "resume" && !strings.Contains(line, "--all") { // orders want a token
+			harmless(t, line+" --url", run(t, append(strings.Fields(line), "--url", s.URL)...))
+		}
+	}
+	for _, where := range [][]string{at, {"--url", s.URL}, {"--all", "--redis", url}} {
+		for _, how := range []string{"--watch=100ms", "--watch=100ms --json"} {
+			cmd := command(t, append(append([]string{"status"}, strings.Fields(how)...), where...)...)
+			got := finish(t, cmd, func() {
+				time.Sleep(2 * time.Second)
+				assert.NoError(t, cmd.Process.Signal(os.Interrupt))
+			})
+			harmless(t, strings.Join(cmd.Args, " "), got)
+		}
 	}
 	require.NoError(t, client.HSet(t.Context(), key("limits"), "max_concurrency", evil).Err())
 	for _, line := range []string{"check", "plan --shards 2", "status", "wait --shard 1 --timeout 1s"} {
-		got := run(t, append(strings.Fields(line), at...)...)
-		assert.Empty(t, acting.FindAllString(got.out+got.err, -1), "%s: %q %q", line, got.out, got.err)
+		harmless(t, line, run(t, append(strings.Fields(line), at...)...))
 	}
+}
+
+// harmless asserts that a terminal would show all of what a command has written.
+func harmless(t *testing.T, line string, got result) {
+	t.Helper()
+	text := got.out + got.err
+	assert.NotEmpty(t, text, line)
+	assert.Empty(t, acting.FindAllString(text, -1), "%s: %q", line, text)
+	assert.True(t, utf8.ValidString(text), "%s: %q", line, text)
 }

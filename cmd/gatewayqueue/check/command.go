@@ -4,7 +4,6 @@ package check
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -128,7 +127,7 @@ func (c *config) say(out io.Writer, a answer) error {
 	a.Code = int(a.State)
 	var err error
 	if c.JSON {
-		err = json.NewEncoder(out).Encode(a)
+		err = printable.JSON(out).Encode(a)
 	} else {
 		line := fmt.Sprintf("GATEWAYQUEUE %v - %s", a.State, printable.Text(strings.NewReplacer("|", "/", "\n", " ").Replace(a.Text)))
 		if a.perfdata != "" {

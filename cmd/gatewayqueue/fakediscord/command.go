@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
@@ -91,7 +92,7 @@ func run(parent context.Context, c *config, out, errs io.Writer) error {
 	}
 	lines := c.intro(server, ca)
 	for _, line := range lines {
-		fmt.Fprintln(intro, line)
+		fmt.Fprintln(intro, printable.Text(line))
 	}
 	screen := newScreen(c, out, lines, server, cancel)
 	stop := follow(ctx, server, screen)

@@ -3,7 +3,6 @@
 package fakediscord
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
@@ -66,11 +66,11 @@ const shown = 10
 
 func (r report) print(out io.Writer, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(out)
+		encoder := printable.JSON(out)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(r)
 	}
-	_, err := io.WriteString(out, picture.Wrapped(r.text(), out))
+	_, err := io.WriteString(out, picture.Wrapped(printable.Styled(r.text()), out))
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
 
@@ -44,7 +45,7 @@ func (silence) end(int)                               {}
 type lines struct{ out io.Writer }
 
 func (l lines) line(at time.Duration, shard int, text string, _ bool) {
-	fmt.Fprintf(l.out, "%9.3f s  %s  %s\n", at.Seconds(), shardText(shard), text) // A closed pipe ends the program by itself.
+	fmt.Fprintf(l.out, "%9.3f s  %s  %s\n", at.Seconds(), shardText(shard), printable.Text(text)) // A closed pipe ends the program by itself.
 }
 
 func (lines) end(int) {}

@@ -4,7 +4,6 @@ package history
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 )
 
 type config struct {
@@ -73,7 +73,7 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 		if minutes == nil {
 			minutes = []gatewayqueue.Minute{} // none, rather than null
 		}
-		to := json.NewEncoder(out)
+		to := printable.JSON(out)
 		to.SetIndent("", "  ")
 		return to.Encode(minutes)
 	}

@@ -4,7 +4,6 @@ package order
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -221,7 +220,7 @@ Every flag is also an environment variable: --app is GATEWAYQUEUE_APP.`,
 
 func list(out io.Writer, audit []gatewayqueue.AuditEntry, asJSON bool) error {
 	if asJSON {
-		to := json.NewEncoder(out)
+		to := printable.JSON(out)
 		to.SetIndent("", "  ")
 		return to.Encode(append([]gatewayqueue.AuditEntry{}, audit...))
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 )
 
 // Screen is all that a command shows at a moment.
@@ -149,7 +151,7 @@ func (s Screen) whole(v View, width int) ([]string, View) {
 func (s Screen) notes(width int) []string {
 	var lines []string
 	for _, note := range s.Notes[max(0, len(s.Notes)-20):] {
-		for i, line := range wrap(note, width-2) {
+		for i, line := range wrap(printable.Text(note), width-2) {
 			if i > 0 {
 				line = " " + line
 			}

@@ -4,7 +4,6 @@ package plan
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -174,7 +173,7 @@ func (c *config) plan(ctx context.Context) (p rollout.Plan, now time.Time, err e
 
 func (c *config) print(out io.Writer, p rollout.Plan, now time.Time) error {
 	if c.JSON {
-		to := json.NewEncoder(out)
+		to := printable.JSON(out)
 		to.SetIndent("", "  ")
 		return to.Encode(p)
 	}

@@ -5,11 +5,9 @@ package status
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +17,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 )
 
 // queues is what the last look at all of them has shown.
@@ -69,7 +68,7 @@ func printAll(out io.Writer, all []look.Queue, indent bool) error {
 			apps[one.App] = map[string]string{"error": cli.OneLine(one.Err)}
 		}
 	}
-	to := json.NewEncoder(out)
+	to := printable.JSON(out)
 	if indent {
 		to.SetIndent("", "  ")
 	}
@@ -82,7 +81,11 @@ var allSorts = []string{"app", "waiting", "left"}
 func (q *queues) screen() picture.Screen {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	all := slices.Clone(q.all)
+	all := make([]look.Queue, len(q.all))
+	for i, one := range q.all {
+		one.App, one.Status = printable.Text(one.App), printable.All(one.Status)
+		all[i] = one
+	}
 	screen := picture.Screen{
 		Title: []picture.Field{
 			{Text: fmt.Sprintf("%d queues", len(all)+q.more), Style: picture.Bold},

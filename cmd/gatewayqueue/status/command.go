@@ -4,7 +4,6 @@ package status
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 )
 
 type config struct {
@@ -159,7 +159,7 @@ func repeat(ctx context.Context, every time.Duration, show func() error) error {
 }
 
 func printJSON(ctx context.Context, out io.Writer, every time.Duration, look looker) error {
-	to := json.NewEncoder(out)
+	to := printable.JSON(out)
 	if every == 0 {
 		to.SetIndent("", "  ")
 	}

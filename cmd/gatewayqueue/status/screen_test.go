@@ -1,13 +1,16 @@
 package status
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 
 	"github.com/gatewayqueue/gatewayqueue"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/look"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture/goldentest"
 )
@@ -162,4 +165,27 @@ func TestHistory_NamesWhoHasSpentAUnitWhereNobodyHoldsTheBucket(t *testing.T) {
 	h.see(s)
 	h.see(picture.Later(s, time.Second))
 	assert.Equal(t, []picture.Mark{{Shard: 5, Bucket: 1, At: 0, Until: 5 * time.Second}}, h.marks)
+}
+
+// A style in a value would else be taken for one of the picture's own.
+func TestScreen_HasNoStylesOfOthers(t *testing.T) {
+	const foreign = "\x1b[8;35m"
+	s := busy()
+	s.App += foreign
+	s.Pause = &gatewayqueue.PauseStatus{Who: foreign, Why: foreign}
+	s.Source.Error, s.Store.Error, s.Store.Cure = foreign, foreign, foreign
+	s.Pods[0].Pod += foreign
+	s.Buckets[1].Holder, s.Buckets[1].Line[0].Ticket = "00001@"+foreign+"#1", "00006@"+foreign+"#1"
+	s.Buckets[4].Holder = foreign
+	var last seen
+	last.take(s, nil)
+	q := queues{all: []look.Queue{{App: foreign, Snapshot: look.Snapshot(s)}, {App: "b", Err: errors.New(foreign)}}}
+	for _, screen := range []picture.Screen{last.screen(), q.screen()} {
+		for _, width := range []int{0, 80, 200} {
+			lines, _ := picture.Draw(screen, picture.View{}, width, 0)
+			text := strings.Join(lines, "\n")
+			assert.NotContains(t, text, foreign)
+			assert.Contains(t, text, `\x1b[8;35m`)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 )
 
 // seen is what the last look has shown, and when that was.
@@ -26,6 +27,7 @@ func (l *seen) take(s snapshot, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err = err; err == nil {
+		s.Status = printable.All(s.Status)
 		l.status, l.at = s, time.Now()
 		l.past.see(s.Status)
 	}

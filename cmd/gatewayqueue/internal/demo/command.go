@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
@@ -111,7 +112,7 @@ func run(parent context.Context, c config, out io.Writer) (err error) {
 		if err := r.timeline().Save(c.Plot); err != nil {
 			return fmt.Errorf("--plot: %w", err)
 		}
-		fmt.Fprintf(out, "The timeline is in %s.\n", c.Plot)
+		fmt.Fprintf(out, "The timeline is in %s.\n", printable.Text(c.Plot))
 	}
 	return r.verdict()
 }
@@ -146,7 +147,7 @@ func tidy(c config, redis *store.Store, out io.Writer) error {
 	var err error
 	if !redis.Embedded() {
 		if c.Keep {
-			fmt.Fprintf(out, "The demo's keys are kept: redis-cli -u %s --scan --pattern '%s'\n", redis, store.Pattern(c.App))
+			fmt.Fprintf(out, "The demo's keys are kept: redis-cli -u %s --scan --pattern '%s'\n", printable.Text(redis.String()), store.Pattern(c.App))
 		} else {
 			ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 			defer cancel()

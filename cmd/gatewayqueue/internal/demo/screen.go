@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/picture"
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/printable"
 	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/store"
 	"github.com/gatewayqueue/gatewayqueue/gatewaytest"
 )
@@ -91,7 +92,7 @@ func (l *lines) summary(s picture.Screen, _ int) error {
 func (l *lines) print(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintln(l.out, text) // A closed pipe ends the program by itself.
+	fmt.Fprintln(l.out, printable.Text(text)) // A closed pipe ends the program by itself.
 }
 
 // refusal is why the judge would not have an identify.
