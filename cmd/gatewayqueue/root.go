@@ -34,6 +34,8 @@ that no shard identifies before Discord lets it.`,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SetFlagErrorFunc(cli.FlagError)
+	help := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(of *cobra.Command, args []string) { cli.Help(of, args, help) })
 	cmd.Version = version.Text()
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.AddCommand(order.Audit(), order.Pause(), order.Resume())

@@ -54,7 +54,7 @@ Exit codes:
                 allow nothing; Redis holds what the queue cannot use, or
                 takes no writes; Redis, or the server, does not answer
   3   UNKNOWN   a flag or setting is refused; there is no such queue yet; the password
-                or token is wrong
+                or token is wrong; the answer cannot be written
 
 Every flag is also an environment variable: --warn-budget is GATEWAYQUEUE_WARN_BUDGET.`,
 		Example: `  gatewayqueue check --redis redis://127.0.0.1:6379 --app 1234567890
@@ -135,7 +135,10 @@ func (c *config) say(out io.Writer, a answer) error {
 		}
 		_, err = fmt.Fprintln(out, line)
 	}
-	return cli.Verdict(a.Code, err)
+	if err != nil { // nobody has read an answer
+		return cli.Verdict(int(stateUnknown), err)
+	}
+	return cli.Verdict(a.Code, nil)
 }
 
 // run looks, and answers in time whatever the other end does.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +10,20 @@ import (
 
 	"github.com/spf13/cobra"
 )
+
+// Help prints what help writes, and ends the program with a failure where that cannot be
+// written, which cobra does not tell.
+func Help(cmd *cobra.Command, args []string, help func(*cobra.Command, []string)) {
+	var text bytes.Buffer
+	out := cmd.OutOrStdout()
+	cmd.SetOut(&text)
+	help(cmd, args)
+	cmd.SetOut(out)
+	if _, err := out.Write(text.Bytes()); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", cmd.CommandPath(), OneLine(err))
+		os.Exit(ExitFailed)
+	}
+}
 
 // Main runs the program and exits. The first SIGINT or SIGTERM ends the command's
 // context, with Signalled as its cause; the second one ends the program at once. An

@@ -167,7 +167,9 @@ func (c *config) run(ctx context.Context, out io.Writer, pause bool) (err error)
 	if pause && status.App != "" && status.Epoch == "" {
 		text += "; there is no such queue yet"
 	}
-	_, err = fmt.Fprintln(out, printable.Text(text))
+	if _, err = fmt.Fprintln(out, printable.Text(text)); err != nil { // the order is given all the same
+		err = fmt.Errorf("%s, but that cannot be written: %w", text, err)
+	}
 	return err
 }
 
@@ -234,9 +236,12 @@ func list(out io.Writer, audit []gatewayqueue.AuditEntry, asJSON bool) error {
 			return err
 		}
 	}
-	if len(audit) < gatewayqueue.AuditKept {
-		return nil
+	var err error
+	switch {
+	case len(audit) == 0:
+		_, err = fmt.Fprintln(out, "nobody has paused or resumed this queue")
+	case len(audit) >= gatewayqueue.AuditKept:
+		_, err = fmt.Fprintf(out, "orders before these %d are not kept\n", gatewayqueue.AuditKept)
 	}
-	_, err := fmt.Fprintf(out, "orders before these %d are not kept\n", gatewayqueue.AuditKept)
 	return err
 }
