@@ -93,9 +93,9 @@ local slot = read_bucket(slot_key, bucket, step)
 if not slot then return redis.error_reply('BADVALUE ' .. opens_key .. ' ' .. bucket) end
 if limits.granted and slot.unseen then -- it is the bucket's first grant, or both witnesses of its last are gone
   -- include lib/unseen.lua
-  slot.opens = opens_by_out(bucket, limits.max_concurrency, step) or redis.call('HLEN', opens_key) > 0 and 0
-  if not slot.opens then
-    slot.opens, server.word = 0, 'evicted'
+  slot.opens, slot.evicted = opens_by_out(bucket, limits.max_concurrency, step)
+  if slot.evicted then
+    server.word = 'evicted'
     -- include lib/close_all.lua
     close_all(limits, all.window + all.grace)
     redis.call('HDEL', limits_key, 'granted')

@@ -26,7 +26,7 @@ var scripts = []*lua.Script{
 var hashes = map[string]string{
 	"audit":      "2dcc71a5c32f005abf98e399090f75a400955f08",
 	"pause":      "5cea37e7a6717624b491dfbb65be402a996091ac",
-	"claim":      "1de88196ecb12a96813e94109a413deca03a2f00",
+	"claim":      "6400c68a1af71cd8249ee291c4993295e2453539",
 	"identified": "431264b4e6260efa35dca754d87e7fedcb0933c9",
 	"renew":      "0eefc21beffbdf00b6ab7ff692434412d79b1dfa",
 	"abandon":    "47fa169bde2309382c4fceefd6f30c52ec568cf4",

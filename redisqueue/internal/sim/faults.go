@@ -58,6 +58,7 @@ func init() {
 		{name: "two masters", longest: 10 * time.Second, may: func(p *plan) bool { return p.replicas > 0 }, do: twoMasters},
 		{name: "forget scripts", do: forgetScripts},
 		{name: "evict", do: evict},
+		{name: "slot lost", do: loseSlot},
 		{name: "budget lost", may: func(p *plan) bool { return !p.source }, do: loseBudget},
 		{name: "update", do: update},
 		{name: "source", may: func(p *plan) bool { return p.source }, do: sourceChanges},
@@ -214,8 +215,19 @@ func evict(w *world, h hit) {
 	}
 }
 
+// loseSlot deletes one of the witnesses of a closed bucket.
+func loseSlot(w *world, h hit) {
+	w.reach(Evicted)
+	bucket := h.random.IntN(w.plan.buckets)
+	w.redis.master.Delete(fmt.Sprint(prefix, "slot:", bucket))
+	w.tell("slot:%d is deleted", bucket)
+}
+
 // loseBudget deletes what is left of the budget, and maybe who has spent it.
 func loseBudget(w *world, h hit) {
+	if w.plan.has("update") && w.plan.has("die", "close") {
+		return // what an update by hand said nobody may know any more, see docs/reliability.md
+	}
 	w.reach(BudgetLost)
 	w.redis.master.Delete(prefix + "remaining")
 	if h.random.IntN(2) == 0 && !w.plan.has("die", "close") { // else nobody need know it

@@ -92,7 +92,7 @@ func (w *world) judgeEnd() {
 	}
 	// Where nobody died and nothing was lost, each IDENTIFY has paid a unit, and nothing else has.
 	quiet := !w.plan.has("die", "close", "evict", "budget lost", "flush", "failover", "two masters", "update") && !w.plan.source &&
-		w.plan.resetAfter == 0
+		w.plan.resetAfter == 0 && len(w.permits()) == 0
 	if spent := w.redis.master.Sum(prefix + "spent"); quiet && spent != w.verdict.Identifies {
 		w.broken(ruleOnce, "%d have identified, and %d units are spent", w.verdict.Identifies, spent)
 	}

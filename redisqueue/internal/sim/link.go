@@ -37,11 +37,14 @@ func (p *simPod) travel(s pod.Send) {
 			p.step(pod.Answered{To: s, Raw: raw, Err: err, Sent: sent, Acked: acked})
 		})
 	}
-	there, back, draw := some(r, p.slow()), some(r, p.slow()), r.Float64()
+	there, back, draw, lose := some(r, p.slow()), some(r, p.slow()), r.Float64(), w.plan.lose
+	if w.now.After(w.quietAt) {
+		lose = 0 // nothing fails any more
+	}
 	copied, when := r.Float64() < w.plan.twice, some(r, w.plan.late)
 	timeout := time.Second + some(r, 2*time.Second)
 	cut := w.now.Before(p.cutOff)
-	if draw < w.plan.lose/2 || cut && draw < 0.5 {
+	if draw < lose/2 || cut && draw < 0.5 {
 		w.reach(CallLost)
 		answer(timeout, nil, errTimeout, 0)
 		return
@@ -67,7 +70,7 @@ func (p *simPod) travel(s pod.Send) {
 				}
 			})
 		}
-		if cut || draw < w.plan.lose {
+		if cut || draw < lose {
 			w.reach(ReplyLost)
 			answer(timeout, nil, io.EOF, 0)
 			return

@@ -23,6 +23,7 @@ type plan struct {
 	counted              time.Duration // after which an IDENTIFY is in Discord's figures
 	backoff              int
 	failExhausted        bool
+	permitLease          time.Duration
 
 	// Redis.
 	blind    bool // servers do not tell scripts who they are
@@ -31,6 +32,7 @@ type plan struct {
 
 	// The way to it.
 	slow        time.Duration
+	far         time.Duration // how long a call takes at most, each way, while a pod is slow
 	lose, twice float64
 	late        time.Duration // after which a copy of a call comes at most
 
@@ -124,6 +126,10 @@ func newPlan(seed uint64) *plan {
 		p.total = max(6, shards+4)
 		p.left = r.IntN(p.total)
 		p.resetAfter = 10*time.Second + some(90*time.Second)
+	}
+	p.far, p.permitLease = time.Second, 2*gatewayqueue.IdentifyDelay
+	if maybe(8) {
+		p.permitLease += some(time.Minute)
 	}
 	p.drawFaults(r)
 	if maybe(2) {

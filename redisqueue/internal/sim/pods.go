@@ -42,7 +42,7 @@ func newPod(w *world, n int) *simPod {
 	p.config = &pod.Config{
 		Timing: pod.Timing{
 			Window: gatewayqueue.IdentifyDelay, Margin: gatewayqueue.GrantMargin, PermitMargin: gatewayqueue.IdentifiedMargin,
-			PermitLease: 2 * gatewayqueue.IdentifyDelay, PodLease: 3 * time.Second,
+			PermitLease: w.plan.permitLease, PodLease: 3 * time.Second,
 		},
 		Name: name, App: "sim", Keys: keys, Limit: w.plan.limit(), LimitAt: begin, Refresh: 20 * time.Second, Backoff: w.plan.backoff,
 		Replicas: w.plan.replicas, FailExhausted: w.plan.failExhausted,
@@ -71,7 +71,7 @@ func (p *simPod) moment() elapsed.Moment {
 
 func (p *simPod) slow() time.Duration {
 	if p.world.now.Before(p.slowly) {
-		return time.Second
+		return p.world.plan.far
 	}
 	return p.world.plan.slow
 }

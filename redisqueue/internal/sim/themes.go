@@ -73,6 +73,28 @@ var themes = []func(*plan, *rand.Rand){
 		p.lose = 0.3 * r.Float64()
 		p.add(r, 4, "cut off", "stall", "suspend", "slow")
 	},
+	// A report comes after the end of its permit, while others hold theirs until the end.
+	func(p *plan, r *rand.Rand) {
+		p.buckets, p.pods = 1, max(p.pods, 2)
+		for i := range p.callers {
+			c := &p.callers[i]
+			c.at, c.permit, c.announces, c.abandons, c.dial = some(r, 30*time.Second), true, false, false, 4*time.Second+some(r, time.Second)
+		}
+		p.lose = 0.3 * r.Float64()
+		p.add(r, 6, "cut off", "slow")
+	},
+	// A renewal takes longer than a window, and slots are lost meanwhile.
+	func(p *plan, r *rand.Rand) {
+		p.buckets, p.pods, p.permitLease = 1, max(p.pods, 2), 15*time.Second+some(r, 45*time.Second)
+		p.far = p.permitLease
+		for i := range p.callers {
+			c := &p.callers[i]
+			c.at, c.permit, c.announces, c.abandons, c.dial = some(r, 20*time.Second), true, false, false, some(r, 2*p.permitLease)
+		}
+		p.ignore("flush", "failover", "two masters", "update", "evict")
+		p.add(r, 3, "slow")
+		p.add(r, 8, "slot lost")
+	},
 	// Keys are evicted while buckets are busy.
 	func(p *plan, r *rand.Rand) { p.add(r, 4, "evict") },
 }

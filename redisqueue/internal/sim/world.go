@@ -63,9 +63,13 @@ var (
 const prefix = "identify:{sim}:"
 
 // calm is for how long a run goes on once nothing fails any more: every waiter must be
-// granted by then, after every hold, lease and late copy.
+// granted by then, after every hold, lease, dial and late copy.
 func (p *plan) calm() time.Duration {
-	return 75*time.Second + time.Duration(3*len(p.callers))*(6*time.Second+3*p.slow)
+	all := 75*time.Second + 3*p.permitLease + 4*p.far + time.Duration(3*len(p.callers))*(6*time.Second+3*p.slow)
+	for _, c := range p.callers {
+		all += 3 * c.dial
+	}
+	return all
 }
 
 // run runs a plan, with a script broken if a mutant is given.
