@@ -118,7 +118,7 @@ func TestClaimGrants(t *testing.T) {
 			reply: "wait wait=~5650 server=evicted shut=~5650",
 			after: state{
 				"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250", // figures of Discord may have taken more out of out
-				"queue:0": "00001@a#1=@0", "pods": "a=@30000", "opens": "0=@5650", // or will take this
+				"queue:0": "00001@a#1=@0", "pods": "a=@30000", "opens": "0=@5650",                        // or will take this
 			},
 		},
 		{
