@@ -85,13 +85,14 @@ func TestEndpoints_ThatReadRefuseParametersTheyDoNotKnow(t *testing.T) {
 	handler, err := httpqueue.NewHandler(inMemory(t, full(1)))
 	require.NoError(t, err)
 	for path, want := range map[string]string{
-		"/v1/plan?shards=1&reserve=5": "there is no parameter \"reserve\": want shards, at, crash_reserve or within",
-		"/v1/status?app=1":            "there is no parameter \"app\": want none: this path takes no parameters",
-		"/v1/history?each=1m":         "there is no parameter \"each\": want none: this path takes no parameters",
-		"/v1/limits?app":              "there is no parameter \"app\": want none: this path takes no parameters",
-		"/v1/pause?most=5":            "there is no parameter \"most\": want none: this path takes no parameters",
-		"/v1/permits/x?shard=1":       "there is no parameter \"shard\": want none: this path takes no parameters",
-		"/v1/status?a=%zz":            "query is malformed: want none: this path takes no parameters",
+		"/v1/plan?shards=1&at=9999-01-01T00:00:00Z": `at is "9999-01-01T00:00:00Z": want a moment within 366 days`,
+		"/v1/plan?shards=1&reserve=5":               "there is no parameter \"reserve\": want shards, at, crash_reserve or within",
+		"/v1/status?app=1":                          "there is no parameter \"app\": want none: this path takes no parameters",
+		"/v1/history?each=1m":                       "there is no parameter \"each\": want none: this path takes no parameters",
+		"/v1/limits?app":                            "there is no parameter \"app\": want none: this path takes no parameters",
+		"/v1/pause?most=5":                          "there is no parameter \"most\": want none: this path takes no parameters",
+		"/v1/permits/x?shard=1":                     "there is no parameter \"shard\": want none: this path takes no parameters",
+		"/v1/status?a=%zz":                          "query is malformed: want none: this path takes no parameters",
 	} {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))

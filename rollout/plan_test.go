@@ -360,6 +360,19 @@ func TestParseMoment_IsATimeOrATimeOfDayOrHowLongFromNow(t *testing.T) {
 		_, err := ParseMoment(text, now)
 		assert.ErrorIs(t, err, gatewayqueue.ErrInvalid, text)
 	}
+	for text, want := range map[string]string{
+		"2026-11-27T13:29:04Z": "a moment that has not passed yet: it is 2026-11-27T14:30:05+01:00 now", "0001-01-01T00:00:00Z": "a moment that has not passed yet: it is 2026-11-27T14:30:05+01:00 now",
+		"9999-01-01T00:00:00Z": "a moment within 366 days", "+2562047h": "a moment within 366 days", "+8784h1s": "a moment within 366 days",
+	} {
+		_, err := ParseMoment(text, now)
+		var bad *gatewayqueue.InvalidError
+		require.ErrorAs(t, err, &bad, text)
+		assert.Equal(t, want, bad.Want, text)
+	}
+	for _, text := range []string{"2026-11-27T13:29:30Z", "+8784h"} { // a script took its time
+		_, err := ParseMoment(text, now)
+		assert.NoError(t, err, text)
+	}
 }
 
 // A plan against what it foretells: a queue in which others wait, permits are out and

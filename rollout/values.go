@@ -58,15 +58,39 @@ func (a Amount) String() string {
 // MomentForms says what [ParseMoment] reads.
 const MomentForms = "a time such as 2026-11-28T03:00:00Z or 03:00, or how long from now, such as +2h"
 
+// How far from now a moment may be: a little before, as clocks differ and scripts take their
+// time, and as far ahead as anybody plans.
+const (
+	mostPast  = time.Minute
+	mostAhead = 366 * 24 * time.Hour
+)
+
 // ParseMoment reads a time of RFC 3339, a time of day (the next one, in the time zone of
-// now), or how long after now it is. Anything else is an [gatewayqueue.InvalidError].
+// now), or how long after now it is. Anything else is an [gatewayqueue.InvalidError], and so
+// are moments more than a minute ago or more than 366 days ahead.
 func ParseMoment(text string, now time.Time) (time.Time, error) {
 	text = strings.TrimSpace(text)
+	at, ok := momentOf(text, now)
+	bad := func(want string) (time.Time, error) {
+		return time.Time{}, &gatewayqueue.InvalidError{Field: "moment", Value: strconv.Quote(text), Want: want}
+	}
+	switch {
+	case !ok:
+		return bad(MomentForms)
+	case at.Before(now.Add(-mostPast)):
+		return bad("a moment that has not passed yet: it is " + now.Format(time.RFC3339) + " now")
+	case at.After(now.Add(mostAhead)):
+		return bad("a moment within 366 days")
+	}
+	return at, nil
+}
+
+func momentOf(text string, now time.Time) (at time.Time, ok bool) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, nil
+		return at, true
 	}
 	if d, err := time.ParseDuration(text); err == nil && strings.HasPrefix(text, "+") {
-		return now.Add(d), nil
+		return now.Add(d), true
 	}
 	if at, err := time.Parse("15:04", text); err == nil {
 		year, month, day := now.Date()
@@ -74,9 +98,9 @@ func ParseMoment(text string, now time.Time) (time.Time, error) {
 		if next.Before(now) {
 			next = time.Date(year, month, day+1, at.Hour(), at.Minute(), 0, 0, now.Location())
 		}
-		return next, nil
+		return next, true
 	}
-	return time.Time{}, &gatewayqueue.InvalidError{Field: "moment", Value: strconv.Quote(text), Want: MomentForms}
+	return time.Time{}, false
 }
 
 // later is the later of two moments.

@@ -180,13 +180,15 @@ func TestCheckAndPlan_WhereThereIsNoAnswer(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(got.out+got.err, "\n"), got.out+got.err)
 	}
 	for line, want := range map[string]string{
-		"check --warn-budget 101%":             `--warn-budget is "101%": want a number of units such as 250, or a share of the total such as 25%`,
-		"check --warn-oldest 2h":               "--warn-oldest is 2h: want at most --critical-oldest, which is 1h",
-		"check --ignore budget":                `--ignore is "budget": want hold, paused, storm, backoff, source, replica`,
-		"plan":                                 "--shards is missing: want how many shards are to be deployed",
-		"plan --shards 0":                      `--shards is "0": want a whole number from 1 to 100000`,
-		"plan --shards 1 --at soon":            `--at is "soon": want a time such as 2026-11-28T03:00:00Z or 03:00, or how long from now, such as +2h`,
-		"plan --shards 1 --crash-reserve many": `--crash-reserve is "many": want a number of units such as 250, or a share of the total such as 25%`,
+		"check --warn-budget 101%": `--warn-budget is "101%": want a number of units such as 250, or a share of the total such as 25%`,
+		"check --warn-oldest 2h":   "--warn-oldest is 2h: want at most --critical-oldest, which is 1h",
+		"check --ignore budget":    `--ignore is "budget": want hold, paused, storm, backoff, source, replica`,
+		"plan":                     "--shards is missing: want how many shards are to be deployed",
+		"plan --shards 0":          `--shards is "0": want a whole number from 1 to 100000`,
+		"plan --shards 1 --at 9999-01-01T00:00:00Z": `--at is "9999-01-01T00:00:00Z": want a moment within 366 days`,
+		"plan --shards 1 --at 2020-01-01T00:00:00Z": `--at is "2020-01-01T00:00:00Z": want a moment that has not passed yet: it is `,
+		"plan --shards 1 --at soon":                 `--at is "soon": want a time such as 2026-11-28T03:00:00Z or 03:00, or how long from now, such as +2h`,
+		"plan --shards 1 --crash-reserve many":      `--crash-reserve is "many": want a number of units such as 250, or a share of the total such as 25%`,
 	} {
 		got := run(t, strings.Fields(line)...)
 		assert.Equal(t, 3, got.code, line)

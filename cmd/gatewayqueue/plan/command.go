@@ -4,6 +4,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -109,8 +110,9 @@ func (c *config) settle(flags *pflag.FlagSet, now time.Time) error {
 	}
 	if c.At != "" {
 		at, err := rollout.ParseMoment(c.At, now)
-		if err != nil {
-			return cli.BadFlag("at", fmt.Sprintf("%q", c.At), rollout.MomentForms)
+		var bad *gatewayqueue.InvalidError
+		if errors.As(err, &bad) {
+			return cli.BadFlag("at", bad.Value, bad.Want)
 		}
 		c.request.At = at
 	}
@@ -120,19 +122,11 @@ func (c *config) settle(flags *pflag.FlagSet, now time.Time) error {
 func (c *config) run(parent context.Context, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(parent, c.Timeout)
 	defer cancel()
-	type look struct {
-		plan rollout.Plan
-		now  time.Time
-		err  error
-	}
-	looked := make(chan look, 1)
-	go func() {
-		p, now, err := c.plan(ctx)
-		looked <- look{p, now, err}
-	}()
-	var l look
+	answers := make(chan looked, 1)
+	go func() { answers <- c.plan(ctx) }()
+	var l looked
 	select {
-	case l = <-looked:
+	case l = <-answers:
 	case <-ctx.Done():
 		l.err = ctx.Err()
 	}
@@ -144,7 +138,7 @@ func (c *config) run(parent context.Context, out io.Writer) error {
 	case l.err != nil:
 		return cli.Verdict(exitUnknown, l.err)
 	}
-	if err := c.print(out, l.plan, l.now); err != nil {
+	if err := c.print(out, l); err != nil {
 		return cli.Verdict(exitUnknown, err)
 	}
 	switch {
@@ -156,28 +150,40 @@ func (c *config) run(parent context.Context, out io.Writer) error {
 	return cli.Verdict(exitNo, nil)
 }
 
+// looked is a plan, and of what.
+type looked struct {
+	plan    rollout.Plan
+	now     time.Time
+	replica bool // of the queue's Redis was asked
+	err     error
+}
+
 // plan asks the queue, and makes the plan.
-func (c *config) plan(ctx context.Context) (p rollout.Plan, now time.Time, err error) {
+func (c *config) plan(ctx context.Context) looked {
 	from, err := c.Open(ctx)
 	if err != nil {
-		return p, now, err
+		return looked{err: err}
 	}
 	defer func() { go from.Close() }() //nolint:errcheck // The program ends; nothing waits for a server that is slow to part.
 	s, err := from.Look(ctx)
 	if err != nil {
-		return p, now, err
+		return looked{err: err}
 	}
-	p, err = rollout.NewPlan(s.Status, c.request)
-	return p, s.Time, err
+	p, err := rollout.NewPlan(s.Status, c.request)
+	return looked{p, s.Time, s.Replica, err}
 }
 
-func (c *config) print(out io.Writer, p rollout.Plan, now time.Time) error {
+func (c *config) print(out io.Writer, l looked) error {
 	if c.JSON {
 		to := printable.JSON(out)
 		to.SetIndent("", "  ")
-		return to.Encode(p)
+		return to.Encode(l.plan)
 	}
-	for _, line := range lines(p, now) {
+	all := lines(l.plan, l.now)
+	if l.replica {
+		all = append(all, "Redis    a replica: what it shows may be late; give the URL of its primary, which grants")
+	}
+	for _, line := range all {
 		if _, err := fmt.Fprintln(out, printable.Text(line)); err != nil {
 			return err
 		}
