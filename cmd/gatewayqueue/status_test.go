@@ -97,6 +97,10 @@ func TestStatus_SaysThatItIsAReplica(t *testing.T) {
 		got = run(t, "status", "--redis", "redis://"+server.Addr, "--json")
 		require.Zero(t, got.code, got.err)
 		assert.Equal(t, is, strings.Contains(got.out, `"replica": true`), got.out)
+		for _, line := range []string{"status", "check", "plan --shards 1 --crash-reserve 0"} {
+			got = run(t, append(strings.Fields(line), "--redis", "redis://"+server.Addr)...)
+			assert.Equal(t, is, strings.Contains(got.out, "give the URL of its primary"), "%s: %s%s", line, got.out, got.err)
+		}
 	}
 }
 

@@ -143,7 +143,7 @@ func (c *config) judge(s look.Snapshot) (found []problem) {
 		add(whatSource, stateWarning, "the limits could not be asked for: %s", cli.OneLine(fmt.Errorf("%s", s.Source.Error)))
 	}
 	if s.Replica {
-		add(whatReplica, stateWarning, "this Redis is a replica, which grants nothing")
+		add(whatReplica, stateWarning, "this Redis is a replica, which grants nothing: give the URL of its primary")
 	}
 	return found
 }

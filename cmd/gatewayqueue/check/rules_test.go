@@ -74,7 +74,7 @@ func TestJudge_OfASnapshot(t *testing.T) {
 		"limits that allow nothing": {
 			func(s *look.Snapshot) { s.Budget.Never = "gatewayqueue: the total is 0" }, nil, stateCritical, "nothing is granted: the total is 0; nobody waits",
 		},
-		"a replica": {func(s *look.Snapshot) { s.Replica = true }, nil, stateWarning, "this Redis is a replica, which grants nothing; 874 of 1000 units left; nobody waits"},
+		"a replica": {func(s *look.Snapshot) { s.Replica = true }, nil, stateWarning, "this Redis is a replica, which grants nothing: give the URL of its primary; 874 of 1000 units left; nobody waits"},
 		"no limit":  {func(s *look.Snapshot) { s.Budget, s.Buckets = gatewayqueue.BudgetStatus{}, nil }, nil, stateOK, "no limit; nobody waits"},
 		"the worst comes first": {
 			func(s *look.Snapshot) { s.Hold, s.Budget.Remaining = 8*time.Second, 50 }, nil, stateCritical,

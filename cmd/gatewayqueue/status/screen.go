@@ -21,7 +21,8 @@ func (s snapshot) screen() picture.Screen {
 		picture.Entry{Word: "timeline", Text: "who has identified since this was started; the line is where now is"})}
 	if s.Replica {
 		screen.Rows = append(screen.Rows, picture.Row{Label: "Redis", Fields: []picture.Field{
-			{Text: "a replica: it grants nothing, and what it shows may be late", Style: picture.Bad}}})
+			{Text: "a replica: it grants nothing, and what it shows may be late", Style: picture.Bad},
+			{Text: "give the URL of its primary"}}})
 	}
 	screen.Rows = append(screen.Rows, picture.LineRow(s.Status), picture.BudgetRow(s.Status, !s.Server))
 	screen.Rows = append(screen.Rows, picture.SightsRows(s.Sights, s.storm(), time.Now())...)
