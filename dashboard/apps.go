@@ -15,7 +15,7 @@ type Application struct {
 	App     string `json:"app"`
 	Link    string `json:"link,omitempty"` // to a page of its own, on this server; empty for none
 	Left    int    `json:"left"`           // of the budget
-	Total   int    `json:"total"`
+	Total   int    `json:"total"`          // 0 where the budget is not known
 	Waiting int    `json:"waiting"`
 	Oldest  int64  `json:"oldest,omitempty"` // ms that the first in line has waited; 0 where nobody waits
 	State   string `json:"state,omitempty"`  // what keeps it from granting, for people

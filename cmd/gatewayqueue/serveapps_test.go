@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -65,4 +66,44 @@ func TestServe_OpensThePageOfAnotherQueueDirectly(t *testing.T) {
 	require.NoError(t, server.Client(t).Set(t.Context(), "identify:{broken}:limits", "x", 0).Err())
 	code, text := s.get("/dashboard/app/broken") // the page says what is wrong
 	assert.Equal(t, http.StatusOK, code, text)
+}
+
+// Each application is listed as it is: one that is broken or that the user may not read
+// says so, without a budget that nobody knows, and one that is gone is not listed.
+func TestServe_ListsApplicationsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := server.Client(t)
+	queueOf(t, server, "1234", 0, 2)
+	for _, app := range []string{"lost", "secret", "gone"} {
+		queueOf(t, server, app, 1)
+	}
+	for _, command := range [][]any{
+		{"SET", "identify:{typed}:limits", "x"},
+		{"HSET", "identify:{edited}:limits", "epoch", "e", "total", "many"},
+		{"DEL", "identify:{lost}:remaining"},
+		{"DEL", "identify:{gone}:limits"},
+		{"HSET", "identify:{resumed}:limits", "paused_until", "5"}, // before it was ever started
+		{"ACL", "SETUSER", "reader", "on", ">pw", "+@all", "~identify:{1234}:*", "~identify:{typed}:*", "~identify:{edited}:*", "~identify:{lost}:*", "~identify:{resumed}:*"},
+	} {
+		require.NoError(t, client.Do(t.Context(), command...).Err(), command)
+	}
+	s := serve(t, nil, "--redis", "redis://reader:pw@"+server.Addr, "--app", "1234", "--applications")
+	_, text, _ := strings.Cut(page(t, s), `"apps":`)
+	var apps []struct {
+		App, State  string
+		Left, Total int
+	}
+	require.NoError(t, json.NewDecoder(strings.NewReader(text)).Decode(&apps), text)
+	states := map[string]string{}
+	for _, a := range apps {
+		states[a.App] = a.State
+		assert.Equal(t, a.App == "1234", a.Total > 0, "%+v", a)
+	}
+	assert.Len(t, states, 5, "%v", states)
+	assert.NotContains(t, states["1234"], "no grants")
+	assert.Contains(t, states["typed"], "no grants: identify:{typed}:limits holds another type")
+	assert.Contains(t, states["edited"], "no grants: identify:{edited}:limits ")
+	assert.Contains(t, states["lost"], "no grants: ")
+	assert.Contains(t, states["secret"], "cannot be read: ")
 }

@@ -129,6 +129,8 @@ func (a *All) Look(ctx context.Context) ([]Queue, error) {
 			if ctx.Err() != nil {
 				return nil, one.Err
 			}
+		} else if isNone(one.Status) { // it was there at the last scan
+			continue
 		} else if _, storm, err := a.queues[app].Sights(ctx); err == nil && !storm.Since.IsZero() {
 			one.Storm = &storm
 		}

@@ -50,10 +50,11 @@ func (a *apps) list(ctx context.Context) ([]dashboard.Application, error) {
 	}
 	var list []dashboard.Application
 	for _, q := range queues {
-		list = append(list, dashboard.Application{
-			App: q.App, Link: appPath + q.App, Left: q.Budget.Remaining, Total: q.Budget.Total, Waiting: q.Waiting(),
-			Oldest: q.Oldest().Milliseconds(), State: q.State(),
-		})
+		one := dashboard.Application{App: q.App, Link: appPath + q.App, Waiting: q.Waiting(), Oldest: q.Oldest().Milliseconds(), State: q.State()}
+		if !q.Budget.Unknown && q.Err == nil {
+			one.Left, one.Total = q.Budget.Remaining, q.Budget.Total
+		}
+		list = append(list, one)
 	}
 	return list, nil
 }
