@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -67,4 +68,8 @@ func TestStatus_SortsAndFiltersIntoAPipe(t *testing.T) {
 	assert.Regexp(t, `(?s)\n +0  closed.*\n +1  closed`, lines())
 	assert.Regexp(t, `(?s)\n +1  closed.*\n +0  closed`, lines("--sort", "waiting"))
 	assert.NotRegexp(t, `\n +0  closed`, lines("--filter", "5"))
+	assert.Regexp(t, `(?s)\n +1  closed`, lines("--filter", "2147483647"))
+	for _, number := range []string{"2147483648", "9223372036854775807", "99999999999999999999"} { // no shard's
+		assert.Contains(t, lines("--filter="+number), fmt.Sprintf("\n no bucket matches %q\n", number))
+	}
 }

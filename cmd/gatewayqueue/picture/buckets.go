@@ -141,7 +141,7 @@ func (b buckets) place(ticket string) string {
 // what was set by hand by a part of the name.
 func (b buckets) match(i int, text string) bool {
 	one := b.Buckets[i]
-	if shard, err := strconv.Atoi(text); err == nil && shard >= 0 && len(b.Buckets) > 0 {
+	if shard, err := strconv.Atoi(text); err == nil && shard >= 0 && shard <= gatewayqueue.MaxShard && len(b.Buckets) > 0 {
 		return one.Bucket == shard%len(b.Buckets)
 	}
 	has := func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(text)) }

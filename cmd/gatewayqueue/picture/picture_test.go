@@ -84,6 +84,8 @@ func TestDraw_ScrollsNoFurtherThanThereIsSomething(t *testing.T) {
 func TestDraw_FilterThatMatchesNothingSaysSo(t *testing.T) {
 	text, _ := drawn(picture.View{Filter: "22"}, 80, 24)
 	assert.Contains(t, text, `no row matches "22": esc shows all`)
+	text, _ = drawn(picture.View{Filter: "22"}, 0, 0)
+	assert.Regexp(t, `no row matches "22"\n?$`, text, "a pipe has no keys")
 }
 
 func TestDraw_PipedHasNeitherBarsNorKeys(t *testing.T) {

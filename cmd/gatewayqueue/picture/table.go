@@ -183,7 +183,11 @@ func (t *Table) lines(v View, width, room int) ([]string, View) {
 	}
 	switch {
 	case len(rows) == 0 && v.Filter != "":
-		lines = append(lines, clip(fmt.Sprintf(" no %s matches %q: esc shows all", t.Thing, v.Filter), width))
+		none := fmt.Sprintf(" no %s matches %q", t.Thing, v.Filter)
+		if room > 0 { // else there are no keys
+			none += ": esc shows all"
+		}
+		lines = append(lines, clip(none, width))
 	case shown < len(rows) && (room == 0 || len(lines) < room):
 		lines = append(lines, Dim.Render(clip(t.position(v.Top, shown, rows, width), width)))
 	}
