@@ -111,7 +111,7 @@ assert.deepEqual(state(3, [])[1], ['state', 'does not wait']);
 assert.equal(shardDetail(p, 14, new Map([[1, { at: T - 1000, shard: 14, pod: 'web-1' }]]), T).line.length, 1);
 
 // The last day. Nothing was granted: nothing is drawn.
-assert.equal(historyView({ day: { granted: 0 }, spans: [], hours: [] }, 900, T, 0).sum, 'nothing was granted');
+assert.equal(historyView({ day: { granted: 0 }, spans: [], hours: [] }, 900, T, 0).sum, 'nothing was granted in a minute that is over');
 const MIN = 60e3, HOUR = 60 * MIN;
 const past = (ago, granted, more) => ({ at: T - ago, granted, p50: 1e3, p99: 10e3, ...more });
 const day = historyView({

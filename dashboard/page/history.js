@@ -11,7 +11,7 @@ function historyView(history, left, t, offset) {
   const most = Math.max(1, ...spans.map(s => s.granted)), total = Math.max(1, ...spans.map(s => s.total || 0), left || 0);
   const x = s => Math.max(0, at(s)), w = s => Math.min(1, at(s) + SPAN / DAY) - x(s);
   return {
-    sum: !spans.length ? 'nothing was granted' :
+    sum: !spans.length ? 'nothing was granted in a minute that is over' :
       day.granted + ' granted' + (day.returned ? ', ' + day.returned + ' given back' : '') + '; half waited up to ' + wait(day.p50) + ', 99 of 100 up to ' + wait(day.p99),
     empty: !spans.length, most, total,
     bars: spans.filter(s => s.granted).map(s => ({ x: x(s), w: w(s), h: s.granted / most })),

@@ -32,7 +32,7 @@ type day struct {
 func (d day) lines() []string {
 	head := " " + picture.Bold.Render("the last 24 h, to "+d.now.Format("15:04 MST")) + "  " + picture.Dim.Render(d.from)
 	if len(d.minutes) == 0 {
-		return []string{head, "", " nothing was granted, or nobody recorded it: see --help"}
+		return []string{head, "", " nothing was granted in a minute that is over, or nobody recorded it: see --help"}
 	}
 	return append(append([]string{head, ""}, d.sparklines()...), d.table()...)
 }

@@ -47,5 +47,5 @@ func TestDay_IsDrawnWithinATerminal(t *testing.T) {
 }
 
 func TestDay_InWhichNothingWasGranted(t *testing.T) {
-	assert.Contains(t, strings.Join(day{"redis://redis:6379", nil, now, time.Hour}.lines(), "\n"), "nothing was granted, or nobody recorded it")
+	assert.Contains(t, strings.Join(day{"redis://redis:6379", nil, now, time.Hour}.lines(), "\n"), "nothing was granted in a minute that is over, or nobody recorded it")
 }
