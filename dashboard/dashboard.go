@@ -45,18 +45,19 @@ type Dashboard struct {
 	sights   Sights     // nil without proxies
 	history  History    // nil without
 
-	sightsAt   time.Time                                    // when they were asked last; the poller's alone
-	seenSights *sights                                      // as last heard; nil for none
-	apps       func(context.Context) ([]Application, error) // nil for only this one
-	appsAt     time.Time                                    // when they were asked for last; this and the next are the poller's alone
-	seenApps   []Application                                // as last heard
-	pauser     gatewayqueue.Pauser                          // nil for no orders
-	api        string                                       // where the page gives orders; empty for nowhere
-	ordersAt   time.Time                                    // when those of the past were asked for last; this and the next two are the poller's alone
-	ordersOf   *gatewayqueue.PauseStatus                    // that was in force then
-	seenOrders []order                                      // as last heard
-	historyAt  time.Time                                    // when it was asked for last; the poller's alone
-	storm      *gatewayqueue.Storm
+	sightsAt    time.Time                                    // when they were asked last; the poller's alone
+	seenSights  *sights                                      // as last heard; nil for none
+	apps        func(context.Context) ([]Application, error) // nil for only this one
+	appsAt      time.Time                                    // when they were asked for last; this and the next are the poller's alone
+	seenApps    []Application                                // as last heard
+	pauser      gatewayqueue.Pauser                          // nil for no orders
+	api         string                                       // where the page gives orders; empty for nowhere
+	ordersAt    time.Time                                    // when those of the past were asked for last; this and the next two are the poller's alone
+	ordersOf    *gatewayqueue.PauseStatus                    // that was in force then
+	seenOrders  []order                                      // as last heard
+	olderOrders int                                          // that are not among them
+	historyAt   time.Time                                    // when it was asked for last; the poller's alone
+	storm       *gatewayqueue.Storm
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

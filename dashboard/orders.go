@@ -63,7 +63,7 @@ func (b *Dashboard) lookAtOrders(ctx context.Context, now *gatewayqueue.PauseSta
 	if err != nil {
 		return // the queue's own trouble is told, and what was heard before stays
 	}
-	b.seenOrders = nil
+	b.seenOrders, b.olderOrders = nil, max(0, len(audit)-ordersShown)
 	for _, e := range audit[:min(len(audit), ordersShown)] {
 		b.seenOrders = append(b.seenOrders, order{millis(e.Time), e.What, e.For.Milliseconds(), e.Who, e.Why})
 	}

@@ -89,7 +89,7 @@ func (b *Dashboard) look() {
 		b.status, b.status.Storm = status, b.storm
 		b.last = b.tracker.take(status)
 		b.last.Apps = b.seenApps
-		b.last.Orders, b.last.API = b.seenOrders, b.api
+		b.last.Orders, b.last.Older, b.last.API = b.seenOrders, b.olderOrders, b.api
 		if b.last.Sights = b.seenSights; b.seenSights != nil {
 			b.last.Up = &b.seenSights.Up
 		}

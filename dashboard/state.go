@@ -42,6 +42,7 @@ type state struct {
 	// Orders are the last ones of operators, the latest first, and API is where the page
 	// gives new ones; both are left out where there are none: see [WithOrders].
 	Orders []order `json:"orders,omitempty"`
+	Older  int     `json:"older_orders,omitempty"` // that are not in the list: the audit has them
 	API    string  `json:"api,omitempty"`
 
 	// Up is how many shards are up, by somebody who sees them: see [WithUp].

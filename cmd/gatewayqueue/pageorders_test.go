@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
@@ -48,4 +49,31 @@ func TestPage_HasNoButtonsWithoutAToken(t *testing.T) {
 		}
 	}
 	assert.Fail(t, "no event has come")
+}
+
+// The page lists the last ten orders, and says how many there were before.
+func TestPage_SaysHowManyOrdersItDoesNotList(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	queueOf(t, server, "1234", 0)
+	add := func(n int) {
+		for range n {
+			const order = `{"time":"2026-01-03T13:01:58Z","what":"pause","who":"anna","why":"x"}`
+			require.NoError(t, server.Client(t).LPush(t.Context(), "identify:{1234}:audit", order).Err())
+		}
+	}
+	for older, n := range []int{10, 1, 1} {
+		add(n)
+		s := serve(t, nil, "--redis", "redis://"+server.Addr, "--app", "1234")
+		var shown struct {
+			State struct {
+				Orders []struct{ Who string }
+				Older  int `json:"older_orders"`
+			}
+		}
+		text := strings.TrimPrefix(page(t, s), "data:")
+		require.NoError(t, json.Unmarshal([]byte(text), &shown), text)
+		assert.Len(t, shown.State.Orders, 10)
+		assert.Equal(t, older, shown.State.Older)
+	}
 }

@@ -11,6 +11,8 @@ function drawOrders(picture, t) {
   $('resume-open').hidden = !state.api;
   const orders = state.orders || [];
   $('orders-box').hidden = !orders.length;
+  $('orders-older').hidden = !state.older_orders;
+  put($('orders-older'), state.older_orders ? 'and ' + state.older_orders + ' before: gatewayqueue audit lists them' : '');
   fill($('orders'), orders, list => make('li', '', list), (item, o) => put(item, orderText(o, ms => ms - picture.offset)));
 }
 
