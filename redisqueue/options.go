@@ -237,8 +237,8 @@ func (c *config) validate() error {
 	return validateLimit(c.Limit)
 }
 
-// mostUnits is the largest number that Lua counts without an error.
-const mostUnits = 1 << 53
+// mostUnits is the largest number that scripts read: of 15 digits (lua/lib/values.lua).
+const mostUnits = 1e15 - 1
 
 // validateLimit refuses what a shared queue cannot run with. max_concurrency 0,
 // which switches a queue in memory off, is refused: here it would switch it off
@@ -248,7 +248,7 @@ func validateLimit(l gatewayqueue.SessionStartLimit) error {
 		return err
 	}
 	if l.Total > mostUnits {
-		return &gatewayqueue.InvalidError{Field: "total", Value: l.Total, Want: fmt.Sprintf("at most %d in a shared queue", mostUnits)}
+		return &gatewayqueue.InvalidError{Field: "total", Value: l.Total, Want: fmt.Sprintf("at most %d in a shared queue", int64(mostUnits))}
 	}
 	if l.MaxConcurrency < 1 || l.MaxConcurrency > wire.MaxConcurrency {
 		return &gatewayqueue.InvalidError{
