@@ -247,7 +247,7 @@ func validateLimit(l gatewayqueue.SessionStartLimit) error {
 	if err := l.Validate(); err != nil {
 		return err
 	}
-	if l.Total > mostUnits {
+	if int64(l.Total) > mostUnits { // an int may have 32 bits
 		return &gatewayqueue.InvalidError{Field: "total", Value: l.Total, Want: fmt.Sprintf("at most %d in a shared queue", int64(mostUnits))}
 	}
 	if l.MaxConcurrency < 1 || l.MaxConcurrency > wire.MaxConcurrency {
