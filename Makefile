@@ -1,7 +1,7 @@
 # Short names for scripts/, which need no make. "make help" lists them.
 
 .DEFAULT_GOAL := help
-SCRIPTS := quick test lint bench e2e soak model
+SCRIPTS := quick test lint bench e2e soak sim model
 .PHONY: help build demo redis tidy api release-dry $(SCRIPTS)
 
 help: ## This list
@@ -33,6 +33,9 @@ e2e: ## Real bots on the queue
 
 soak: ## Random faults for half an hour
 	scripts/soak
+
+sim: ## Search schedules of the real scripts in simulated time
+	scripts/sim
 
 model: ## Search the protocol's model
 	scripts/model

@@ -141,6 +141,7 @@ func TestStatusOfNoQueueSaysWhatThereIs(t *testing.T) {
 	queueOf(t, server, "a", 0)
 	fails("application x has no queue in Redis at "+url+": --app may be a", "--app", "x")
 	queueOf(t, server, "b", 0)
+	require.NoError(t, server.Client(t).HSet(t.Context(), "identify:{<b>}:limits", "total", 1).Err()) // of somebody else
 	fails("Redis at " + url + " has 2 queues: choose one with --app: a, b")
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/gatewayqueue/gatewayqueue/cmd/gatewayqueue/cli"
 )
 
 const (
@@ -19,7 +21,8 @@ const (
 // Pattern matches the keys of an application, for SCAN and redis-cli --scan.
 func Pattern(app string) string { return prefix + app + "}:*" }
 
-// Apps lists the applications that have a queue in this Redis.
+// Apps lists the applications that have a queue in this Redis. A key whose name could
+// not be an application's is somebody else's.
 func (s *Store) Apps(ctx context.Context) ([]string, error) {
 	keys, err := s.scan(ctx, prefix+"*"+limits)
 	if err != nil {
@@ -27,7 +30,9 @@ func (s *Store) Apps(ctx context.Context) ([]string, error) {
 	}
 	var apps []string
 	for _, key := range keys {
-		apps = append(apps, strings.TrimSuffix(strings.TrimPrefix(key, prefix), limits))
+		if app := strings.TrimSuffix(strings.TrimPrefix(key, prefix), limits); cli.IsName(app) {
+			apps = append(apps, app)
+		}
 	}
 	slices.Sort(apps)
 	return slices.Compact(apps), nil
