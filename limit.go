@@ -22,9 +22,9 @@ type SessionStartLimit struct {
 	MaxConcurrency int           // buckets: identifies allowed per window; 0 means no limit
 }
 
-// MaxConcurrencyBound is the largest max_concurrency that is believed. Discord's
+// MaxBuckets is the largest max_concurrency that is believed. Discord's
 // largest bots have some hundreds.
-const MaxConcurrencyBound = 65536
+const MaxBuckets = 65536
 
 // DefaultLimit is what Discord grants every bot: 1000 identifies a day, one per
 // window.
@@ -34,7 +34,7 @@ func DefaultLimit() SessionStartLimit {
 
 // Validate returns an [InvalidError] for the first field that is out of range:
 // nothing may be negative, Remaining may not exceed Total, and MaxConcurrency
-// not MaxConcurrencyBound.
+// not MaxBuckets.
 func (l SessionStartLimit) Validate() error {
 	const natural = "0 or more"
 	switch {
@@ -46,8 +46,8 @@ func (l SessionStartLimit) Validate() error {
 		return &InvalidError{Field: "remaining", Value: l.Remaining, Want: fmt.Sprintf("at most total, %d", l.Total)}
 	case l.ResetAfter < 0:
 		return &InvalidError{Field: "reset_after", Value: l.ResetAfter, Want: natural}
-	case l.MaxConcurrency < 0 || l.MaxConcurrency > MaxConcurrencyBound:
-		return &InvalidError{Field: "max_concurrency", Value: l.MaxConcurrency, Want: fmt.Sprintf("0 to %d", MaxConcurrencyBound)}
+	case l.MaxConcurrency < 0 || l.MaxConcurrency > MaxBuckets:
+		return &InvalidError{Field: "max_concurrency", Value: l.MaxConcurrency, Want: fmt.Sprintf("0 to %d", MaxBuckets)}
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (w *sessionStartLimit) incomplete(data []byte) error {
 	case w.ResetAfter == nil:
 		return missing("reset_after", "milliseconds, 0 or more")
 	case w.MaxConcurrency == nil:
-		return missing("max_concurrency", fmt.Sprintf("1 to %d", MaxConcurrencyBound))
+		return missing("max_concurrency", fmt.Sprintf("1 to %d", MaxBuckets))
 	}
 	if field := twice(data); field != "" {
 		return &InvalidError{Field: field, Value: "given twice", Want: "one value"}

@@ -68,8 +68,8 @@ const (
 	// largest bots have some thousands.
 	MaxShard = math.MaxInt32
 
-	// PermitBound is how long a permit can be held at most.
-	PermitBound = 2 * time.Minute
+	// MaxPermitDuration is how long a permit can be held at most.
+	MaxPermitDuration = 2 * time.Minute
 )
 
 // Queue tells shards when they may identify. Its methods may be called from
@@ -117,7 +117,7 @@ type Permit interface {
 
 	// Deadline is the moment, on this process's monotonic clock, up to which
 	// IDENTIFY may be sent. It moves on while the queue can renew the permit,
-	// up to PermitBound after the grant, so look at it right before sending.
+	// up to MaxPermitDuration after the grant, so look at it right before sending.
 	// A holder that comes too late abandons the permit and asks again.
 	Deadline() time.Time
 }

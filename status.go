@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Statuser is a queue that can be looked at.
-type Statuser interface {
+// StatusReader is a queue that can be looked at.
+type StatusReader interface {
 	Status(ctx context.Context) (Status, error)
 }
 

@@ -35,7 +35,7 @@ const (
 // Dashboard is an [http.Handler]: a request whose path ends in /events is a
 // stream of events, every other one gets the page. It works below any path.
 type Dashboard struct {
-	queue    gatewayqueue.Statuser
+	queue    gatewayqueue.StatusReader
 	interval time.Duration
 	step     time.Duration
 	viewers  int
@@ -110,7 +110,7 @@ func WithUp(count func() int) Option { return func(b *Dashboard) { b.up = count 
 
 // New makes the page of a queue. It does nothing until somebody views, or until
 // Run.
-func New(queue gatewayqueue.Statuser, opts ...Option) *Dashboard {
+func New(queue gatewayqueue.StatusReader, opts ...Option) *Dashboard {
 	b := &Dashboard{
 		queue: queue, interval: DefaultInterval, viewers: DefaultViewers,
 		step:    gatewayqueue.IdentifyDelay + gatewayqueue.GrantMargin,

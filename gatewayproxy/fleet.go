@@ -162,7 +162,7 @@ func (b *bot) weather(ctx context.Context, p *Proxy, storm gatewayqueue.Storm) {
 // outlook is how long the line is, when it is through, and what is left of the budget,
 // where the queue can be looked at.
 func (b *bot) outlook(ctx context.Context) []any {
-	q, ok := b.queue.(gatewayqueue.Statuser)
+	q, ok := b.queue.(gatewayqueue.StatusReader)
 	if !ok {
 		return nil
 	}

@@ -174,7 +174,7 @@ func (s *Server) controlLimits(p *parameters) (any, error) {
 	return s.judge.changeLimit(func(limit *gatewayqueue.SessionStartLimit) error {
 		limit.Total = p.number("total", 1, mostUnits, limit.Total)
 		limit.Remaining = p.number("remaining", 0, mostUnits, min(limit.Remaining, limit.Total))
-		limit.MaxConcurrency = p.number("max_concurrency", 1, gatewayqueue.MaxConcurrencyBound, limit.MaxConcurrency)
+		limit.MaxConcurrency = p.number("max_concurrency", 1, gatewayqueue.MaxBuckets, limit.MaxConcurrency)
 		limit.ResetAfter = p.duration("reset_after", 0, gatewayqueue.LimitPeriod, limit.ResetAfter)
 		return p.err()
 	})

@@ -71,9 +71,9 @@ type Client struct {
 }
 
 var (
-	_ gatewayqueue.PermitQueue = (*Client)(nil)
-	_ gatewayqueue.Statuser    = (*Client)(nil)
-	_ gatewayqueue.Queue       = (*LegacyClient)(nil)
+	_ gatewayqueue.PermitQueue  = (*Client)(nil)
+	_ gatewayqueue.StatusReader = (*Client)(nil)
+	_ gatewayqueue.Queue        = (*LegacyClient)(nil)
 )
 
 // NewClient returns the queue of the server at address, such as
@@ -127,7 +127,7 @@ func (c *Client) Acquire(ctx context.Context, shardID int) (gatewayqueue.Permit,
 	return p, nil
 }
 
-// Status implements [gatewayqueue.Statuser]. It sends one request.
+// Status implements [gatewayqueue.StatusReader]. It sends one request.
 func (c *Client) Status(ctx context.Context) (gatewayqueue.Status, error) {
 	var status gatewayqueue.Status
 	err := c.call(ctx, func(ctx context.Context) error {

@@ -153,7 +153,7 @@ func (p *clientPermit) confirm(ctx context.Context) bool {
 // keep renews the permit until it was reported, has ended, or the client is
 // closed, with the values of ctx.
 func (p *clientPermit) keep(ctx context.Context) {
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), p.granted.Add(gatewayqueue.PermitBound))
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), p.granted.Add(gatewayqueue.MaxPermitDuration))
 	defer cancel()
 	defer context.AfterFunc(p.client.ctx, cancel)()
 	for failures := 0; ; {

@@ -249,14 +249,14 @@ func TestLegacyClientThatHangsUpLeavesTheLineAtOnce(t *testing.T) {
 	}
 }
 
-func waiting(t testing.TB, queue gatewayqueue.Statuser) int {
+func waiting(t testing.TB, queue gatewayqueue.StatusReader) int {
 	t.Helper()
 	status, err := queue.Status(context.Background())
 	require.NoError(t, err)
 	return status.Waiting()
 }
 
-func remaining(t testing.TB, queue gatewayqueue.Statuser) int {
+func remaining(t testing.TB, queue gatewayqueue.StatusReader) int {
 	t.Helper()
 	status, err := queue.Status(context.Background())
 	require.NoError(t, err)

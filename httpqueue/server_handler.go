@@ -47,7 +47,7 @@ type Handler struct {
 // [NewSharedHandler] does, and one that has only some of its methods is refused.
 // For any other queue the handler itself keeps the permits that are out, so one
 // server has to serve all of its callers; /v1/status and /v1/limits need a
-// [gatewayqueue.Statuser] and an Update, and answer 501 without. The log of
+// [gatewayqueue.StatusReader] and an Update, and answer 501 without. The log of
 // [WithLogger] says at the start which of these it is.
 func NewHandler(queue gatewayqueue.PermitQueue, opts ...Option) (*Handler, error) {
 	if queue == nil {

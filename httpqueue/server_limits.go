@@ -19,7 +19,7 @@ type updater interface {
 }
 
 func (h *Handler) status(ctx context.Context) (gatewayqueue.Status, *problem) {
-	queue, ok := h.queue.(gatewayqueue.Statuser)
+	queue, ok := h.queue.(gatewayqueue.StatusReader)
 	if !ok {
 		return gatewayqueue.Status{}, newProblem(http.StatusNotImplemented, "unsupported", "this queue cannot be looked at")
 	}

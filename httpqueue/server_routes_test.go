@@ -85,7 +85,7 @@ func TestBounds_AreTheSameEverywhere(t *testing.T) {
 			if value, ok := schema[bound].(float64); ok {
 				want, known := map[string]float64{
 					"shard": gatewayqueue.MaxShard, "shard_id": gatewayqueue.MaxShard, "shards": rollout.MaxShards,
-					"max_wait_ms": float64(maxPoll.Milliseconds()), "max_concurrency": gatewayqueue.MaxConcurrencyBound, "who": MaxWho,
+					"max_wait_ms": float64(maxPoll.Milliseconds()), "max_concurrency": gatewayqueue.MaxBuckets, "who": MaxWho,
 				}[name]
 				if assert.True(t, !known || want == value, "%s: %s %v", name, bound, value); known {
 					found[name]++

@@ -16,7 +16,7 @@ import (
 // methods do. A wrapper embeds the whole interface, or is no SharedQueue.
 type SharedQueue interface {
 	gatewayqueue.PermitQueue
-	gatewayqueue.Statuser
+	gatewayqueue.StatusReader
 
 	// Update puts a limit in force for all servers.
 	Update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error
@@ -85,7 +85,7 @@ func (h *Handler) announce(log *slog.Logger) {
 		log.Info("the handler is stateless: any server of this queue renews and settles any permit, and a caller keeps its place at another one")
 		return
 	}
-	_, status := h.queue.(gatewayqueue.Statuser)
+	_, status := h.queue.(gatewayqueue.StatusReader)
 	_, update := h.queue.(updater)
 	log.Info("the handler keeps permits and places itself: only this server knows them", "status", status, "limits", update, "pays_once", h.visited != nil)
 }

@@ -69,7 +69,7 @@ func (t *ticket) Abandon(context.Context) error {
 }
 
 // Deadline implements [gatewayqueue.Permit].
-func (t *ticket) Deadline() time.Time { return t.granted.Add(gatewayqueue.PermitBound) }
+func (t *ticket) Deadline() time.Time { return t.granted.Add(gatewayqueue.MaxPermitDuration) }
 
 func (t *ticket) bucketID() int {
 	if t.bucket == nil {

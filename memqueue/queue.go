@@ -18,7 +18,7 @@ import (
 )
 
 // Queue is the queue of one process: a [gatewayqueue.PermitQueue], a
-// [gatewayqueue.Statuser] and a [gatewayqueue.Pauser].
+// [gatewayqueue.StatusReader] and a [gatewayqueue.Pauser].
 // It forgets everything when the process ends, so the next process must stay
 // silent for one window, or share a queue with this one (package redisqueue).
 //
@@ -113,7 +113,7 @@ func newQueue(limit gatewayqueue.SessionStartLimit, opts []Option) (*Queue, erro
 // validateFigures refuses what Discord cannot have said.
 func validateFigures(limit gatewayqueue.SessionStartLimit) error {
 	if limit.MaxConcurrency == 0 {
-		return &gatewayqueue.InvalidError{Field: "max_concurrency", Value: 0, Want: fmt.Sprintf("1 to %d; NewUnlimited is for no limit", gatewayqueue.MaxConcurrencyBound)}
+		return &gatewayqueue.InvalidError{Field: "max_concurrency", Value: 0, Want: fmt.Sprintf("1 to %d; NewUnlimited is for no limit", gatewayqueue.MaxBuckets)}
 	}
 	return limit.Validate()
 }
@@ -123,7 +123,7 @@ func (q *Queue) Wait(ctx context.Context, shardID int) error {
 	return q.wait(ctx, &ticket{queue: q, shard: shardID})
 }
 
-// Acquire implements [gatewayqueue.PermitQueue]. The permit's lease is [gatewayqueue.PermitBound], and is
+// Acquire implements [gatewayqueue.PermitQueue]. The permit's lease is [gatewayqueue.MaxPermitDuration], and is
 // not renewed: nothing is gained by that within one process. Its methods never
 // block and never fail.
 func (q *Queue) Acquire(ctx context.Context, shardID int) (gatewayqueue.Permit, error) {

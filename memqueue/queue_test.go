@@ -208,7 +208,7 @@ func TestStatusIsASnapshot(t *testing.T) {
 		s.Buckets[0].Line, s.Buckets[0].Shards = nil, nil
 		assert.Equal(t, []gatewayqueue.BucketStatus{
 			{Bucket: 0, Closed: gatewayqueue.IdentifyDelay + gatewayqueue.GrantMargin - elapsed, Holder: "0@#1", Waiting: 15},
-			{Bucket: 1, Closed: gatewayqueue.PermitBound + gatewayqueue.IdentifyDelay + gatewayqueue.GrantMargin - elapsed, Holder: "1@#2", Permit: true},
+			{Bucket: 1, Closed: gatewayqueue.MaxPermitDuration + gatewayqueue.IdentifyDelay + gatewayqueue.GrantMargin - elapsed, Holder: "1@#2", Permit: true},
 			{Bucket: 2},
 		}, s.Buckets)
 		require.Len(t, line, 10)
@@ -222,7 +222,7 @@ func TestStatusIsASnapshot(t *testing.T) {
 		require.NoError(t, q.Update(t.Context(), gatewayqueue.SessionStartLimit{Total: 10, Remaining: 8, MaxConcurrency: 1, ResetAfter: time.Hour}))
 		s, err = q.Status(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, gatewayqueue.PermitBound+gatewayqueue.IdentifyDelay+gatewayqueue.GrantMargin-elapsed, s.Hold)
+		assert.Equal(t, gatewayqueue.MaxPermitDuration+gatewayqueue.IdentifyDelay+gatewayqueue.GrantMargin-elapsed, s.Hold)
 	})
 }
 

@@ -19,7 +19,7 @@ const (
 	statusLooked = 1024 // the length of a line of which it says which shards stand there
 )
 
-// Status implements [gatewayqueue.Statuser]. It does not block; it returns [gatewayqueue.ErrClosed], or
+// Status implements [gatewayqueue.StatusReader]. It does not block; it returns [gatewayqueue.ErrClosed], or
 // why ctx has ended.
 func (q *Queue) Status(ctx context.Context) (gatewayqueue.Status, error) {
 	if err := ctxerr.Ended(ctx); err != nil {

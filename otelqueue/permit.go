@@ -56,7 +56,7 @@ func (t *tracing) hold(ctx context.Context, shard int, permit gatewayqueue.Permi
 		span.SetAttributes(KeyBucket.Int(b.Bucket()))
 	}
 	h := &held{permit: permit, span: span}
-	h.timer = time.AfterFunc(gatewayqueue.PermitBound, h.expire) // which needs the timer itself
+	h.timer = time.AfterFunc(gatewayqueue.MaxPermitDuration, h.expire) // which needs the timer itself
 	h.timer.Reset(h.left())
 	return h.shaped()
 }

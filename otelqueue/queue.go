@@ -21,7 +21,7 @@ type (
 		AcquireSince(ctx context.Context, shardID int, since time.Time, placed func(since time.Time) bool) (gatewayqueue.Permit, error)
 	}
 	looked interface {
-		gatewayqueue.Statuser
+		gatewayqueue.StatusReader
 		Update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error
 	}
 	owned interface { // what the owner of the queue does with it

@@ -125,7 +125,7 @@ func TestNew_AddsNoMethod(t *testing.T) {
 	require.NoError(t, err, "some parts of a SharedQueue would be refused")
 
 	bare := record().trace(struct{ gatewayqueue.PermitQueue }{inMemory(t)})
-	_, looked := bare.(gatewayqueue.Statuser)
+	_, looked := bare.(gatewayqueue.StatusReader)
 	assert.False(t, looked)
 }
 

@@ -68,7 +68,7 @@ func TestSpans_OfAPermitThatNobodyReports(t *testing.T) {
 		permit, err := r.trace(inMemory(t)).Acquire(t.Context(), 0)
 		require.NoError(t, err)
 		deadline := permit.Deadline()
-		time.Sleep(gatewayqueue.PermitBound + gatewayqueue.IdentifyDelay + time.Second)
+		time.Sleep(gatewayqueue.MaxPermitDuration + gatewayqueue.IdentifyDelay + time.Second)
 		hold := r.span(t, "hold identify permit")
 		assert.Equal(t, otelqueue.OutcomeExpired, said(hold, otelqueue.KeyOutcome))
 		assert.Equal(t, otelqueue.ErrorExpired, said(hold, otelqueue.KeyError))

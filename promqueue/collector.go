@@ -38,7 +38,7 @@ const (
 // Collector is a [prometheus.Collector] of one queue.
 type Collector struct {
 	timeout time.Duration
-	queue   atomic.Pointer[gatewayqueue.Statuser]
+	queue   atomic.Pointer[gatewayqueue.StatusReader]
 
 	waits, grants, identified, abandoned, expired, storeErrors, stateLosses prometheus.Counter
 
@@ -121,7 +121,7 @@ func (c *Collector) histogram(name, help string, buckets ...float64) prometheus.
 
 // Watch has each scrape read a snapshot of the queue. Without it there are only
 // the counts of this pod.
-func (c *Collector) Watch(queue gatewayqueue.Statuser) { c.queue.Store(&queue) }
+func (c *Collector) Watch(queue gatewayqueue.StatusReader) { c.queue.Store(&queue) }
 
 // Observe counts an event. It is for the WithObserver of a queue, and may be
 // called from any goroutine.

@@ -108,7 +108,7 @@ func aContextThatEndsInDial(t testing.TB, h Harness) {
 func aDialThatOutlastsThePermit(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	err := w.identify(t.Context(), 0, func(context.Context) error {
-		time.Sleep(gatewayqueue.PermitBound + time.Second)
+		time.Sleep(gatewayqueue.MaxPermitDuration + time.Second)
 		return nil
 	}, explode)
 	if !errors.Is(err, gatewayqueue.ErrPermitExpired) {

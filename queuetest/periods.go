@@ -73,7 +73,7 @@ func aPermitThatLapsedMayHaveBegunThePeriod(t testing.TB, h Harness) {
 			w.judge.Identify(0)
 		}
 		// A Redis queue renews a permit as long as its pod lives, up to the bound.
-		w.until(gatewayqueue.PermitBound + 3*h.Window)
+		w.until(gatewayqueue.MaxPermitDuration + 3*h.Window)
 		w.until(time.Hour)
 		q := w.acquire(1)
 		q.soon()
@@ -146,7 +146,7 @@ func aTotalThatIsOutInPermits(t testing.TB, h Harness) {
 			p.abandon()
 			next.granted(0, w.now()+h.Notice)
 		case "lapsed":
-			next.granted(gatewayqueue.LimitPeriod, gatewayqueue.LimitPeriod+2*gatewayqueue.PermitBound)
+			next.granted(gatewayqueue.LimitPeriod, gatewayqueue.LimitPeriod+2*gatewayqueue.MaxPermitDuration)
 		}
 	}
 }

@@ -225,8 +225,8 @@ func aDeadlineIsWithinTheBound(t testing.TB, h Harness) {
 	w := h.open(t, full(1))
 	p := w.acquire(0)
 	p.grantedOnce(0)
-	if left := time.Until(p.permit.Deadline()); left <= 0 || left > gatewayqueue.PermitBound {
-		t.Fatalf("the permit is good for %v: want up to %v", left, gatewayqueue.PermitBound)
+	if left := time.Until(p.permit.Deadline()); left <= 0 || left > gatewayqueue.MaxPermitDuration {
+		t.Fatalf("the permit is good for %v: want up to %v", left, gatewayqueue.MaxPermitDuration)
 	}
 	p.abandon()
 }
@@ -234,7 +234,7 @@ func aDeadlineIsWithinTheBound(t testing.TB, h Harness) {
 // silent is how long a permit closes its bucket at most if nothing is heard
 // of its holder.
 func (h Harness) silent() time.Duration {
-	return gatewayqueue.PermitBound + h.Window + h.Margin + h.Notice
+	return gatewayqueue.MaxPermitDuration + h.Window + h.Margin + h.Notice
 }
 
 func aSilentPermitEndsAfterItsBound(t testing.TB, h Harness) {
@@ -242,9 +242,9 @@ func aSilentPermitEndsAfterItsBound(t testing.TB, h Harness) {
 	p := w.acquire(0)
 	p.grantedOnce(0)
 	next := w.wait(1)
-	w.until(gatewayqueue.PermitBound - time.Second)
+	w.until(gatewayqueue.MaxPermitDuration - time.Second)
 	next.waiting()
-	w.until(gatewayqueue.PermitBound + h.Window/2)
+	w.until(gatewayqueue.MaxPermitDuration + h.Window/2)
 	if time.Now().Before(p.permit.Deadline()) {
 		t.Fatal("the permit is good beyond its bound")
 	}
@@ -257,7 +257,7 @@ func aLateIdentifiedKeepsOthersOut(t testing.TB, h Harness) {
 	late := w.acquire(0)
 	late.grantedOnce(0)
 	next := w.wait(1)
-	next.granted(gatewayqueue.PermitBound, h.silent())
+	next.granted(gatewayqueue.MaxPermitDuration, h.silent())
 	last := w.wait(2)
 	w.until(next.at + h.Window/2)
 	sent := w.now()
@@ -274,7 +274,7 @@ func aLateIdentifiedOutlastsTheNextHolder(t testing.TB, h Harness) {
 	late := w.acquire(0)
 	late.grantedOnce(0)
 	next := w.acquire(1)
-	next.granted(gatewayqueue.PermitBound, h.silent())
+	next.granted(gatewayqueue.MaxPermitDuration, h.silent())
 	last := w.wait(2)
 	w.until(next.at + h.Window/2)
 	sent := w.now()

@@ -31,7 +31,7 @@ import (
 // Queue is what the scenarios need of a queue.
 type Queue interface {
 	gatewayqueue.PermitQueue
-	gatewayqueue.Statuser
+	gatewayqueue.StatusReader
 	Update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error
 	Close() error
 }

@@ -84,7 +84,7 @@ func figures(text []byte) (gatewayqueue.SessionStartLimit, error) {
 	case body.Limit == nil:
 		return none, errors.New("the answer has no session_start_limit")
 	case body.Limit.MaxConcurrency == 0: // it would mean no limit
-		return none, &gatewayqueue.InvalidError{Field: "max_concurrency", Value: 0, Want: fmt.Sprintf("1 to %d", gatewayqueue.MaxConcurrencyBound)}
+		return none, &gatewayqueue.InvalidError{Field: "max_concurrency", Value: 0, Want: fmt.Sprintf("1 to %d", gatewayqueue.MaxBuckets)}
 	}
 	return *body.Limit, nil
 }

@@ -215,11 +215,11 @@ func (c *config) validate() error {
 		return bad("margin left", c.MarginLeft, fmt.Sprintf("0s to the margin, %v", c.Margin))
 	case c.PermitMargin < 0 || c.PermitMargin > time.Minute:
 		return bad("permit margin", c.PermitMargin, "0s to 1m")
-	case c.Window+c.PermitMargin+pod.LeastPermitGood > gatewayqueue.PermitBound: // so that a lease fits
-		return bad("permit margin", c.PermitMargin, fmt.Sprintf("0s to %v beside a window of %v", gatewayqueue.PermitBound-c.Window-pod.LeastPermitGood, c.Window))
-	case c.PermitLease < c.Window+c.PermitMargin+pod.LeastPermitGood || c.PermitLease > gatewayqueue.PermitBound:
+	case c.Window+c.PermitMargin+pod.LeastPermitGood > gatewayqueue.MaxPermitDuration: // so that a lease fits
+		return bad("permit margin", c.PermitMargin, fmt.Sprintf("0s to %v beside a window of %v", gatewayqueue.MaxPermitDuration-c.Window-pod.LeastPermitGood, c.Window))
+	case c.PermitLease < c.Window+c.PermitMargin+pod.LeastPermitGood || c.PermitLease > gatewayqueue.MaxPermitDuration:
 		return bad("permit lease", c.PermitLease, fmt.Sprintf("more than a window and its margin (%v) by 10ms, to %v",
-			c.Window+c.PermitMargin, gatewayqueue.PermitBound))
+			c.Window+c.PermitMargin, gatewayqueue.MaxPermitDuration))
 	case c.PodLease < 50*time.Millisecond || c.PodLease > time.Minute:
 		return bad("pod lease", c.PodLease, "50ms to 1m")
 	case c.Reserve.Units < 0 && c.Reserve.Units != reserveByTotal:

@@ -23,8 +23,8 @@ type RedisQueue struct {
 }
 
 var (
-	_ gatewayqueue.PermitQueue = (*RedisQueue)(nil)
-	_ gatewayqueue.Statuser    = (*RedisQueue)(nil)
+	_ gatewayqueue.PermitQueue  = (*RedisQueue)(nil)
+	_ gatewayqueue.StatusReader = (*RedisQueue)(nil)
 )
 
 // New makes this pod's part of the queue. It does no I/O: the first Wait does.

@@ -83,7 +83,7 @@ func (q *RedisQueue) Export(granted gatewayqueue.Permit) (record string, err err
 // Deadline has passed, until its Renew(context.Context) error says nil. Renew
 // sends one call, or two if the permit has ended: [gatewayqueue.ErrPermitSettled]
 // says that it was reported, and else [gatewayqueue.ErrPermitExpired] that its
-// lease has ended, or that it is as old as [gatewayqueue.PermitBound] by Redis's
+// lease has ended, or that it is as old as [gatewayqueue.MaxPermitDuration] by Redis's
 // clock. A record that is not one is a
 // [gatewayqueue.InvalidError].
 func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
@@ -103,7 +103,7 @@ func (q *RedisQueue) Import(record string) (gatewayqueue.Permit, error) {
 	age := time.Since(time.UnixMilli(at)) // on two clocks: for events only
 	permit := pod.ImportPermit(pod.Permit{
 		Ticket: fields[0], Shard: shard, Bucket: bucket, MaxConcurrency: mc,
-		Granted: now.Time().Add(-min(max(0, age), gatewayqueue.PermitBound)), GrantedAt: at,
+		Granted: now.Time().Add(-min(max(0, age), gatewayqueue.MaxPermitDuration)), GrantedAt: at,
 	}, now)
 	q.shell.keepLife(pod.Good{Permit: permit, Life: permit.Life()})
 	return handleOf(permit), nil

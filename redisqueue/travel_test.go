@@ -186,10 +186,10 @@ func TestAPermitIsNotRenewedBeyondItsBound(t *testing.T) {
 		for err == nil {
 			time.Sleep(2 * time.Second)
 			err = renew(t, imported)
-			require.LessOrEqual(t, imported.Deadline().Sub(granted), gatewayqueue.PermitBound+5*time.Millisecond)
+			require.LessOrEqual(t, imported.Deadline().Sub(granted), gatewayqueue.MaxPermitDuration+5*time.Millisecond)
 		}
 		require.ErrorIs(t, err, gatewayqueue.ErrPermitExpired)
-		assert.Equal(t, gatewayqueue.PermitBound, time.Since(granted).Round(2*time.Second))
+		assert.Equal(t, gatewayqueue.MaxPermitDuration, time.Since(granted).Round(2*time.Second))
 	})
 }
 

@@ -65,7 +65,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Hosts(flags, &c.TLSNames, "tls-name", "more names in the certificate; localhost and\nDiscord's own are there")
 	cli.Text(flags, &c.TLSDir, "tls-dir", "`DIRECTORY` that keeps the certificate's authority,\nwhich bots must trust (default: the user's cache)")
 
-	cli.Int(flags, &c.MaxConcurrency, "max-concurrency", 1, gatewayqueue.MaxConcurrencyBound, "buckets: shards that may identify in one window")
+	cli.Int(flags, &c.MaxConcurrency, "max-concurrency", 1, gatewayqueue.MaxBuckets, "buckets: shards that may identify in one window")
 	cli.Int(flags, &c.Total, "total", 1, 10_000_000, "identifies a day")
 	cli.Int(flags, &c.Remaining, "remaining", 0, 10_000_000, "how many are left today (default: all)")
 	cli.Duration(flags, &c.ResetAfter, "reset-after", time.Second, day, "until there are --total again")

@@ -18,7 +18,7 @@ import (
 // Orders is a queue that can be paused.
 type Orders struct {
 	gatewayqueue.Pauser
-	gatewayqueue.Statuser
+	gatewayqueue.StatusReader
 
 	Name    string            // for people: the application, and where it is
 	Explain func(error) error // words an error for the person at the terminal
@@ -49,7 +49,7 @@ func (f *Flags) OpenOrders(ctx context.Context, isNew bool) (Orders, error) {
 		return Orders{}, errors.Join(err, client.Close(), redis.Close())
 	}
 	return Orders{
-		Pauser: queue, Statuser: queue, Name: "queue " + f.App + " in Redis at " + redis.String(),
+		Pauser: queue, StatusReader: queue, Name: "queue " + f.App + " in Redis at " + redis.String(),
 		Explain: func(err error) error { return redis.ExplainValue(ctx, err, f.App) },
 		Close:   func() error { return errors.Join(queue.Close(), client.Close(), redis.Close()) },
 	}, nil
@@ -66,7 +66,7 @@ func (f *Flags) ordersOfServer() (Orders, error) {
 		return Orders{}, cli.Usage("%v", explain(err))
 	}
 	return Orders{
-		Pauser: client, Statuser: client, Name: "the queue of the server at " + remote.Shown(f.URL),
+		Pauser: client, StatusReader: client, Name: "the queue of the server at " + remote.Shown(f.URL),
 		Explain: explain, Close: client.Close, server: true, from: remote.Shown(f.URL),
 	}, nil
 }

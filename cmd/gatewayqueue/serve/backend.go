@@ -30,7 +30,7 @@ type backend struct {
 
 type queue interface {
 	gatewayqueue.PermitQueue
-	gatewayqueue.Statuser
+	gatewayqueue.StatusReader
 	Update(ctx context.Context, limit gatewayqueue.SessionStartLimit) error
 }
 

@@ -60,7 +60,7 @@ func (c *config) define(flags *pflag.FlagSet) {
 	cli.Name(flags, &c.Pod, "pod", "NAME", "name of this server in tickets and status\n(default: the host's)")
 	cli.Text(flags, &c.TokenFile, "discord-token-file", "`FILE` with the bot token, to read the limits\nfrom Discord (or the token in $DISCORD_TOKEN)")
 	c.DefineAuth(flags, "/v1, /dashboard and\n/metrics ask for")
-	cli.Int(flags, &c.MaxConcurrency, "max-concurrency", 0, gatewayqueue.MaxConcurrencyBound, "without a bot token: buckets; 0, in memory only,\nis no limit")
+	cli.Int(flags, &c.MaxConcurrency, "max-concurrency", 0, gatewayqueue.MaxBuckets, "without a bot token: buckets; 0, in memory only,\nis no limit")
 	cli.Int(flags, &c.Total, "total", 1, 10_000_000, "without a bot token: identifies a day")
 	cli.Int(flags, &c.Remaining, "remaining", 0, 10_000_000, "without a bot token: how many are left today\n(default: all)")
 	cli.Duration(flags, &c.Refresh, "refresh", time.Second, 24*time.Hour, "how often Discord is asked for the limits")

@@ -19,7 +19,7 @@ import (
 // Snapshot is the queue as it was within the last second: a status blocks Redis
 // for the longer the more shards there are, and any number may scrape.
 type Snapshot struct {
-	Queue gatewayqueue.Statuser
+	Queue gatewayqueue.StatusReader
 
 	mu     sync.Mutex
 	taken  time.Time
@@ -29,7 +29,7 @@ type Snapshot struct {
 
 const freshFor = time.Second
 
-// Status implements [gatewayqueue.Statuser]. A caller that
+// Status implements [gatewayqueue.StatusReader]. A caller that
 // comes while it is taken waits for it.
 func (s *Snapshot) Status(ctx context.Context) (gatewayqueue.Status, error) {
 	s.mu.Lock()

@@ -116,7 +116,7 @@ func inWords(err error) string {
 }
 
 // InMemoryReady is Redis's Ready for a queue in memory.
-func InMemoryReady(ctx context.Context, q gatewayqueue.Statuser) error {
+func InMemoryReady(ctx context.Context, q gatewayqueue.StatusReader) error {
 	s, err := q.Status(ctx)
 	if err == nil && s.Budget.Total == 0 && s.Budget.MaxConcurrency > 0 {
 		err = redisqueue.ErrNeverGrants

@@ -68,7 +68,7 @@ const askWithin = 2 * time.Second
 // the error does not say it.
 func told(ctx context.Context, q gatewayqueue.Queue, shard int, err error) error {
 	known := errors.As(err, new(*gatewayqueue.DeadlineError)) || errors.As(err, new(*gatewayqueue.BlockedError))
-	statuser, can := q.(gatewayqueue.Statuser)
+	statuser, can := q.(gatewayqueue.StatusReader)
 	if known || !can || !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return err
 	}

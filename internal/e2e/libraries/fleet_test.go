@@ -63,7 +63,7 @@ type fleet struct {
 // testQueue is what the test does and sees in the queue of the fleet.
 type testQueue interface {
 	gatewayqueue.PermitQueue
-	gatewayqueue.Statuser
+	gatewayqueue.StatusReader
 }
 
 // firstApp is below the application IDs of the fleets, which share one Redis.

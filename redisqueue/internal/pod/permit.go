@@ -21,7 +21,7 @@ type Permit struct {
 	Imported       bool      // from a record: its holder is somewhere else
 	Owner          any       // the caller's own
 
-	made     elapsed.Moment // at this pod: it ends a PermitBound later, however often it is renewed
+	made     elapsed.Moment // at this pod: it ends a MaxPermitDuration later, however often it is renewed
 	life     Lifetime
 	renewal  time.Time // when it is due
 	renewing bool      // a renewal is on its way

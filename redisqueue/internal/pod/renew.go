@@ -73,7 +73,7 @@ func (p *Pod) renew(permits []*Permit, then func(renewed map[*Permit]bool, err e
 	before := make(map[*Permit]Lifetime, len(permits))
 	tail := p.cfg.PermitLease - p.cfg.PermitGood() // it is not for the holder
 	for _, q := range permits {
-		good := min(p.cfg.PermitGood(), gatewayqueue.PermitBound-q.made.Until(p.now))
+		good := min(p.cfg.PermitGood(), gatewayqueue.MaxPermitDuration-q.made.Until(p.now))
 		if good <= 0 {
 			continue
 		}
@@ -81,7 +81,7 @@ func (p *Pod) renew(permits []*Permit, then func(renewed map[*Permit]bool, err e
 		asked = append(asked, q)
 		request.Permits = append(request.Permits, wire.Renewal{
 			Held: q.held(), Lease: tail + good, Good: good, InTime: q.life.Left(p.now) > 0,
-			Latest: q.GrantedAt + (gatewayqueue.PermitBound + tail).Milliseconds(),
+			Latest: q.GrantedAt + (gatewayqueue.MaxPermitDuration + tail).Milliseconds(),
 		})
 	}
 	renewed := make(map[*Permit]bool, len(asked))
@@ -107,7 +107,7 @@ func (p *Pod) renew(permits []*Permit, then func(renewed map[*Permit]bool, err e
 				continue
 			}
 			age := time.Duration(r.Now-q.GrantedAt) * time.Millisecond
-			good := min(request.Permits[i].Good, gatewayqueue.PermitBound-age)
+			good := min(request.Permits[i].Good, gatewayqueue.MaxPermitDuration-age)
 			// An answer that comes too late counts no more: the bucket may have had another
 			// holder before the renewal was executed, whose slot was lost since.
 			tooLate := -before[q].Left(p.now) > p.cfg.Window

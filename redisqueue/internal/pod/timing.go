@@ -86,7 +86,7 @@ const (
 // the window is short or its margin long, that would leave next to no time to dial.
 func (t Timing) UsualPermitLease() time.Duration {
 	least := t.Window + t.PermitMargin + max(t.Window/2, 50*time.Millisecond)
-	return min(max(permitWindows*t.Window, least), gatewayqueue.PermitBound)
+	return min(max(permitWindows*t.Window, least), gatewayqueue.MaxPermitDuration)
 }
 
 // StateHold is for how long every bucket stays closed after state was lost: until a
