@@ -9,8 +9,7 @@ type EventKind int
 // EventGranted or EventLeft; one that is refused at once has none. Each permit
 // then has one EventIdentified, EventAbandoned or EventExpired. An idle queue
 // in memory notices an expired permit late, or never; a permit that is reported
-// after it has expired has no second event. EventBudget of several goroutines
-// may come out of order: Status has the truth.
+// after it has expired has no second event. The last EventBudget is what is left.
 const (
 	EventWaiting    EventKind = iota + 1 // a caller took its place in a line
 	EventGranted                         // it got the slot; Elapsed is how long it waited

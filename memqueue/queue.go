@@ -48,6 +48,7 @@ type Queue struct {
 	tickets        int64 // numbers them
 	grants         int64
 	events         []gatewayqueue.Event              // to be told after unlocking
+	telling        bool                              // somebody does
 	told           gatewayqueue.Event                // the last EventBudget
 	said           map[gatewayqueue.Reason]time.Time // when it was told last why nothing is granted
 	halt           halt                              // what operators have ordered

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -330,6 +331,31 @@ func TestNothingIsLostInACrowd(t *testing.T) {
 
 // The same with updates in between: there, all that can be asked is that
 // everyone gets an answer.
+func TestTheLastEventOfTheBudgetIsWhatIsLeft(t *testing.T) {
+	for range 50 {
+		var last atomic.Int64
+		limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, MaxConcurrency: 16}
+		q, err := New(limit, WithWindow(time.Microsecond), WithObserver(func(e gatewayqueue.Event) {
+			if e.Kind == gatewayqueue.EventBudget {
+				runtime.Gosched() // others overtake
+				last.Store(int64(e.Remaining))
+			}
+		}))
+		require.NoError(t, err)
+		var all sync.WaitGroup
+		for shard := range 16 {
+			all.Go(func() {
+				if permit, err := q.Acquire(t.Context(), shard); assert.NoError(t, err) && shard%2 == 0 {
+					assert.NoError(t, permit.Abandon(t.Context()))
+				}
+			})
+		}
+		all.Wait()
+		require.Eventually(t, func() bool { return last.Load() == 992 }, time.Minute, time.Millisecond)
+		require.NoError(t, q.Close())
+	}
+}
+
 func TestUpdatesInACrowdStrandNobody(t *testing.T) {
 	q := newTestQueue(t, gatewayqueue.DefaultLimit(), WithWindow(20*time.Microsecond), WithMargin(0), WithPermitMargin(0))
 	var crowd sync.WaitGroup
