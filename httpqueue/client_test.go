@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -35,6 +36,19 @@ func TestPlacesSurviveAServerThatIsKilled(t *testing.T) {
 		t.Skip("takes seconds of real time")
 	}
 	t.Parallel()
+	// Who is between two polls as its turn comes is passed over, and on a machine that stands
+	// still it is between them for long.
+	for n := 1; ; n++ {
+		want, got, stood := killAServer(t)
+		if n == 4 || stood < 50*time.Millisecond || slices.Equal(want, got) {
+			require.Equal(t, want, got)
+			return
+		}
+		t.Logf("again, because the machine stood still for %v: %v", stood, got)
+	}
+}
+
+func killAServer(t *testing.T) (want, got []int, stood time.Duration) {
 	const window = time.Second
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, MaxConcurrency: 1}
 	server := role{Redis: redistest.Start(t).Addr, Limit: limit, Window: window, Margin: -1}
@@ -58,7 +72,6 @@ func TestPlacesSurviveAServerThatIsKilled(t *testing.T) {
 			}
 		}()
 	}
-	var want []int
 	arrived := func(n int) {
 		for {
 			status, err := staying.Status(t.Context())
@@ -91,16 +104,18 @@ func TestPlacesSurviveAServerThatIsKilled(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 	}
 	require.NoError(t, first.Abandon(t.Context()))
-	var got []int
-	for range want {
+	const step = 5 * time.Millisecond
+	for last, began := time.Now(), time.Now(); len(got) < len(want); {
 		select {
 		case shard := <-order:
 			got = append(got, shard)
-		case <-time.After(30 * time.Second):
-			t.Fatal("granted so far: ", got)
+		case <-time.After(step):
+			require.Less(t, time.Since(began), 2*time.Minute, "granted so far: %v", got)
 		}
+		now := time.Now()
+		stood, last = max(stood, now.Sub(last)-step), now
 	}
-	require.Equal(t, want, got)
+	return want, got, stood
 }
 
 func TestATicketIsGivenEarlyAndKeepsThePlace(t *testing.T) {
