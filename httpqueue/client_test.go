@@ -36,8 +36,8 @@ func TestPlacesSurviveAServerThatIsKilled(t *testing.T) {
 		t.Skip("takes seconds of real time")
 	}
 	t.Parallel()
-	// Who is between two polls as its turn comes is passed over, and on a machine that stands
-	// still it is between them for long.
+	// A client that is between two polls as its turn comes is passed over, and on a machine
+	// that stands still it is between them for long.
 	for n := 1; ; n++ {
 		want, got, stood := killAServer(t)
 		if n == 4 || stood < 50*time.Millisecond || slices.Equal(want, got) {
