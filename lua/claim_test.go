@@ -115,11 +115,28 @@ func TestClaimGrants(t *testing.T) {
 				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 granted=1",
 				"out":    "00003@b#1=@-9000 00002@b#1/wait=@-1000 00004@b#2=@400",
 			},
-			reply: "wait wait=~5650 server=evicted shut=~5650",
-			after: state{
-				"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250", // figures of Discord may have taken more out of out
-				"queue:0": "00001@a#1=@0", "pods": "a=@30000", "opens": "0=@5650",                        // or will take this
+			reply: "wait wait=~5650 shut=~5650",
+			after: state{"queue:0": "00001@a#1=@0", "pods": "a=@30000", "opens": "0=@5650"}, // figures of Discord may take it out of out
+		},
+		{
+			name: "AndFiguresHaveTakenSomeOutOfTheThird",
+			seed: state{
+				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 granted=1 forgot=@-5000",
+				"out":    "00004@b#2=@-4900",
 			},
+			reply: "wait wait=~5250 server=evicted shut=~5250",
+			after: state{
+				"limits":  "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 closed_until=@5250 forgot=@-5000",
+				"queue:0": "00001@a#1=@0", "pods": "a=@30000", "opens": "0=@350",
+			},
+		},
+		{
+			name: "AndFiguresHaveTakenSomeOutOfTheThirdLongAgo",
+			seed: state{
+				"limits": "epoch=e seq=5 max_concurrency=1 total=10 reset_at=@60000 granted=1 forgot=@-5300",
+				"out":    "00004@b#2=@-5300",
+			},
+			reply: "granted", replyOnly: true,
 		},
 		{
 			name:  "AndSoIsTheThird",

@@ -111,7 +111,7 @@ if not whole(limits.period) then redis.call('HDEL', limits_key, 'period') end
 if lost or update then
   if not lost and limits.max_concurrency ~= new_buckets then rebucket(limits, math.max(least_hold, agreed(limits.pod_lease)), lost_hold) end
   limits.total, limits.max_concurrency, left = new_total, new_buckets, math.min(left, new_total)
-  redis.call('ZREMRANGEBYSCORE', out_key, '-inf', asked and asked - 1000 or now) -- the figures contain them
+  forget_out(asked and asked - 1000 or now) -- the figures contain them
   if not lost and (another or over or left < our_left) then -- what ours had paid is still paid else
     local which = redis.call('HINCRBY', limits_key, 'period', 1)
     if not (another or over or limits.counted) then redis.call('HSET', limits_key, 'counted', which - 1) end -- `spent` goes on

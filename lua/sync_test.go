@@ -239,6 +239,12 @@ func TestSyncUpdates(t *testing.T) {
 			after: state{"limits": limits(" counted=0"), "remaining": "2 ttl=60000"},
 		},
 		{
+			name: "NotesThatItHasTakenGrantsOutOfOut", call: update(args{"new_left": "2", "asked": "@0"}),
+			seed:  state{"out": "00003@b#1/wait=@-4000 00004@b#2=@-500"},
+			reply: "changed epoch=e seq=6 remaining=1 reset_at=@60000",
+			after: state{"limits": limits(" counted=0 forgot=@0"), "remaining": "1 ttl=60000", "out": "00004@b#2=@-500"},
+		},
+		{
 			name: "LowersItAgain", call: update(args{"new_left": "2", "asked": "@0"}),
 			seed:  state{"limits": "epoch=e seq=5 max_concurrency=2 total=10 reset_at=@60000 closed_until=0 period=4 counted=3"},
 			reply: "changed remaining=2",
