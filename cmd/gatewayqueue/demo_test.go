@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,10 +22,14 @@ import (
 	"github.com/gatewayqueue/gatewayqueue/internal/redistest"
 )
 
-// quick is a demo of 2 s: windows of 300 ms, with a margin that a busy machine, on which
-// processes have just started, does not eat up.
+// quick is a demo of a few seconds: windows of 300 ms, with a margin that a busy machine
+// does not eat up, also where processes have just started.
 func quick(args ...string) []string {
-	return append([]string{"demo", "--window", "300ms", "--margin", "300ms"}, args...)
+	margin := "300ms"
+	if slices.Contains(args, "--processes") {
+		margin = "1s"
+	}
+	return append([]string{"demo", "--window", "300ms", "--margin", margin}, args...)
 }
 
 // figure is a line of the summary.
