@@ -45,7 +45,7 @@ func TestManyPermitsOverASlowLink(t *testing.T) {
 			p := quiet(uint64(delay))
 			p.Limit.MaxConcurrency, p.Shards, p.Pods, p.PoolSize = 96, 96, 1, pool
 			p.Calm, p.Once, p.Waits = true, true, 0
-			const window = 2 * time.Second
+			const window = 3 * time.Second
 			p.Window, p.PodLease, p.ReadTimeout = window, 2*time.Second, 3*time.Second
 			p.Dial = 2 * window // longer than a permit is good without renewals
 			v := checkAfter(t, p, func(r *run) {
